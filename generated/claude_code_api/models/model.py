@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+T = TypeVar("T", bound="Model")
+
+
+@_attrs_define
+class Model:
+    """
+    Attributes:
+        id (str):
+        alias (None | str): The short name, as `sonnet`.
+        input_price (float): USD per million input tokens.
+        output_price (float): USD per million output tokens.
+        context_window (int): Tokens.
+        max_output_tokens (int):
+        default (bool): Whether this one is used when none is named.
+    """
+
+    id: str
+    alias: str | None
+    input_price: float
+    output_price: float
+    context_window: int
+    max_output_tokens: int
+    default: bool
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        id = self.id
+
+        alias: str | None
+        alias = self.alias
+
+        input_price = self.input_price
+
+        output_price = self.output_price
+
+        context_window = self.context_window
+
+        max_output_tokens = self.max_output_tokens
+
+        default = self.default
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "id": id,
+                "alias": alias,
+                "input_price": input_price,
+                "output_price": output_price,
+                "context_window": context_window,
+                "max_output_tokens": max_output_tokens,
+                "default": default,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        id = d.pop("id")
+
+        def _parse_alias(data: object) -> str | None:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        alias = _parse_alias(d.pop("alias"))
+
+        input_price = d.pop("input_price")
+
+        output_price = d.pop("output_price")
+
+        context_window = d.pop("context_window")
+
+        max_output_tokens = d.pop("max_output_tokens")
+
+        default = d.pop("default")
+
+        model = cls(
+            id=id,
+            alias=alias,
+            input_price=input_price,
+            output_price=output_price,
+            context_window=context_window,
+            max_output_tokens=max_output_tokens,
+            default=default,
+        )
+
+        model.additional_properties = d
+        return model
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.task_status import TaskStatus
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.artifact import Artifact
+    from ..models.error_detail import ErrorDetail
+    from ..models.task_result import TaskResult
+    from ..models.task_usage import TaskUsage
+
+
+T = TypeVar("T", bound="ResultEvent")
+
+
+@_attrs_define
+class ResultEvent:
+    """The task has ended, as `completed`, `failed` or `cancelled`. Terminal.
+
+    Attributes:
+        type_ (Literal['result']):
+        timestamp (str): ISO 8601, UTC.
+        content (str): A short line for people.
+        status (TaskStatus): Open-ended; a client must accept a status that it does not know.
+        summary (str):
+        result (TaskResult): Free-form, with at least `summary` once the task has ended.
+        artifacts (list[Artifact]):
+        usage (TaskUsage):
+        error (ErrorDetail | None | Unset): Why it failed or was cancelled; null when it completed.
+    """
+
+    type_: Literal["result"]
+    timestamp: str
+    content: str
+    status: TaskStatus
+    summary: str
+    result: TaskResult
+    artifacts: list[Artifact]
+    usage: TaskUsage
+    error: ErrorDetail | Unset | None = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..models.error_detail import ErrorDetail
+
+        type_ = self.type_
+
+        timestamp = self.timestamp
+
+        content = self.content
+
+        status = self.status.value
+
+        summary = self.summary
+
+        result = self.result.to_dict()
+
+        artifacts = []
+        for artifacts_item_data in self.artifacts:
+            artifacts_item = artifacts_item_data.to_dict()
+            artifacts.append(artifacts_item)
+
+        usage = self.usage.to_dict()
+
+        error: dict[str, Any] | Unset | None
+        if isinstance(self.error, Unset):
+            error = UNSET
+        elif isinstance(self.error, ErrorDetail):
+            error = self.error.to_dict()
+        else:
+            error = self.error
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "type": type_,
+                "timestamp": timestamp,
+                "content": content,
+                "status": status,
+                "summary": summary,
+                "result": result,
+                "artifacts": artifacts,
+                "usage": usage,
+            }
+        )
+        if error is not UNSET:
+            field_dict["error"] = error
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.artifact import Artifact
+        from ..models.error_detail import ErrorDetail
+        from ..models.task_result import TaskResult
+        from ..models.task_usage import TaskUsage
+
+        d = dict(src_dict)
+        type_ = cast(Literal["result"], d.pop("type"))
+        if type_ != "result":
+            raise ValueError(f"type must match const 'result', got '{type_}'")
+
+        timestamp = d.pop("timestamp")
+
+        content = d.pop("content")
+
+        status = TaskStatus(d.pop("status"))
+
+        summary = d.pop("summary")
+
+        result = TaskResult.from_dict(d.pop("result"))
+
+        artifacts = []
+        _artifacts = d.pop("artifacts")
+        for artifacts_item_data in _artifacts:
+            artifacts_item = Artifact.from_dict(artifacts_item_data)
+
+            artifacts.append(artifacts_item)
+
+        usage = TaskUsage.from_dict(d.pop("usage"))
+
+        def _parse_error(data: object) -> ErrorDetail | Unset | None:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                error_type_0 = ErrorDetail.from_dict(data)
+
+                return error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(ErrorDetail | None | Unset, data)
+
+        error = _parse_error(d.pop("error", UNSET))
+
+        result_event = cls(
+            type_=type_,
+            timestamp=timestamp,
+            content=content,
+            status=status,
+            summary=summary,
+            result=result,
+            artifacts=artifacts,
+            usage=usage,
+            error=error,
+        )
+
+        result_event.additional_properties = d
+        return result_event
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
