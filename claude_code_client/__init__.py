@@ -1,0 +1,80 @@
+"""Python client for the Claude Code API.
+
+``ClaudeClient`` and ``AsyncClaudeClient`` have ``complete()``, ``execute_task()`` and ``stream_task()``;
+``ClaudeClient.local()`` starts an embedded server to use them on.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import errors as errors
+    from . import models as models
+    from .async_client import AsyncClaudeClient
+    from .client import ClaudeClient
+    from .errors import (
+        APIConnectionError,
+        AuthenticationError,
+        ClaudeAPIError,
+        ConfigurationError,
+        ConflictError,
+        CostExceededError,
+        InvalidRequestError,
+        NotFoundError,
+        NotSupportedError,
+        OverloadedError,
+        PermissionError,
+        RateLimitError,
+        ServerError,
+        StreamInterruptedError,
+        TimeoutError,
+        UnexpectedResponseError,
+    )
+    from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APIConnectionError",
+    "AgenticTaskResponse",
+    "Artifact",
+    "AsyncClaudeClient",
+    "AuthenticationError",
+    "ClaudeAPIError",
+    "ClaudeClient",
+    "CompletionResponse",
+    "ConfigurationError",
+    "ConflictError",
+    "CostExceededError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "NotSupportedError",
+    "OverloadedError",
+    "PermissionError",
+    "RateLimitError",
+    "ServerError",
+    "StreamInterruptedError",
+    "TaskEvent",
+    "TimeoutError",
+    "UnexpectedResponseError",
+    "Usage",
+    "__version__",
+]
+
+# Names are imported when they are first used (PEP 562), so that importing the package costs next to nothing.
+_MODULES = {"AsyncClaudeClient": "async_client", "ClaudeClient": "client"}
+_MODULES |= dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "models"):
+        return import_module(f".{name}", __name__)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES.get(name, 'errors')}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -38,7 +38,7 @@ class Order:
 
 
 class Stop:
-    """A request to end a run early. The first reason stays, since timeout and cancel look alike afterwards."""
+    """A request to end a run early. The first reason stays: timeout and cancel look alike afterwards."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
@@ -73,6 +73,7 @@ class ArtifactFound:
 @dataclass(frozen=True, slots=True)
 class Spent:
     input_tokens: int = 0
+    """Those read from and written to the cache included."""
     output_tokens: int = 0
     cost: float = 0.0
     """USD."""
@@ -80,7 +81,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. ``error`` is (type, message) in the contract's error types, for every status but completed."""
+    """How a run ended. ``error`` is (type, message), in the contract's types; None only when completed."""
 
     status: Status
     summary: str = ""

@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 """Contains shared errors types that can be raised from API functions"""
 
 

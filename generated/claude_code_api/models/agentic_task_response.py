@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -44,8 +46,8 @@ class AgenticTaskResponse:
     usage: TaskUsage
     created_at: str
     description: str | Unset = UNSET
-    error: ErrorDetail | Unset | None = UNSET
-    completed_at: str | Unset | None = UNSET
+    error: ErrorDetail | None | Unset = UNSET
+    completed_at: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class AgenticTaskResponse:
 
         description = self.description
 
-        error: dict[str, Any] | Unset | None
+        error: dict[str, Any] | None | Unset
         if isinstance(self.error, Unset):
             error = UNSET
         elif isinstance(self.error, ErrorDetail):
@@ -81,7 +83,7 @@ class AgenticTaskResponse:
         else:
             error = self.error
 
-        completed_at: str | Unset | None
+        completed_at: None | str | Unset
         if isinstance(self.completed_at, Unset):
             completed_at = UNSET
         else:
@@ -144,7 +146,7 @@ class AgenticTaskResponse:
 
         description = d.pop("description", UNSET)
 
-        def _parse_error(data: object) -> ErrorDetail | Unset | None:
+        def _parse_error(data: object) -> ErrorDetail | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -161,7 +163,7 @@ class AgenticTaskResponse:
 
         error = _parse_error(d.pop("error", UNSET))
 
-        def _parse_completed_at(data: object) -> str | Unset | None:
+        def _parse_completed_at(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):

@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -37,8 +39,8 @@ class CompletionResponse:
     usage: CompletionUsage
     type_: str | Unset = UNSET
     role: str | Unset = UNSET
-    stop_reason: str | Unset | None = UNSET
-    stop_sequence: str | Unset | None = UNSET
+    stop_reason: None | str | Unset = UNSET
+    stop_sequence: None | str | Unset = UNSET
     warnings: list[str] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -63,13 +65,13 @@ class CompletionResponse:
 
         role = self.role
 
-        stop_reason: str | Unset | None
+        stop_reason: None | str | Unset
         if isinstance(self.stop_reason, Unset):
             stop_reason = UNSET
         else:
             stop_reason = self.stop_reason
 
-        stop_sequence: str | Unset | None
+        stop_sequence: None | str | Unset
         if isinstance(self.stop_sequence, Unset):
             stop_sequence = UNSET
         else:
@@ -136,7 +138,7 @@ class CompletionResponse:
 
         role = d.pop("role", UNSET)
 
-        def _parse_stop_reason(data: object) -> str | Unset | None:
+        def _parse_stop_reason(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -145,7 +147,7 @@ class CompletionResponse:
 
         stop_reason = _parse_stop_reason(d.pop("stop_reason", UNSET))
 
-        def _parse_stop_sequence(data: object) -> str | Unset | None:
+        def _parse_stop_sequence(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):

@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -28,11 +30,11 @@ class CreateCompletionRequest:
     """
 
     messages: list[Message]
-    model: str | Unset | None = UNSET
-    max_tokens: int | Unset | None = UNSET
-    temperature: float | Unset | None = UNSET
-    top_p: float | Unset | None = UNSET
-    stop: list[str] | Unset | None = UNSET
+    model: None | str | Unset = UNSET
+    max_tokens: int | None | Unset = UNSET
+    temperature: float | None | Unset = UNSET
+    top_p: float | None | Unset = UNSET
+    stop: list[str] | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,31 +43,31 @@ class CreateCompletionRequest:
             messages_item = messages_item_data.to_dict()
             messages.append(messages_item)
 
-        model: str | Unset | None
+        model: None | str | Unset
         if isinstance(self.model, Unset):
             model = UNSET
         else:
             model = self.model
 
-        max_tokens: int | Unset | None
+        max_tokens: int | None | Unset
         if isinstance(self.max_tokens, Unset):
             max_tokens = UNSET
         else:
             max_tokens = self.max_tokens
 
-        temperature: float | Unset | None
+        temperature: float | None | Unset
         if isinstance(self.temperature, Unset):
             temperature = UNSET
         else:
             temperature = self.temperature
 
-        top_p: float | Unset | None
+        top_p: float | None | Unset
         if isinstance(self.top_p, Unset):
             top_p = UNSET
         else:
             top_p = self.top_p
 
-        stop: list[str] | Unset | None
+        stop: list[str] | None | Unset
         if isinstance(self.stop, Unset):
             stop = UNSET
         elif isinstance(self.stop, list):
@@ -106,7 +108,7 @@ class CreateCompletionRequest:
 
             messages.append(messages_item)
 
-        def _parse_model(data: object) -> str | Unset | None:
+        def _parse_model(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -115,7 +117,7 @@ class CreateCompletionRequest:
 
         model = _parse_model(d.pop("model", UNSET))
 
-        def _parse_max_tokens(data: object) -> int | Unset | None:
+        def _parse_max_tokens(data: object) -> int | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -124,7 +126,7 @@ class CreateCompletionRequest:
 
         max_tokens = _parse_max_tokens(d.pop("max_tokens", UNSET))
 
-        def _parse_temperature(data: object) -> float | Unset | None:
+        def _parse_temperature(data: object) -> float | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -133,7 +135,7 @@ class CreateCompletionRequest:
 
         temperature = _parse_temperature(d.pop("temperature", UNSET))
 
-        def _parse_top_p(data: object) -> float | Unset | None:
+        def _parse_top_p(data: object) -> float | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -142,7 +144,7 @@ class CreateCompletionRequest:
 
         top_p = _parse_top_p(d.pop("top_p", UNSET))
 
-        def _parse_stop(data: object) -> list[str] | Unset | None:
+        def _parse_stop(data: object) -> list[str] | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):

@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -33,22 +35,24 @@ class CreateTaskRequest:
     """
 
     description: str
-    allow_tools: list[str] | Unset | None = UNSET
-    allow_agents: list[str] | Unset | None = UNSET
-    allow_skills: list[str] | Unset | None = UNSET
-    timeout: float | Unset | None = UNSET
-    max_cost: float | Unset | None = UNSET
-    context: CreateTaskRequestTaskContext | Unset | None = UNSET
-    model: str | Unset | None = UNSET
-    working_directory: str | Unset | None = UNSET
+    allow_tools: list[str] | None | Unset = UNSET
+    allow_agents: list[str] | None | Unset = UNSET
+    allow_skills: list[str] | None | Unset = UNSET
+    timeout: float | None | Unset = UNSET
+    max_cost: float | None | Unset = UNSET
+    context: CreateTaskRequestTaskContext | None | Unset = UNSET
+    model: None | str | Unset = UNSET
+    working_directory: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.create_task_request_task_context import CreateTaskRequestTaskContext
+        from ..models.create_task_request_task_context import (
+            CreateTaskRequestTaskContext,
+        )
 
         description = self.description
 
-        allow_tools: list[str] | Unset | None
+        allow_tools: list[str] | None | Unset
         if isinstance(self.allow_tools, Unset):
             allow_tools = UNSET
         elif isinstance(self.allow_tools, list):
@@ -57,7 +61,7 @@ class CreateTaskRequest:
         else:
             allow_tools = self.allow_tools
 
-        allow_agents: list[str] | Unset | None
+        allow_agents: list[str] | None | Unset
         if isinstance(self.allow_agents, Unset):
             allow_agents = UNSET
         elif isinstance(self.allow_agents, list):
@@ -66,7 +70,7 @@ class CreateTaskRequest:
         else:
             allow_agents = self.allow_agents
 
-        allow_skills: list[str] | Unset | None
+        allow_skills: list[str] | None | Unset
         if isinstance(self.allow_skills, Unset):
             allow_skills = UNSET
         elif isinstance(self.allow_skills, list):
@@ -75,19 +79,19 @@ class CreateTaskRequest:
         else:
             allow_skills = self.allow_skills
 
-        timeout: float | Unset | None
+        timeout: float | None | Unset
         if isinstance(self.timeout, Unset):
             timeout = UNSET
         else:
             timeout = self.timeout
 
-        max_cost: float | Unset | None
+        max_cost: float | None | Unset
         if isinstance(self.max_cost, Unset):
             max_cost = UNSET
         else:
             max_cost = self.max_cost
 
-        context: dict[str, Any] | Unset | None
+        context: dict[str, Any] | None | Unset
         if isinstance(self.context, Unset):
             context = UNSET
         elif isinstance(self.context, CreateTaskRequestTaskContext):
@@ -95,13 +99,13 @@ class CreateTaskRequest:
         else:
             context = self.context
 
-        model: str | Unset | None
+        model: None | str | Unset
         if isinstance(self.model, Unset):
             model = UNSET
         else:
             model = self.model
 
-        working_directory: str | Unset | None
+        working_directory: None | str | Unset
         if isinstance(self.working_directory, Unset):
             working_directory = UNSET
         else:
@@ -135,12 +139,14 @@ class CreateTaskRequest:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.create_task_request_task_context import CreateTaskRequestTaskContext
+        from ..models.create_task_request_task_context import (
+            CreateTaskRequestTaskContext,
+        )
 
         d = dict(src_dict)
         description = d.pop("description")
 
-        def _parse_allow_tools(data: object) -> list[str] | Unset | None:
+        def _parse_allow_tools(data: object) -> list[str] | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -157,7 +163,7 @@ class CreateTaskRequest:
 
         allow_tools = _parse_allow_tools(d.pop("allow_tools", UNSET))
 
-        def _parse_allow_agents(data: object) -> list[str] | Unset | None:
+        def _parse_allow_agents(data: object) -> list[str] | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -174,7 +180,7 @@ class CreateTaskRequest:
 
         allow_agents = _parse_allow_agents(d.pop("allow_agents", UNSET))
 
-        def _parse_allow_skills(data: object) -> list[str] | Unset | None:
+        def _parse_allow_skills(data: object) -> list[str] | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -191,7 +197,7 @@ class CreateTaskRequest:
 
         allow_skills = _parse_allow_skills(d.pop("allow_skills", UNSET))
 
-        def _parse_timeout(data: object) -> float | Unset | None:
+        def _parse_timeout(data: object) -> float | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -200,7 +206,7 @@ class CreateTaskRequest:
 
         timeout = _parse_timeout(d.pop("timeout", UNSET))
 
-        def _parse_max_cost(data: object) -> float | Unset | None:
+        def _parse_max_cost(data: object) -> float | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -209,7 +215,7 @@ class CreateTaskRequest:
 
         max_cost = _parse_max_cost(d.pop("max_cost", UNSET))
 
-        def _parse_context(data: object) -> CreateTaskRequestTaskContext | Unset | None:
+        def _parse_context(data: object) -> CreateTaskRequestTaskContext | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -226,7 +232,7 @@ class CreateTaskRequest:
 
         context = _parse_context(d.pop("context", UNSET))
 
-        def _parse_model(data: object) -> str | Unset | None:
+        def _parse_model(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -235,7 +241,7 @@ class CreateTaskRequest:
 
         model = _parse_model(d.pop("model", UNSET))
 
-        def _parse_working_directory(data: object) -> str | Unset | None:
+        def _parse_working_directory(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):

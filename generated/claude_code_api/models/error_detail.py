@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -26,9 +28,9 @@ class ErrorDetail:
 
     type_: str
     message: str
-    param: str | Unset | None = UNSET
-    estimated_cost: float | Unset | None = UNSET
-    retry_after: float | Unset | None = UNSET
+    param: None | str | Unset = UNSET
+    estimated_cost: float | None | Unset = UNSET
+    retry_after: float | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -36,19 +38,19 @@ class ErrorDetail:
 
         message = self.message
 
-        param: str | Unset | None
+        param: None | str | Unset
         if isinstance(self.param, Unset):
             param = UNSET
         else:
             param = self.param
 
-        estimated_cost: float | Unset | None
+        estimated_cost: float | None | Unset
         if isinstance(self.estimated_cost, Unset):
             estimated_cost = UNSET
         else:
             estimated_cost = self.estimated_cost
 
-        retry_after: float | Unset | None
+        retry_after: float | None | Unset
         if isinstance(self.retry_after, Unset):
             retry_after = UNSET
         else:
@@ -78,7 +80,7 @@ class ErrorDetail:
 
         message = d.pop("message")
 
-        def _parse_param(data: object) -> str | Unset | None:
+        def _parse_param(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -87,7 +89,7 @@ class ErrorDetail:
 
         param = _parse_param(d.pop("param", UNSET))
 
-        def _parse_estimated_cost(data: object) -> float | Unset | None:
+        def _parse_estimated_cost(data: object) -> float | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -96,7 +98,7 @@ class ErrorDetail:
 
         estimated_cost = _parse_estimated_cost(d.pop("estimated_cost", UNSET))
 
-        def _parse_retry_after(data: object) -> float | Unset | None:
+        def _parse_retry_after(data: object) -> float | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):

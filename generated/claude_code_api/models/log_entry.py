@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping

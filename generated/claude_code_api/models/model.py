@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ class Model:
     """
 
     id: str
-    alias: str | None
+    alias: None | str
     input_price: float
     output_price: float
     context_window: int
@@ -34,7 +36,7 @@ class Model:
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        alias: str | None
+        alias: None | str
         alias = self.alias
 
         input_price = self.input_price
@@ -68,7 +70,7 @@ class Model:
         d = dict(src_dict)
         id = d.pop("id")
 
-        def _parse_alias(data: object) -> str | None:
+        def _parse_alias(data: object) -> None | str:
             if data is None:
                 return data
             return cast(None | str, data)

@@ -1,7 +1,15 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    cast,
+)
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -43,7 +51,7 @@ class ResultEvent:
     result: TaskResult
     artifacts: list[Artifact]
     usage: TaskUsage
-    error: ErrorDetail | Unset | None = UNSET
+    error: ErrorDetail | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +76,7 @@ class ResultEvent:
 
         usage = self.usage.to_dict()
 
-        error: dict[str, Any] | Unset | None
+        error: dict[str, Any] | None | Unset
         if isinstance(self.error, Unset):
             error = UNSET
         elif isinstance(self.error, ErrorDetail):
@@ -126,7 +134,7 @@ class ResultEvent:
 
         usage = TaskUsage.from_dict(d.pop("usage"))
 
-        def _parse_error(data: object) -> ErrorDetail | Unset | None:
+        def _parse_error(data: object) -> ErrorDetail | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):

@@ -1,7 +1,12 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from enum import StrEnum
+from typing import Any, Self
 
 
 class TaskStatus(StrEnum):
+    """Open-ended: a value that is not listed here is kept, as a member named `UNKNOWN` that equals the value."""
+
     CANCELLED = "cancelled"
     COMPLETED = "completed"
     COST_EXCEEDED = "cost_exceeded"
@@ -12,3 +17,15 @@ class TaskStatus(StrEnum):
 
     def __str__(self) -> str:
         return str(self.value)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[type[Self], tuple[str]]:
+        return self.__class__, (str(self.value),)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "TaskStatus | None":
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = "UNKNOWN"
+        member._value_ = str(value)
+        return member

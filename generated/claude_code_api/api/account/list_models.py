@@ -1,11 +1,12 @@
-from http import HTTPStatus
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from typing import Any
 
 import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error import Error
+from ...models.error_body import Error
 from ...models.model_list import ModelList
 from ...types import Response
 
@@ -20,9 +21,7 @@ def _get_kwargs() -> dict[str, Any]:
     return _kwargs
 
 
-def _parse_response(
-    *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Error | ModelList | None:
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Error | ModelList | None:
     if response.status_code == 200:
         response_200 = ModelList.from_dict(response.json())
 
@@ -45,14 +44,13 @@ def _parse_response(
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
-    return None
+    else:
+        return None
 
 
-def _build_response(
-    *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Error | ModelList]:
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Error | ModelList]:
     return Response(
-        status_code=HTTPStatus(response.status_code),
+        status_code=response.status_code,
         content=response.content,
         headers=response.headers,
         parsed=_parse_response(client=client, response=response),

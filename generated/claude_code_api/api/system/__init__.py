@@ -1,1 +1,3 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 """Contains endpoint functions for accessing the API"""

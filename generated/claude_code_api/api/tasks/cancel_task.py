@@ -1,4 +1,5 @@
-from http import HTTPStatus
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from typing import Any
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.agentic_task_response import AgenticTaskResponse
-from ...models.error import Error
+from ...models.error_body import Error
 from ...types import Response
 
 
@@ -55,14 +56,15 @@ def _parse_response(
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
-    return None
+    else:
+        return None
 
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
 ) -> Response[AgenticTaskResponse | Error]:
     return Response(
-        status_code=HTTPStatus(response.status_code),
+        status_code=response.status_code,
         content=response.content,
         headers=response.headers,
         parsed=_parse_response(client=client, response=response),

@@ -1,3 +1,5 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -53,13 +55,13 @@ class Error:
 
         request_id = d.pop("request_id", UNSET)
 
-        error = cls(
+        error_body = cls(
             error=error,
             request_id=request_id,
         )
 
-        error.additional_properties = d
-        return error
+        error_body.additional_properties = d
+        return error_body
 
     @property
     def additional_keys(self) -> list[str]:

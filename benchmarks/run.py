@@ -1,0 +1,131 @@
+"""What the library costs, each figure as a ratio to a baseline of the same run: machines differ, and are noisy."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import httpx
+
+from claude_code_client import ClaudeClient
+from claude_code_client._stream import EventDecoder
+
+REPLY: Final = json.dumps(
+    {
+        "id": "cmpl_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Python is a language."}],
+        "model": "claude-sonnet-5-5",
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 12, "output_tokens": 5, "total_tokens": 17, "cost": 0.25},
+    }
+).encode()
+
+
+def serve_reply(listener: socket.socket) -> None:
+    """Answer every request on kept-alive connections with the same reply, at next to no cost."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(REPLY), REPLY)
+
+    def talk(connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as requests:
+            while requests.readline():
+                length = 0
+                while (line := requests.readline().lower()) not in (b"", b"\r\n"):
+                    if line.startswith(b"content-length:"):
+                        length = int(line.partition(b":")[2])
+                requests.read(length)
+                connection.sendall(answer)
+
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+
+def seconds(work: Callable[[], object], rounds: int) -> float:
+    """The median time of one round."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def report(name: str, measured: float, baseline: float, than: str) -> None:
+    print(f"{name:28} {measured * 1000:9.3f} ms   {measured / baseline:6.2f} of {than} ({baseline * 1000:.3f} ms)")
+
+
+def bench_import() -> None:
+    def importing(statement: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", statement], check=True)
+
+    baseline = seconds(importing("import httpx"), 7)
+    report(
+        "import ClaudeClient", seconds(importing("from claude_code_client import ClaudeClient"), 7), baseline, "httpx"
+    )
+    report("import claude_code_client", seconds(importing("import claude_code_client"), 7), baseline, "httpx")
+
+
+def bench_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve_reply, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        body = {"messages": [{"role": "user", "content": "Hello"}]}
+        with httpx.Client(base_url=url, trust_env=False) as http, ClaudeClient("sk-proj-bench", url) as client:
+            baseline = seconds(lambda: http.post("/chat/completions", json=body).json(), 2000)
+            report("complete()", seconds(lambda: client.complete("Hello"), 2000), baseline, "httpx.Client.post")
+            context = seconds(lambda: httpx.Client().close(), 20)
+            report(
+                "ClaudeClient(…)",
+                seconds(lambda: ClaudeClient("sk-proj-bench", url).close(), 20),
+                context,
+                "httpx.Client()",
+            )
+
+
+def bench_stream() -> None:
+    data = json.dumps({"type": "tool_result", "result": "x" * 8_000_000})
+    stream = f"id: 1\ndata: {data}\n\n".encode()
+    chunks = [stream[start : start + 65536] for start in range(0, len(stream), 65536)]
+
+    def decode() -> None:
+        decoder = EventDecoder()
+        [event] = [event for chunk in chunks for event in decoder.feed(chunk)]
+        json.loads(event.data)
+
+    report("one event of 8 MB", seconds(decode, 9), seconds(lambda: json.loads(data), 9), "json.loads")
+    small = b'id: 1\nevent: thinking\ndata: {"type": "thinking", "content": "Let me see."}\n\n' * 1000
+
+    def decode_small() -> None:
+        for event in EventDecoder().feed(small):
+            json.loads(event.data)
+
+    line = '{"type": "thinking", "content": "Let me see."}'
+    report(
+        "1000 small events",
+        seconds(decode_small, 50),
+        seconds(lambda: [json.loads(line) for _ in range(1000)], 50),
+        "json.loads",
+    )
+
+
+def main() -> None:
+    bench_import()
+    bench_call()
+    bench_stream()
+
+
+if __name__ == "__main__":
+    main()

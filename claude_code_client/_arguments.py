@@ -1,0 +1,191 @@
+"""Arguments → generated request bodies; what the contract does not allow is an error before it is sent. No I/O."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from claude_code_api.constraints import CONSTRAINTS
+from claude_code_api.models.create_completion_request import CreateCompletionRequest
+from claude_code_api.models.create_task_request import CreateTaskRequest
+from claude_code_api.models.create_task_request_task_context import CreateTaskRequestTaskContext
+from claude_code_api.models.message import Message as GeneratedMessage
+from claude_code_api.models.role import Role
+from claude_code_api.types import UNSET, Unset
+
+from .errors import InvalidRequestError
+from .models import Message
+
+
+def completion_request(
+    *,
+    prompt: str | None,
+    messages: Sequence[Message] | None,
+    model: str | None,
+    max_tokens: int | None,
+    temperature: float | None,
+    top_p: float | None,
+    stop: Sequence[str] | None,
+) -> CreateCompletionRequest:
+    """Raises InvalidRequestError, naming the parameter."""
+    of = _Checker(CreateCompletionRequest)
+    return CreateCompletionRequest(
+        messages=_messages(prompt, messages),
+        model=of.text("model", model),
+        max_tokens=of.integer("max_tokens", max_tokens),
+        temperature=of.number("temperature", temperature),
+        top_p=of.number("top_p", top_p),
+        stop=of.texts("stop", stop),
+    )
+
+
+def task_request(
+    *,
+    description: str,
+    allow_tools: Sequence[str] | None,
+    allow_agents: Sequence[str] | None,
+    allow_skills: Sequence[str] | None,
+    timeout: float | None,
+    max_cost: float | None,
+    context: Mapping[str, Any] | None,
+    model: str | None,
+    working_directory: str | None,
+) -> CreateTaskRequest:
+    """Raises InvalidRequestError, naming the parameter."""
+    of = _Checker(CreateTaskRequest)
+    checked = of.text("description", description)
+    if isinstance(checked, Unset):
+        raise InvalidRequestError("description must be a str, not None.", param="description")
+    return CreateTaskRequest(
+        description=checked,
+        allow_tools=of.texts("allow_tools", allow_tools),
+        allow_agents=of.texts("allow_agents", allow_agents),
+        allow_skills=of.texts("allow_skills", allow_skills),
+        timeout=of.number("timeout", timeout),
+        max_cost=of.number("max_cost", max_cost),
+        context=UNSET if context is None else CreateTaskRequestTaskContext.from_dict(_json_object("context", context)),
+        model=of.text("model", model),
+        working_directory=of.text("working_directory", working_directory),
+    )
+
+
+class _Checker:
+    """Checks arguments against the contract's constraints on one request body."""
+
+    def __init__(self, body: type) -> None:
+        self._rules = CONSTRAINTS.get(body.__name__, {})
+
+    def text(self, name: str, value: str | None) -> str | Unset:
+        if value is None:
+            return UNSET
+        if not isinstance(value, str):
+            raise _wrong_type(name, "a str", value)
+        rules = self._rules.get(name, {})
+        # Texts may be prompts, so that the message does not repeat them.
+        if len(value) < rules.get("minLength", 0) or ("pattern" in rules and not re.search(rules["pattern"], value)):
+            raise InvalidRequestError(f"{name} must not be empty.", param=name)
+        return value
+
+    def integer(self, name: str, value: int | None) -> int | Unset:
+        if value is None:
+            return UNSET
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _wrong_type(name, "an int", value)
+        self._in_range(name, value)
+        return value
+
+    def number(self, name: str, value: float | None) -> float | Unset:
+        if value is None:
+            return UNSET
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _wrong_type(name, "a number", value)
+        if not math.isfinite(value):
+            raise InvalidRequestError(f"{name} must be a finite number, not {value!r}.", param=name)
+        self._in_range(name, value)
+        return value
+
+    def texts(self, name: str, value: Sequence[str] | None) -> list[str] | Unset:
+        if value is None:
+            return UNSET
+        if isinstance(value, str | bytes):
+            raise InvalidRequestError(
+                f"{name} must be a list of str, not a bare {type(value).__name__}: write {name}=[{value!r}].",
+                param=name,
+            )
+        if not isinstance(value, Sequence | set | frozenset):
+            raise _wrong_type(name, "a list of str", value)
+        items = sorted(value) if isinstance(value, set | frozenset) else list(value)
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                raise _wrong_type(f"{name}[{index}]", "a str", item)
+            if not item:
+                raise InvalidRequestError(f"{name}[{index}] must not be empty.", param=name)
+        return items
+
+    def _in_range(self, name: str, value: float) -> None:
+        rules = self._rules.get(name, {})
+        low, high, above = rules.get("minimum"), rules.get("maximum"), rules.get("exclusiveMinimum")
+        if (
+            (low is not None and value < low)
+            or (high is not None and value > high)
+            or (above is not None and value <= above)
+        ):
+            raise InvalidRequestError(f"{name} must be {_range(low, high, above)}, not {value!r}.", param=name)
+
+
+def _range(low: float | None, high: float | None, above: float | None) -> str:
+    if above is not None:
+        return f"more than {above:g}"
+    if high is None:
+        return f"{low:g} or more"
+    return f"from {low:g} to {high:g}"
+
+
+def _messages(prompt: str | None, messages: Sequence[Message] | None) -> list[GeneratedMessage]:
+    if (prompt is None) == (messages is None):
+        raise InvalidRequestError("Give either prompt or messages.", param="prompt")
+    if messages is None:
+        if not isinstance(prompt, str):
+            raise _wrong_type("prompt", "a str", prompt)
+        if not prompt.strip():
+            raise InvalidRequestError("prompt must not be empty.", param="prompt")
+        return [GeneratedMessage(role=Role.USER, content=prompt)]
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
+        raise _wrong_type("messages", "a list of dicts", messages)
+    if not messages:
+        raise InvalidRequestError("messages must have at least one message.", param="messages")
+    return [_message(index, message) for index, message in enumerate(messages)]
+
+
+def _message(index: int, message: Message) -> GeneratedMessage:
+    where = f"messages[{index}]"
+    if not isinstance(message, Mapping):
+        raise _wrong_type(where, "a dict with role and content", message)
+    role, content = message.get("role"), message.get("content")
+    if role not in tuple(Role):
+        raise InvalidRequestError(
+            f"{where}: role must be one of {', '.join(Role)}, not {role!r}.", param=f"{where}.role"
+        )
+    if not isinstance(content, str):
+        raise _wrong_type(f"{where}.content", "a str", content)
+    return GeneratedMessage(role=Role(role), content=content)
+
+
+def _json_object(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong_type(name, "a dict", value)
+    problem = None
+    try:
+        decoded: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = str(error)
+    if problem is not None:
+        raise InvalidRequestError(f"{name} must hold JSON types only: {problem}.", param=name)
+    return decoded
+
+
+def _wrong_type(name: str, wanted: str, value: object) -> InvalidRequestError:
+    return InvalidRequestError(f"{name} must be {wanted}, not {type(value).__name__}.", param=name.partition("[")[0])

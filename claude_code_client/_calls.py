@@ -1,0 +1,272 @@
+"""The calls, as flows: which requests to send, what the answers mean. No I/O.
+
+Each function checks its arguments when it is called, and gives a flow for a driver to carry out.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import attrs
+from claude_code_api import models as generated
+from claude_code_api.api.account import get_capabilities, get_usage, list_models
+from claude_code_api.api.completions import create_completion, stream_completion
+from claude_code_api.api.system import get_health
+from claude_code_api.api.tasks import cancel_task, create_task, get_task
+from claude_code_api.api.tasks import list_tasks as list_tasks_endpoint
+from claude_code_api.models.create_completion_request import CreateCompletionRequest
+from claude_code_api.models.create_task_request import CreateTaskRequest
+from claude_code_api.models.task_status import TaskStatus
+from claude_code_api.models.usage_period import UsagePeriod
+from claude_code_api.types import UNSET, Unset
+
+from . import _convert as convert
+from . import _older
+from ._arguments import completion_request, task_request
+from ._config import Config, check_timeout
+from ._flow import Emit, Flow, Request, Send
+from ._follow import follow_completion, follow_task
+from .errors import InvalidRequestError, TimeoutError, from_detail
+from .models import (
+    AgenticTaskResponse,
+    Capabilities,
+    CompletionResponse,
+    Health,
+    Message,
+    ModelInfo,
+    UsageReport,
+)
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+GRACE: Final = 5.0
+"""Seconds beyond a task's timeout, for the server to stop it and answer."""
+LONG_POLL: Final = 25
+"""Seconds that one request waits for a task's end; less than what proxies commonly allow."""
+
+
+@attrs.frozen(kw_only=True)
+class Question:
+    """A completion to ask for: its body, its key, and the seconds that the call may take."""
+
+    body: CreateCompletionRequest = attrs.field(repr=False)
+    idempotency_key: str
+    timeout: float
+
+
+def question(
+    config: Config,
+    *,
+    prompt: str | None,
+    messages: Sequence[Message] | None,
+    model: str | None,
+    max_tokens: int | None,
+    temperature: float | None,
+    top_p: float | None,
+    stop: Sequence[str] | None,
+    timeout: float | None,
+    idempotency_key: str | None,
+) -> Question:
+    """Raises InvalidRequestError, naming the argument."""
+    body = completion_request(
+        prompt=prompt,
+        messages=messages,
+        model=model,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        stop=stop,
+    )
+    return Question(body=body, idempotency_key=_key(idempotency_key), timeout=_seconds(timeout, config))
+
+
+def complete(asked: Question) -> Flow[CompletionResponse]:
+    request = create_completion._get_kwargs(body=asked.body, idempotency_key=asked.idempotency_key)
+    response = yield Send(request=request, deadline=time.monotonic() + asked.timeout)
+    return convert.parse(
+        create_completion, response, generated.CompletionResponse, convert.completion, adapt=_older.completion
+    )
+
+
+def stream_complete(asked: Question) -> Flow[None]:
+    request = stream_completion._get_kwargs(body=asked.body, idempotency_key=asked.idempotency_key)
+    yield from follow_completion(request, deadline=time.monotonic() + asked.timeout)
+
+
+@attrs.frozen(kw_only=True)
+class TaskOrder:
+    """A task to submit: its body, its key, and the seconds that the call may take."""
+
+    body: CreateTaskRequest = attrs.field(repr=False)
+    idempotency_key: str
+    timeout: float
+
+    def submission(self, prefer: str) -> Request:
+        return create_task._get_kwargs(body=self.body, idempotency_key=self.idempotency_key, prefer=prefer)
+
+
+def task_order(
+    config: Config,
+    *,
+    description: str,
+    allow_tools: Sequence[str] | None,
+    allow_agents: Sequence[str] | None,
+    allow_skills: Sequence[str] | None,
+    timeout: float | None,
+    max_cost: float | None,
+    context: Mapping[str, Any] | None,
+    model: str | None,
+    working_directory: str | None,
+    idempotency_key: str | None,
+) -> TaskOrder:
+    """Raises InvalidRequestError, naming the argument."""
+    seconds = _seconds(timeout, config)
+    body = task_request(
+        description=description,
+        allow_tools=allow_tools,
+        allow_agents=allow_agents,
+        allow_skills=allow_skills,
+        timeout=seconds,
+        max_cost=max_cost,
+        context=context,
+        model=model,
+        working_directory=working_directory,
+    )
+    return TaskOrder(body=body, idempotency_key=_key(idempotency_key), timeout=seconds)
+
+
+def execute_task(order: TaskOrder) -> Flow[AgenticTaskResponse]:
+    deadline = time.monotonic() + order.timeout + GRACE
+    prefer = f"respond-async, {_wait(deadline)}"
+    response = yield Send(request=order.submission(prefer), deadline=deadline)
+    task = _task(create_task, response)
+    while not task.is_terminal:
+        if time.monotonic() >= deadline:
+            raise TimeoutError(
+                f"The task {task.id} did not end within its timeout of {order.timeout:g} s.",
+                task=task,
+                task_id=task.id,
+            )
+        request = get_task._get_kwargs(task.id, prefer=_wait(deadline))
+        response = yield Send(request=request, deadline=deadline)
+        task = _task(get_task, response)
+    return _settled(task)
+
+
+def stream_task(order: TaskOrder) -> Flow[None]:
+    deadline = time.monotonic() + order.timeout + GRACE
+    response = yield Send(request=order.submission("respond-async"), deadline=deadline)
+    task = _task(create_task, response)
+    yield from follow_task(task.id, deadline=deadline)
+
+
+def get_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
+    _check_id(task_id)
+    return _get(config, task_id)
+
+
+def _get(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
+    response = yield Send(request=get_task._get_kwargs(task_id), deadline=_deadline(config))
+    return _task(get_task, response)
+
+
+def cancel_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
+    _check_id(task_id)
+    return _cancel(config, task_id)
+
+
+def _cancel(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
+    # The contract makes it idempotent, so that it may be repeated without a key.
+    response = yield Send(request=cancel_task._get_kwargs(task_id), deadline=_deadline(config), repeatable=True)
+    return _task(cancel_task, response)
+
+
+def list_tasks(config: Config, *, status: str | None, page_size: int | None) -> Flow[None]:
+    """Emits the tasks, newest first; a page is asked for when the one before is used up."""
+    if status is not None and not isinstance(status, str):
+        raise InvalidRequestError(f"status must be a str, not {type(status).__name__}.", param="status")
+    if page_size is not None and (isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1):
+        raise InvalidRequestError(f"page_size must be an int of 1 or more, not {page_size!r}.", param="page_size")
+    return _list(config, UNSET if status is None else TaskStatus(status), UNSET if page_size is None else page_size)
+
+
+def _list(config: Config, status: TaskStatus | Unset, limit: int | Unset) -> Flow[None]:
+    cursor: str | Unset | None = UNSET
+    while cursor is not None:
+        request = list_tasks_endpoint._get_kwargs(status=status, limit=limit, cursor=cursor)
+        response = yield Send(request=request, deadline=_deadline(config))
+        page = convert.parse(list_tasks_endpoint, response, generated.TaskList, convert.task_page)
+        for task in page.tasks:
+            yield Emit(task)
+        cursor = page.next_cursor
+
+
+def usage(config: Config, period: str) -> Flow[UsageReport]:
+    if period not in tuple(UsagePeriod):
+        raise InvalidRequestError(f"period must be one of {', '.join(UsagePeriod)}, not {period!r}.", param="period")
+    return _read(config, get_usage, {"period": UsagePeriod(period)}, generated.UsageReport, convert.usage_report)
+
+
+def models(config: Config) -> Flow[list[ModelInfo]]:
+    return _read(config, list_models, {}, generated.ModelList, convert.models)
+
+
+def capabilities(config: Config) -> Flow[Capabilities]:
+    return _read(config, get_capabilities, {}, generated.Capabilities, convert.capabilities)
+
+
+def health(config: Config) -> Flow[Health]:
+    return _read(config, get_health, {}, generated.Health, convert.health)
+
+
+def _read(
+    config: Config, endpoint: Any, parameters: dict[str, Any], wanted: type[R], to_model: Callable[[R], T]
+) -> Flow[T]:
+    response = yield Send(request=endpoint._get_kwargs(**parameters), deadline=_deadline(config))
+    return convert.parse(endpoint, response, wanted, to_model)
+
+
+def _task(endpoint: Any, response: Any) -> AgenticTaskResponse:
+    return convert.parse(endpoint, response, generated.AgenticTaskResponse, convert.task, adapt=_older.task)
+
+
+def _deadline(config: Config) -> float:
+    return time.monotonic() + config.timeout
+
+
+def _settled(task: AgenticTaskResponse) -> AgenticTaskResponse:
+    """The ended task, or the exception that its status stands for; failed and cancelled are for the caller to see."""
+    if task.status not in ("timeout", "cost_exceeded"):
+        return task
+    detail = {"type": f"{task.status}_error", "message": f"The task ended with status {task.status}."}
+    # The description is the prompt, which exceptions do not carry.
+    raise from_detail({**detail, **(task.error or {})}, task=attrs.evolve(task, description=None))
+
+
+def _wait(deadline: float) -> str:
+    """The preference for a long poll (RFC 7240, 4.3) that ends before the deadline."""
+    return f"wait={max(0, min(LONG_POLL, int(deadline - time.monotonic() - GRACE / 2)))}"
+
+
+def _seconds(timeout: float | None, config: Config) -> float:
+    return config.timeout if timeout is None else check_timeout(timeout)
+
+
+def _key(idempotency_key: str | None) -> str:
+    """The key that makes all attempts of a call one call."""
+    if idempotency_key is None:
+        return str(uuid.uuid4())
+    if not isinstance(idempotency_key, str) or not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isascii():
+        raise InvalidRequestError(
+            "idempotency_key must be a str of 1 to 255 ASCII characters.", param="idempotency_key"
+        )
+    return idempotency_key
+
+
+def _check_id(task_id: str) -> None:
+    if not isinstance(task_id, str) or not task_id:
+        raise InvalidRequestError("task_id must be a task's id, a str.", param="task_id")

@@ -1,0 +1,157 @@
+"""Arguments, environment, defaults → one checked Config."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+from claude_code_api.server import SERVER_URL
+
+from .errors import AuthenticationError, ConfigurationError
+
+DEFAULT_TIMEOUT: Final = 300.0
+"""Seconds."""
+DEFAULT_MAX_RETRIES: Final = 3
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """What a client needs to know to make calls. Its repr does not show the key."""
+
+    api_key: str = attrs.field(repr=False)
+    base_url: str
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds for a whole call."""
+    max_retries: int = DEFAULT_MAX_RETRIES
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+
+def resolve(
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    allow_insecure_http: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Arguments first, then ``CLAUDE_API_KEY``, ``CLAUDE_BASE_URL`` and ``CLAUDE_TIMEOUT``, then defaults.
+
+    Raises AuthenticationError without a usable key, ConfigurationError for everything else.
+    """
+    environ = os.environ if environ is None else environ
+    return Config(
+        api_key=_api_key(api_key if api_key is not None else environ.get("CLAUDE_API_KEY")),
+        base_url=_base_url(base_url or environ.get("CLAUDE_BASE_URL") or SERVER_URL, allow_insecure_http),
+        timeout=_timeout(timeout, environ.get("CLAUDE_TIMEOUT")),
+        max_retries=_max_retries(max_retries),
+        headers=dict(headers or {}),
+    )
+
+
+def _api_key(key: str | None) -> str:
+    if key is not None and not isinstance(key, str):
+        raise ConfigurationError(f"api_key must be a str, not {type(key).__name__}.", param="api_key")
+    key = (key or "").strip()
+    if not key:
+        raise AuthenticationError(
+            'No API key. Set CLAUDE_API_KEY, or pass api_key="sk-proj-…"; '
+            "to try it without a key or a server, use ClaudeClient.local()."
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise AuthenticationError(
+            "The API key has characters that a key cannot have (spaces, line breaks or non-ASCII). "
+            "Check CLAUDE_API_KEY, or the api_key argument, for a slip in copying."
+        )
+    return key
+
+
+def _base_url(url: str, allow_insecure_http: bool) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"base_url must be a str, not {type(url).__name__}.", param="base_url")
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url is not a URL: {error}.", param="base_url") from None
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("base_url must not hold a user name or password; pass api_key.", param="base_url")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"base_url must be like {SERVER_URL}, not {url!r}.", param="base_url")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"base_url must have no query and no fragment: {url!r}.", param="base_url")
+    if parts.scheme == "http" and not allow_insecure_http and not is_loopback(host):
+        raise ConfigurationError(
+            f"base_url {url!r} would send the key in clear over the network. Use https://, "
+            "or pass allow_insecure_http=True if the network is trusted.",
+            param="base_url",
+        )
+    # A bare host means the API at its usual path.
+    path = parts.path.rstrip("/") or urlsplit(SERVER_URL).path
+    return SplitResult(parts.scheme, parts.netloc, path, "", "").geturl()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether traffic to ``host`` stays on this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _timeout(value: float | None, from_environ: str | None) -> float:
+    if value is None and from_environ and from_environ.strip():
+        try:
+            value = float(from_environ)
+        except ValueError:
+            raise ConfigurationError(
+                f"CLAUDE_TIMEOUT must be a number of seconds, not {from_environ!r}.", param="timeout"
+            ) from None
+        name = "CLAUDE_TIMEOUT"
+    else:
+        name = "timeout"
+    if value is None:
+        return DEFAULT_TIMEOUT
+    return check_timeout(value, name)
+
+
+def check_timeout(value: float, name: str = "timeout") -> float:
+    """``value`` if it is a positive, finite number of seconds; else ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}.", param="timeout")
+    if not math.isfinite(value) or value <= 0:
+        raise ConfigurationError(f"{name} must be more than 0 seconds, not {value!r}.", param="timeout")
+    return float(value)
+
+
+def _max_retries(value: int | None) -> int:
+    if value is None:
+        return DEFAULT_MAX_RETRIES
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"max_retries must be a whole number from 0, not {value!r}.", param="max_retries")
+    return value
+
+
+def override(
+    config: Config,
+    *,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Config:
+    """``config`` with what is given in place of its own; headers are added. Raises ConfigurationError."""
+    return attrs.evolve(
+        config,
+        timeout=config.timeout if timeout is None else check_timeout(timeout),
+        max_retries=config.max_retries if max_retries is None else _max_retries(max_retries),
+        headers={**config.headers, **(headers or {})},
+    )

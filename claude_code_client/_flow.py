@@ -1,0 +1,54 @@
+"""The language in which a call is decided without I/O.
+
+A flow is a generator: it yields what it needs done, is sent the outcome, and returns the call's result. It is written
+once; a synchronous and an asynchronous driver carry it out. (psycopg 3's ``generators.py`` and ``waiting.py`` work so.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import attrs
+
+Request = dict[str, Any]
+"""What a generated ``_get_kwargs`` gives back."""
+
+
+@attrs.frozen(kw_only=True)
+class Send:
+    """Send a request and read the whole answer. Sent back: the response, a success."""
+
+    request: Request = attrs.field(repr=False)
+    deadline: float
+    """On the monotonic clock, in seconds."""
+    repeatable: bool | None = None
+    """Whether it may reach the server twice and do no harm; None: as the method and the Idempotency-Key say."""
+
+
+@attrs.frozen(kw_only=True)
+class Open:
+    """Send a request and leave the answer's body unread; it replaces what was open. Sent back: nothing."""
+
+    request: Request = attrs.field(repr=False)
+    deadline: float
+    read_timeout: float
+    """Seconds without a byte after which the stream counts as dead."""
+
+
+@attrs.frozen
+class Read:
+    """Read from what is open. Sent back: the next bytes, or None at the end."""
+
+
+@attrs.frozen
+class Emit:
+    """Hand a value to the caller. Sent back: nothing."""
+
+    value: Any
+
+
+Command = Send | Open | Read | Emit
+
+T = TypeVar("T")
+Flow = Generator[Command, Any, T]

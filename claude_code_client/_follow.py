@@ -1,0 +1,128 @@
+"""Reading event streams, as flows. No I/O."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from typing import Any, Final
+
+from claude_code_api.api.tasks import stream_task_events
+from claude_code_api.models.completion_response import CompletionResponse as GeneratedCompletion
+
+from . import _convert as convert
+from ._flow import Emit, Flow, Open, Read, Request
+from ._stream import EventDecoder, ServerSentEvent
+from .errors import (
+    APIConnectionError,
+    ClaudeAPIError,
+    StreamInterruptedError,
+    TimeoutError,
+    UnexpectedResponseError,
+    from_detail,
+)
+
+READ_TIMEOUT: Final = 45.0
+"""Seconds; a server that lives sends a ping every 15."""
+
+
+def follow_task(task_id: str, *, deadline: float) -> Flow[None]:
+    """Emits each event of a task as a dict, the ``result`` event last.
+
+    Raises the exception that a terminal ``error`` event stands for; StreamInterruptedError where neither came.
+    """
+    yield Open(request=stream_task_events._get_kwargs(task_id), deadline=deadline, read_timeout=READ_TIMEOUT)
+    reader = EventReader(f"the task {task_id}", deadline, task_id)
+    while True:
+        event = yield from reader.next_event()
+        if event["type"] == "error":
+            raise from_detail(_detail(event), task_id=task_id)
+        yield Emit(event)
+        if event["type"] == "result":
+            return
+
+
+def follow_completion(request: Request, *, deadline: float) -> Flow[None]:
+    """Emits the reply's text as it is written, then the CompletionResponse."""
+    yield Open(request=request, deadline=deadline, read_timeout=READ_TIMEOUT)
+    reader = EventReader("the completion", deadline)
+    while True:
+        event = yield from reader.next_event()
+        match event["type"]:
+            case "text_delta":
+                yield Emit(_field(event, "text", str))
+            case "completion":
+                yield Emit(_completion(_field(event, "completion", dict)))
+                return
+            case "error":
+                raise from_detail(_detail(event))
+
+
+class EventReader:
+    """What is open, as a sequence of events."""
+
+    def __init__(self, what: str, deadline: float, task_id: str | None = None) -> None:
+        self._what = what
+        self._deadline = deadline
+        self._task_id = task_id
+        self._decoder = EventDecoder()
+        self._events: deque[ServerSentEvent] = deque()
+
+    def next_event(self) -> Flow[dict[str, Any]]:
+        """The next event. Raises StreamInterruptedError where the stream ends instead."""
+        while not self._events:
+            problem: ClaudeAPIError | None = None
+            chunk: bytes | None = None
+            try:
+                chunk = yield Read()
+            except APIConnectionError as error:
+                problem = error
+            if time.monotonic() >= self._deadline:
+                raise TimeoutError(f"The stream of {self._what} did not end within its timeout.", task_id=self._task_id)
+            if chunk is None:
+                raise self._interrupted(problem)
+            self._events.extend(self._decoder.feed(chunk))
+        return _event(self._events.popleft())
+
+    def _interrupted(self, problem: ClaudeAPIError | None) -> StreamInterruptedError:
+        reason = problem.message.rstrip(".") if problem else "the server closed it"
+        advice = " The task may still run; get_task() tells how it stands." if self._task_id else " Call again."
+        error = StreamInterruptedError(
+            f"The stream of {self._what} was cut before its end: {reason}.{advice}", task_id=self._task_id
+        )
+        error.last_event_id = self._decoder.last_event_id or None
+        return error
+
+
+def _event(sse: ServerSentEvent) -> dict[str, Any]:
+    """The event's JSON object; types that this version does not know pass as they are."""
+    try:
+        event = json.loads(sse.data)
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        raise UnexpectedResponseError(f"The stream's event {sse.id or '?'} is not a JSON object.", body=sse.data[:200])
+    event.setdefault("type", sse.type)
+    return event
+
+
+def _detail(event: dict[str, Any]) -> dict[str, Any]:
+    detail = event.get("error")
+    return (
+        detail if isinstance(detail, dict) else {"message": str(event.get("content") or "The server gave no reason.")}
+    )
+
+
+def _field(event: dict[str, Any], name: str, kind: type[Any]) -> Any:
+    value = event.get(name)
+    if not isinstance(value, kind):
+        raise UnexpectedResponseError(f"The stream's event {event['type']!r} has no {name}.")
+    return value
+
+
+def _completion(body: dict[str, Any]) -> Any:
+    try:
+        return convert.completion(GeneratedCompletion.from_dict(body))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    raise UnexpectedResponseError(f"The stream's completion is not of the documented form: {problem}.")

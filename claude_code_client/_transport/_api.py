@@ -1,0 +1,123 @@
+"""``client.api``: what generated endpoint functions take as their ``client``, on the facade's own connections.
+
+The generated class would hold the key (and show it), open pools of its own, and change its parent in ``with_headers``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Never, Self
+
+import attrs
+import httpx
+from claude_code_api import AuthenticatedClient
+
+from .._config import Config
+from ..errors import ConfigurationError
+from ._async import AsyncConnection
+from ._sync import SyncConnection
+
+_PLACEHOLDER = "held by the connection"
+
+
+class SyncEndpoints(AuthenticatedClient):
+    """Pass it to the ``sync`` and ``sync_detailed`` functions of ``claude_code_api.api``.
+
+    Calls have the key, retries, deadline, logging and exceptions of the facade. An answer that is not a success
+    raises the facade's exception.
+    """
+
+    def __init__(self, connection: SyncConnection) -> None:
+        super().__init__(base_url=connection.config.base_url, token=_PLACEHOLDER)
+        self._connection = connection
+
+    def get_httpx_client(self) -> httpx.Client:
+        return self._connection.http
+
+    def get_async_httpx_client(self) -> Never:
+        raise ConfigurationError(
+            "This is the api of a ClaudeClient: call the endpoint's sync functions, or use AsyncClaudeClient."
+        )
+
+    def with_headers(self, headers: dict[str, str]) -> Self:
+        """The same connections, with more headers; this one stays as it is."""
+        return type(self)(self._connection.reconfigured(_with_headers(self._connection.config, headers)))
+
+    def with_cookies(self, cookies: dict[str, str]) -> Self:
+        """The same connections, with cookies; this one stays as it is."""
+        return self.with_headers(_cookie_header(cookies))
+
+    def with_timeout(self, timeout: httpx.Timeout | float) -> Self:
+        """The same connections, with another timeout (seconds) for the whole call; this one stays as it is."""
+        return type(self)(self._connection.reconfigured(_with_timeout(self._connection.config, timeout)))
+
+    def set_httpx_client(self, client: httpx.Client) -> Never:
+        raise ConfigurationError(_FIXED)
+
+    def set_async_httpx_client(self, async_client: httpx.AsyncClient) -> Never:
+        raise ConfigurationError(_FIXED)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to do: the facade's client closes the connections."""
+
+
+class AsyncEndpoints(AuthenticatedClient):
+    """Pass it to the ``asyncio`` and ``asyncio_detailed`` functions of ``claude_code_api.api``.
+
+    Calls have the key, retries, deadline, logging and exceptions of the facade. An answer that is not a success
+    raises the facade's exception.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(base_url=connection.config.base_url, token=_PLACEHOLDER)
+        self._connection = connection
+
+    def get_async_httpx_client(self) -> httpx.AsyncClient:
+        return self._connection.http
+
+    def get_httpx_client(self) -> Never:
+        raise ConfigurationError(
+            "This is the api of an AsyncClaudeClient: call the endpoint's asyncio functions, or use ClaudeClient."
+        )
+
+    def with_headers(self, headers: dict[str, str]) -> Self:
+        """The same connections, with more headers; this one stays as it is."""
+        return type(self)(self._connection.reconfigured(_with_headers(self._connection.config, headers)))
+
+    def with_cookies(self, cookies: dict[str, str]) -> Self:
+        """The same connections, with cookies; this one stays as it is."""
+        return self.with_headers(_cookie_header(cookies))
+
+    def with_timeout(self, timeout: httpx.Timeout | float) -> Self:
+        """The same connections, with another timeout (seconds) for the whole call; this one stays as it is."""
+        return type(self)(self._connection.reconfigured(_with_timeout(self._connection.config, timeout)))
+
+    def set_httpx_client(self, client: httpx.Client) -> Never:
+        raise ConfigurationError(_FIXED)
+
+    def set_async_httpx_client(self, async_client: httpx.AsyncClient) -> Never:
+        raise ConfigurationError(_FIXED)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to do: the facade's client closes the connections."""
+
+
+_FIXED = "client.api uses its client's connections; for others, make a claude_code_api.AuthenticatedClient."
+
+
+def _with_headers(config: Config, headers: dict[str, str]) -> Config:
+    return attrs.evolve(config, headers={**config.headers, **headers})
+
+
+def _cookie_header(cookies: dict[str, str]) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+
+
+def _with_timeout(config: Config, timeout: httpx.Timeout | float) -> Config:
+    seconds = timeout.read if isinstance(timeout, httpx.Timeout) else timeout
+    return config if seconds is None else attrs.evolve(config, timeout=float(seconds))

@@ -1,0 +1,176 @@
+"""One call and its attempts: what to send, what the outcome means, whether to go on. Shared by both transports."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any, Final
+
+import attrs
+import httpx
+
+from .._config import Config
+from .._retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
+from ..errors import (
+    APIConnectionError,
+    ClaudeAPIError,
+    ConfigurationError,
+    TimeoutError,
+    UnexpectedResponseError,
+    from_response,
+)
+
+logger = logging.getLogger("claude_code_client")
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds; a server that lives accepts a connection sooner, however long its answer takes."""
+_EXTENSION: Final = "claude_code_client"
+_SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"})
+
+
+@attrs.frozen(kw_only=True)
+class CallOptions:
+    """What a flow tells the transport about one call; it travels in the request's extensions."""
+
+    deadline: float
+    repeatable: bool | None = None
+    stream: bool = False
+    read_timeout: float | None = None
+
+    def as_extensions(self) -> dict[str, Any]:
+        return {_EXTENSION: self}
+
+
+class Call:
+    """The attempts of one call. Decides; the transport that holds it does the I/O."""
+
+    def __init__(self, request: httpx.Request, config: Config) -> None:
+        self._request = request
+        self._config = config
+        self._options: CallOptions = request.extensions.get(_EXTENSION) or CallOptions(
+            deadline=time.monotonic() + config.timeout
+        )
+        self._number = 0
+        self._started = 0.0
+
+    def next_request(self) -> httpx.Request:
+        """The request to send now. The key is added here, so that no object a caller can hold has it."""
+        self._number += 1
+        self._started = time.monotonic()
+        left = max(self._options.deadline - self._started, 0.001)
+        headers = self._request.headers.copy()
+        if _origin(self._request.url) == _origin(httpx.URL(self._config.base_url)):
+            headers["Authorization"] = f"Bearer {self._config.api_key}"
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s: headers %s", self._request.method, self._request.url.path, _redacted(headers))
+        timeout = {
+            "connect": min(CONNECT_TIMEOUT, left),
+            "pool": left,
+            "write": left,
+            "read": min(left, self._options.read_timeout or left),
+        }
+        return httpx.Request(
+            self._request.method,
+            self._request.url,
+            headers=headers,
+            stream=self._request.stream,
+            extensions={**self._request.extensions, "timeout": timeout},
+        )
+
+    def wants_body(self, response: httpx.Response) -> bool:
+        """Whether to read the whole body now: that of an error always is, to tell what it says."""
+        return not (self._options.stream and response.is_success)
+
+    def succeeded(self, response: httpx.Response) -> None:
+        """Log the answer that ends this call."""
+        self._log(str(response.status_code), response.headers.get("X-Request-Id"))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("headers %s", _redacted(response.headers))
+
+    def after_refusal(self, response: httpx.Response) -> float:
+        """Seconds to wait before the next attempt. Raises the answer's exception if there is to be none."""
+        self._log(str(response.status_code), response.headers.get("X-Request-Id"))
+        error = from_response(
+            response.status_code,
+            response.content,
+            request_id=response.headers.get("X-Request-Id"),
+            retry_after=parse_retry_after(response.headers.get("Retry-After")),
+        )
+        should_retry = {"true": True, "false": False}.get(response.headers.get("x-should-retry", "").lower())
+        return self._wait_or_raise(Failure(error=error, should_retry=should_retry))
+
+    def after_failure(self, problem: httpx.HTTPError | httpx.StreamError | httpx.InvalidURL) -> float:
+        """Seconds to wait before the next attempt. Raises a typed exception if there is to be none."""
+        self._log(type(problem).__name__, None)
+        error = translate(problem, self._request.url, overdue=time.monotonic() >= self._options.deadline)
+        return self._wait_or_raise(Failure(error=error, sent=not isinstance(problem, _NOT_SENT)))
+
+    def _wait_or_raise(self, failure: Failure) -> float:
+        failure.error.attempts = self._number
+        repeatable = self._options.repeatable
+        if repeatable is None:
+            repeatable = is_repeatable(self._request.method, self._request.headers)
+        attempt = Attempt(
+            number=self._number,
+            max_retries=self._config.max_retries,
+            # A body that is read from an iterator is gone after the first attempt.
+            repeatable=repeatable and isinstance(self._request.stream, httpx.ByteStream),
+            time_left=self._options.deadline - time.monotonic(),
+        )
+        wait = None
+        if not isinstance(failure.error, ConfigurationError | UnexpectedResponseError):
+            wait = wait_before_retry(failure, attempt, random.random)  # jitter, not a secret
+        if wait is None:
+            raise failure.error
+        logger.info("retrying in %.2f s: %s", wait, type(failure.error).__name__)
+        return wait
+
+    def _log(self, outcome: str, request_id: str | None) -> None:
+        logger.info(
+            "%s %s %s in %.3f s (attempt %d, request %s)",
+            self._request.method,
+            self._request.url.path,
+            outcome,
+            time.monotonic() - self._started,
+            self._number,
+            request_id or "-",
+        )
+
+
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def translate(
+    problem: httpx.HTTPError | httpx.StreamError | httpx.InvalidURL, url: httpx.URL, *, overdue: bool = False
+) -> ClaudeAPIError:
+    """httpx's exception as one of this library; httpx's own is not kept, since its frames hold the key."""
+    server = _origin(url)
+    reason = str(problem) or type(problem).__name__
+    match problem:
+        case httpx.ConnectError():
+            return APIConnectionError(f"Cannot connect to {server}: {reason}. {_CHECK_SERVER}")
+        case httpx.TimeoutException() if overdue:
+            return TimeoutError(f"The call to {server} did not end within its timeout.")
+        case httpx.ConnectTimeout():
+            return APIConnectionError(f"{server} accepted no connection within {CONNECT_TIMEOUT:g} s. {_CHECK_SERVER}")
+        case httpx.TimeoutException():
+            return APIConnectionError(f"{server} sent nothing for too long ({type(problem).__name__}).")
+        case httpx.LocalProtocolError() | httpx.UnsupportedProtocol() | httpx.InvalidURL():
+            return ConfigurationError(f"The request to {server} cannot be sent: {reason}.")
+        case httpx.DecodingError() | httpx.TooManyRedirects():
+            return UnexpectedResponseError(f"The answer of {server} cannot be read: {reason}.")
+        case _:
+            return APIConnectionError(f"The connection to {server} was cut before the answer was complete: {reason}.")
+
+
+_CHECK_SERVER: Final = "Check that the server runs, and base_url or CLAUDE_BASE_URL."
+
+
+def _origin(url: httpx.URL) -> str:
+    port = f":{url.port}" if url.port else ""
+    return f"{url.scheme}://{url.host}{port}"
+
+
+def _redacted(headers: httpx.Headers) -> dict[str, str]:
+    return {name: "…" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()}

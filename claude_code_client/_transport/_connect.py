@@ -1,0 +1,53 @@
+"""httpx's own transports, set up once for both kinds of client."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from .. import __version__
+from .._config import Config, is_loopback
+
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30)
+
+
+@functools.cache
+def _tls_context() -> ssl.SSLContext:
+    """One for all clients of the process: loading the certificates costs about 20 ms."""
+    return httpx.create_ssl_context()
+
+
+@functools.cache
+def _no_tls_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def default_headers(config: Config) -> dict[str, str]:
+    """Headers of every request; the caller's own come last."""
+    return {"User-Agent": f"claude-code-client/{__version__}", **config.headers}
+
+
+def inner_arguments(config: Config) -> dict[str, Any]:
+    """Arguments for ``httpx.HTTPTransport`` and its asynchronous twin: TLS, limits, the environment's proxy."""
+    url = httpx.URL(config.base_url)
+    return {
+        "verify": _tls_context() if url.scheme == "https" else _no_tls_context(),
+        "limits": _LIMITS,
+        "proxy": _proxy_for(url),
+        "trust_env": False,
+    }
+
+
+def _proxy_for(url: httpx.URL) -> str | None:
+    # An explicit transport makes httpx pass over the proxy variables; traffic on this machine needs none.
+    if is_loopback(url.host) or proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy is None:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"

@@ -1,0 +1,335 @@
+"""What can go wrong, as exceptions.
+
+::
+
+    ClaudeAPIError
+    ├── ConfigurationError (ValueError)          the client was set up wrongly; nothing was sent
+    ├── APIConnectionError (ConnectionError)     no answer: refused, reset, DNS, TLS
+    ├── TimeoutError (builtins.TimeoutError)     the task, or the call, ran out of time
+    ├── InvalidRequestError (ValueError)         400, 405, 413, 416, 422: the request is wrong
+    ├── AuthenticationError                      401, or no key at all
+    ├── CostExceededError                        402, or type cost_exceeded_error: a budget does not allow it
+    ├── PermissionError (builtins.PermissionError)  403
+    ├── NotFoundError (LookupError)              404
+    ├── ConflictError                            409
+    ├── RateLimitError                           429
+    ├── ServerError                              5xx
+    │   ├── NotSupportedError                    501: this server does not offer the operation
+    │   └── OverloadedError                      503, 529
+    ├── UnexpectedResponseError                  an answer that is not of this API, such as a proxy's page
+    └── StreamInterruptedError (ConnectionError) a stream ended without its terminal event
+
+``TimeoutError`` and ``PermissionError`` are subclasses of Python's own, so that ``except TimeoutError:`` works
+without importing them. Every exception can be pickled, copied and deep-copied; none carries the key or the prompt.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from .models import AgenticTaskResponse
+
+__all__ = [
+    "APIConnectionError",
+    "AuthenticationError",
+    "ClaudeAPIError",
+    "ConfigurationError",
+    "ConflictError",
+    "CostExceededError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "NotSupportedError",
+    "OverloadedError",
+    "PermissionError",
+    "RateLimitError",
+    "ServerError",
+    "StreamInterruptedError",
+    "TimeoutError",
+    "UnexpectedResponseError",
+]
+
+
+class ClaudeAPIError(Exception):
+    """Base of all exceptions of this library.
+
+    Attributes:
+        message (str): What happened, and what to do next.
+        status_code (int | None): The HTTP status; None where no answer came.
+        error_type (str | None): The API's ``error.type``, as ``rate_limit_error``.
+        param (str | None): The field or parameter that is meant.
+        request_id (str | None): ``X-Request-Id`` of the answer; quote it in a report.
+        body (Any): What was received: the decoded JSON, else text (both shortened), else None.
+        task_id (str | None): The task in question, where known.
+        retry_after (float | None): Seconds that the server asks to wait.
+        estimated_cost (float | None): USD; what it would have cost, where known.
+        task (AgenticTaskResponse | None): The task as far as it came, where known.
+        attempts (int): HTTP attempts that were made; 0 where nothing was sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        error_type: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        body: Any = None,
+        task_id: str | None = None,
+        retry_after: float | None = None,
+        estimated_cost: float | None = None,
+        task: AgenticTaskResponse | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code
+        self.error_type = error_type
+        self.param = param
+        self.request_id = request_id
+        self.body = body
+        self.task_id = task_id
+        self.retry_after = retry_after
+        self.estimated_cost = estimated_cost
+        self.task = task
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        facts = [f"{name} {value}" for name, value in self._facts() if value not in (None, "")]
+        return f"{self.message} ({', '.join(facts)})" if facts else self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def _facts(self) -> list[tuple[str, object]]:
+        return [
+            ("status", self.status_code),
+            ("type", self.error_type),
+            ("task", self.task_id),
+            ("request", self.request_id),
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.message), self.__dict__.copy()
+
+
+_E = TypeVar("_E", bound=ClaudeAPIError)
+
+
+def _restore(cls: type[_E], message: str) -> _E:
+    return cls(message)
+
+
+class ConfigurationError(ClaudeAPIError, ValueError):
+    """The client was set up in a way that cannot work. Nothing was sent."""
+
+
+class APIConnectionError(ClaudeAPIError, builtins.ConnectionError):
+    """No answer came: the connection was refused, reset or could not be made secure."""
+
+
+class TimeoutError(ClaudeAPIError, builtins.TimeoutError):
+    """The task ran past its timeout, or the call past its deadline. ``task`` is what there is of it."""
+
+
+class InvalidRequestError(ClaudeAPIError, ValueError):
+    """The request is wrong; ``param`` names the field. Found here before sending, or by the server."""
+
+
+class AuthenticationError(ClaudeAPIError):
+    """There is no key, or the server does not accept it."""
+
+
+class CostExceededError(ClaudeAPIError):
+    """A budget does not allow it, or ended the task: ``estimated_cost`` is USD where known."""
+
+
+class PermissionError(ClaudeAPIError, builtins.PermissionError):
+    """The key may not do this; the message names the tool, agent, skill or model."""
+
+
+class NotFoundError(ClaudeAPIError, LookupError):
+    """There is no such task, artifact or path."""
+
+
+class ConflictError(ClaudeAPIError):
+    """The ``Idempotency-Key`` was used before with another body."""
+
+
+class RateLimitError(ClaudeAPIError):
+    """Too many calls; ``retry_after`` says how many seconds to wait, where known."""
+
+
+class ServerError(ClaudeAPIError):
+    """The server failed."""
+
+
+class NotSupportedError(ServerError):
+    """This server does not offer the operation."""
+
+
+class OverloadedError(ServerError):
+    """The server, or the model behind it, is overloaded."""
+
+
+class UnexpectedResponseError(ClaudeAPIError):
+    """The answer is not one of this API: HTML of a proxy, broken JSON, missing fields. ``body`` has its start."""
+
+
+class StreamInterruptedError(ClaudeAPIError, builtins.ConnectionError):
+    """A stream ended before its terminal event.
+
+    Attributes:
+        last_event_id (str | None): The last event that came; with ``task_id`` it says where to go on.
+    """
+
+    last_event_id: str | None = None
+
+    def _facts(self) -> list[tuple[str, object]]:
+        return [*super()._facts(), ("last event", self.last_event_id)]
+
+
+# The API's error.type decides first, the status second.
+_BY_TYPE: Final[Mapping[str, type[ClaudeAPIError]]] = {
+    "invalid_request_error": InvalidRequestError,
+    "request_too_large": InvalidRequestError,
+    "authentication_error": AuthenticationError,
+    "permission_error": PermissionError,
+    "not_found_error": NotFoundError,
+    "timeout_error": TimeoutError,
+    "idempotency_error": ConflictError,
+    "rate_limit_error": RateLimitError,
+    "cost_exceeded_error": CostExceededError,
+    "not_implemented_error": NotSupportedError,
+    "overloaded_error": OverloadedError,
+    "server_error": ServerError,
+}
+_BY_STATUS: Final[Mapping[int, type[ClaudeAPIError]]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    402: CostExceededError,
+    403: PermissionError,
+    404: NotFoundError,
+    405: InvalidRequestError,
+    408: TimeoutError,
+    409: ConflictError,
+    413: InvalidRequestError,
+    415: InvalidRequestError,
+    416: InvalidRequestError,
+    422: InvalidRequestError,
+    429: RateLimitError,
+    501: NotSupportedError,
+    503: OverloadedError,
+    529: OverloadedError,
+}
+_ADVICE: Final[Mapping[type[ClaudeAPIError], str]] = {
+    AuthenticationError: "Check CLAUDE_API_KEY, or the api_key argument; a key starts with sk-proj-.",
+    PermissionError: "Check what the key may do (client.get_capabilities()), or use a key of a higher tier.",
+    RateLimitError: "Wait before calling again, send fewer calls at once, or use a key of a higher tier.",
+    TimeoutError: "Give it a larger timeout, or a smaller task.",
+    CostExceededError: "Raise max_cost or the key's budget, or use a cheaper model.",
+    ConflictError: "Use a new idempotency_key for a new request.",
+    NotFoundError: "Check the id, and that base_url is the server that knows it.",
+    NotSupportedError: "This server does not offer the operation: check base_url and the server's version.",
+    OverloadedError: "Try again later.",
+    ServerError: "Try again; if it stays, report it with the request id.",
+    UnexpectedResponseError: "Check that base_url is a Claude Code API, and what proxies are on the way.",
+}
+_BODY_LIMIT: Final = 2000
+"""Characters of a received body that an exception keeps."""
+
+
+def classify(status_code: int | None, error_type: str | None) -> type[ClaudeAPIError]:
+    """The exception for an ``error.type`` and a status, known or not."""
+    by_type = _BY_TYPE.get(error_type or "")
+    if by_type is not None:
+        return by_type
+    if status_code is None or status_code >= 500:
+        return _BY_STATUS.get(status_code or 0, ServerError)
+    return _BY_STATUS.get(status_code, InvalidRequestError if status_code >= 400 else UnexpectedResponseError)
+
+
+def from_detail(
+    detail: Mapping[str, Any],
+    *,
+    status_code: int | None = None,
+    request_id: str | None = None,
+    retry_after: float | None = None,
+    task_id: str | None = None,
+    task: AgenticTaskResponse | None = None,
+) -> ClaudeAPIError:
+    """The exception for an ``error`` object of the API, as in a task or in an event."""
+    error_type = _text(detail.get("type"))
+    cls = classify(status_code, error_type)
+    message = _text(detail.get("message")) or f"The server answered with status {status_code} and no message."
+    return cls(
+        _advise(cls, message),
+        status_code=status_code,
+        error_type=error_type,
+        param=_text(detail.get("param")),
+        request_id=request_id,
+        estimated_cost=_number(detail.get("estimated_cost")),
+        retry_after=_number(detail.get("retry_after")) if retry_after is None else retry_after,
+        task=task,
+        task_id=task.id if task and task_id is None else task_id,
+    )
+
+
+def from_response(
+    status_code: int, content: bytes, *, request_id: str | None = None, retry_after: float | None = None
+) -> ClaudeAPIError:
+    """The exception for an answer that is not a success, whatever its body: typed JSON, ``detail``, HTML, nothing."""
+    detail = _detail_of(_load(content))
+    if not 400 <= status_code <= 599 and not detail.get("type"):
+        detail = {**detail, "message": f"The server answered with the unexpected status {status_code}."}
+    error = from_detail(detail, status_code=status_code, request_id=request_id, retry_after=retry_after)
+    error.body = shorten_body(content)
+    return error
+
+
+def shorten_body(content: bytes) -> Any:
+    """What was received, for an exception to carry: small JSON decoded, else the text's start; None if empty."""
+    text = content[: _BODY_LIMIT * 4].decode("utf-8", "replace").strip()
+    decoded = _load(content) if len(content) <= _BODY_LIMIT else None
+    return decoded if decoded is not None else text[:_BODY_LIMIT] or None
+
+
+def _load(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _detail_of(body: Any) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        return {}
+    error = body.get("error")
+    if isinstance(error, dict):
+        return error
+    # {"detail": …} is FastAPI's form, which the service that the contract's paths come from uses.
+    for message in (error, body.get("detail"), body.get("message")):
+        if isinstance(message, str) and message:
+            return {"message": message, "type": body.get("type")}
+    if isinstance(body.get("detail"), list):
+        return {"message": json.dumps(body["detail"])[:_BODY_LIMIT]}
+    return {}
+
+
+def _advise(cls: type[ClaudeAPIError], message: str) -> str:
+    advice = _ADVICE.get(cls)
+    if advice is None or advice in message:
+        return message
+    return f"{message.rstrip('. ')}. {advice}"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,73 @@
+"""Tries the built wheel as a user gets it: installed into a new environment, away from this repository."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+PACKAGES = {"claude_code_api", "claude_code_client", "claude_code_server"}
+FILES = {
+    *(f"{package}/py.typed" for package in PACKAGES),
+    "claude_code_api/openapi.json",
+    "claude_code_api/models/create_task_request.py",
+    "claude_code_api/api/tasks/create_task.py",
+}
+_CLIENT = """
+import importlib.util, json, importlib.resources
+import claude_code_client
+from claude_code_api.api.tasks import create_task
+from claude_code_api.models import CreateTaskRequest
+for name in claude_code_client.__all__:
+    getattr(claude_code_client, name)
+json.loads((importlib.resources.files("claude_code_api") / "openapi.json").read_bytes())
+for name in ("tests", "scripts", "codegen", "starlette", "claude_agent_sdk"):
+    assert importlib.util.find_spec(name) is None, name
+"""
+_SERVER = """
+import pkgutil, importlib
+import claude_code_server
+for module in pkgutil.walk_packages(claude_code_server.__path__, "claude_code_server."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def check_content(wheel: Path) -> None:
+    """Raises SystemExit when the wheel lacks a file or has one too many."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    if missing := FILES - names:
+        sys.exit(f"{wheel.name} lacks {', '.join(sorted(missing))}")
+    roots = {name.split("/")[0] for name in names}
+    if surplus := {root for root in roots - PACKAGES if not root.endswith(".dist-info")}:
+        sys.exit(f"{wheel.name} also holds {', '.join(sorted(surplus))}")
+
+
+def check_installed(wheel: Path, extra: str, *programs: list[str]) -> None:
+    """Installs the wheel into a new environment, and runs each of `programs` of that environment."""
+    with tempfile.TemporaryDirectory() as work:
+        venv.create(Path(work, "venv"), with_pip=True)
+        install = ["python", "-m", "pip", "install", "-qq", f"{wheel}{extra}"]
+        print(f"== {wheel.name}{extra}", flush=True)
+        for program, *arguments in (install, *programs):
+            command = [str(Path(work, "venv", "bin", program)), *arguments]
+            done = subprocess.run(command, check=False, cwd=work, stdout=subprocess.DEVNULL, timeout=600)
+            if done.returncode != 0:
+                sys.exit(f"{program} failed")
+
+
+def main() -> int:
+    """Checks the one wheel of a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="holds exactly one wheel")
+    (wheel,) = parser.parse_args().folder.resolve().glob("*.whl")
+    check_content(wheel)
+    check_installed(wheel, "", ["python", "-c", _CLIENT])
+    check_installed(wheel, "[server]", ["python", "-c", _SERVER], ["claude-code-client", "--help"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

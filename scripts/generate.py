@@ -1,0 +1,107 @@
+"""Makes the generated client package out of the contract, or checks that it is up to date."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ruff import find_ruff_bin  # type: ignore[import-untyped]
+
+from codegen import tree
+from codegen.client import write_client
+from codegen.constraints import constraints_module
+from codegen.contract import Contract
+from codegen.errors import GenerationError
+from codegen.events import events_module
+from codegen.pins import check_pins
+from codegen.rewrites import rewrite
+from codegen.server import server_module
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEC = ROOT / "openapi" / "claude-code-api.yaml"
+SETTINGS = ROOT / "openapi" / "generator.yaml"
+TEMPLATES = ROOT / "openapi" / "templates"
+OUTPUT = ROOT / "generated" / "claude_code_api"
+_RUFF = (
+    ("check", "--fix-only", "--select", "F,I,UP,RUF100"),
+    ("format", "--line-length", "120"),
+)
+_RUFF_OPTIONS = ("--isolated", "--no-cache", "--quiet", "--target-version", "py311", ".")
+
+
+def build(spec: Path, package: Path) -> None:
+    """Writes the whole package to `package`, which must not exist yet. Raises GenerationError."""
+    contract = Contract.load(spec)
+    contract.check_references()
+    python_names = write_client(contract, package, settings=SETTINGS, templates=TEMPLATES)
+    rewrite(package)
+    _write(package / "constraints.py", constraints_module(contract, python_names))
+    _write(package / "events.py", events_module(contract))
+    _write(package / "server.py", server_module(contract))
+    _write(package / "py.typed", "")
+    _write(package / "openapi.json", _as_json(contract))
+    for command, *options in _RUFF:
+        _ruff(package, command, *options)
+    for path in package.rglob("*.py"):
+        _write(path, f"{tree.MARK}\n\n{path.read_text(encoding='utf-8')}")
+    _ruff(package, "format", "--line-length", "120", "--check")
+
+
+def _as_json(contract: Contract) -> str:
+    try:
+        text = json.dumps(contract.document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise GenerationError(f"the contract cannot be told in JSON: {error}") from error
+    return text + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _ruff(package: Path, *arguments: str) -> None:
+    command = [find_ruff_bin(), *arguments, *_RUFF_OPTIONS]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise GenerationError(f"ruff {arguments[0]} failed on the generated code:\n{done.stdout}{done.stderr}")
+
+
+def run(spec: Path, output: Path, *, check: bool) -> int:
+    """The exit status: 0, or 1 when a check finds a difference. Raises GenerationError."""
+    check_pins(ROOT / "pyproject.toml")
+    if check:
+        with tempfile.TemporaryDirectory() as work:
+            fresh = Path(work, output.name)
+            build(spec, fresh)
+            found = list(tree.differences(output, fresh))
+        if found:
+            print(*found, sep="\n")
+            print(f"{output.name} is not what {spec.name} gives: run `make generate`", file=sys.stderr)
+        return 1 if found else 0
+    tree.check_replaceable(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
+        fresh = Path(work, "fresh")
+        build(spec, fresh)
+        tree.replace(output, fresh, aside=Path(work, "aside"))
+    return 0
+
+
+def main() -> int:
+    """Parses the command line and runs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=Path, default=SPEC, help="the OpenAPI document (YAML)")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the folder of the package")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on a difference")
+    arguments = parser.parse_args()
+    try:
+        return run(arguments.spec.resolve(), arguments.output.resolve(), check=arguments.check)
+    except GenerationError as error:
+        print(f"generate: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

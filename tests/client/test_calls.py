@@ -1,0 +1,459 @@
+"""The methods against a scripted server: what goes over the wire, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import socket
+import threading
+from typing import Any
+
+import pytest
+from claude_code_api.api.account import list_models
+from claude_code_api.api.tasks import create_task, get_task
+from claude_code_api.models import AgenticTaskResponse as GeneratedTask
+from claude_code_api.models import CreateTaskRequest
+from pytest_httpserver import HTTPServer
+from support import wire
+from support.both import KEY, Both
+from werkzeug import Request, Response
+
+import claude_code_client.errors as errors
+from claude_code_client import ClaudeClient
+from claude_code_client.models import AgenticTaskResponse, CompletionResponse
+
+
+def respond(server: HTTPServer, *answers: Any) -> list[Request]:
+    """Answer requests in turn, whatever they are; gives the list in which they are recorded."""
+    queue, requests = list(answers), []
+
+    def handle(request: Request) -> Response:
+        request.get_data()
+        requests.append(request)
+        answer = queue.pop(0)
+        if isinstance(answer, Response):
+            return answer
+        status, body, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
+        return Response(json.dumps(body), status, headers, mimetype="application/json")
+
+    server.expect_request(re.compile(".*")).respond_with_handler(handle)
+    return requests
+
+
+@pytest.fixture
+def base_url(httpserver: HTTPServer) -> str:
+    return httpserver.url_for("/v1")
+
+
+def test_complete(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, {**wire.COMPLETION, "new_field": 1})
+    reply = both.call(
+        both.client(base_url).complete("What is Python?", model="sonnet", max_tokens=500, temperature=0.7, top_p=1.0)
+    )
+    assert isinstance(reply, CompletionResponse)
+    assert reply.content == "Python is a language."
+    assert (reply.model, reply.stop_reason, reply.warnings) == ("claude-sonnet-5-5", "end_turn", ["no temperature"])
+    assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.total_tokens) == (12, 5, 17)
+    assert reply.usage.cost == reply.usage.total_cost == 0.25
+    assert reply.extra == {"new_field": 1}
+    assert reply.to_dict()["new_field"] == 1
+    [request] = requests
+    assert (request.method, request.path) == ("POST", "/v1/chat/completions")
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert request.headers["Idempotency-Key"]
+    assert request.headers["User-Agent"].startswith("claude-code-client/")
+    assert request.get_json() == {
+        "messages": [{"role": "user", "content": "What is Python?"}],
+        "model": "sonnet",
+        "max_tokens": 500,
+        "temperature": 0.7,
+        "top_p": 1.0,
+    }
+
+
+def test_complete_takes_several_turns(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    turns = [{"role": "system", "content": "Short."}, {"role": "user", "content": "Hello"}]
+    requests = respond(httpserver, wire.COMPLETION)
+    both.call(both.client(base_url).complete(messages=turns, stop=["END"]))
+    assert requests[0].get_json() == {"messages": turns, "stop": ["END"]}
+
+
+def test_execute_task_submits_once_and_polls_to_the_end(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(
+        httpserver,
+        (202, wire.task("pending")),
+        wire.task("running"),
+        wire.task(
+            "completed",
+            artifacts=[
+                {
+                    "id": "a",
+                    "type": "file",
+                    "path": "docs/x.md",
+                    "size_bytes": 3,
+                    "sha256": "0" * 64,
+                    "created_at": "2026-11-22T12:00:00Z",
+                }
+            ],
+        ),
+    )
+    task = both.call(
+        both.client(base_url).execute_task(
+            description="Count",
+            allow_tools=("Bash",),
+            allow_agents=[],
+            timeout=60,
+            max_cost=0.5,
+            context={"project": "myapp"},
+        )
+    )
+    assert isinstance(task, AgenticTaskResponse)
+    assert (task.id, task.status, task.result["summary"]) == ("task_1", "completed", "3 files.")
+    assert task.result.get("bugs") is None
+    assert task.usage.total_cost == task.usage.cost == 0.5
+    assert task.artifacts[0].path == "docs/x.md"
+    assert task.artifacts[0].created_datetime.year == task.completed_datetime.year == 2026
+    assert task.execution_log[0]["tool"] == "Bash"
+    submit, first_poll, second_poll = requests
+    assert (submit.method, submit.path) == ("POST", "/v1/task")
+    assert submit.headers["Prefer"].startswith("respond-async, wait=")
+    assert submit.headers["Idempotency-Key"]
+    assert submit.get_json() == {
+        "description": "Count",
+        "allow_tools": ["Bash"],
+        "allow_agents": [],
+        "timeout": 60.0,
+        "max_cost": 0.5,
+        "context": {"project": "myapp"},
+    }
+    for poll in (first_poll, second_poll):
+        assert (poll.method, poll.path) == ("GET", "/v1/task/task_1")
+        assert poll.headers["Prefer"].startswith("wait=")
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "paused_by_a_newer_server"])
+def test_other_ends_are_returned(both: Both, httpserver: HTTPServer, base_url: str, status: str) -> None:
+    respond(httpserver, wire.task(status))
+    assert both.call(both.client(base_url).execute_task("Count")).status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("timeout", errors.TimeoutError), ("cost_exceeded", errors.CostExceededError)]
+)
+def test_limits_raise_with_what_there_is_of_the_task(
+    both: Both, httpserver: HTTPServer, base_url: str, status: str, expected: type[errors.ClaudeAPIError]
+) -> None:
+    respond(httpserver, wire.task(status, error={"type": f"{status}_error", "message": "Ended."}))
+    with pytest.raises(expected) as caught:
+        both.call(both.client(base_url).execute_task("Count"))
+    assert caught.value.task_id == "task_1"
+    assert caught.value.task is not None
+    assert caught.value.task.usage.cost == 0.5
+    assert caught.value.task.description is None
+
+
+def test_stream_task(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(
+        httpserver,
+        (202, wire.task("pending")),
+        wire.stream(
+            wire.event(1, "thinking"),
+            b": ping\n\n",
+            wire.event(2, "tool_call", tool="Bash", arguments={"command": "ls"}, call_id="1"),
+            wire.event(3, "brand_new", more=1),
+            wire.result_event(4),
+        ),
+    )
+    events = list(both.each(both.client(base_url).stream_task("Count", allow_tools=["Bash"])))
+    assert [event["type"] for event in events] == ["thinking", "tool_call", "brand_new", "result"]
+    assert all({"type", "content", "timestamp"} <= event.keys() for event in events)
+    assert events[-1]["summary"] == "3 files."
+    submit, follow = requests
+    assert submit.headers["Prefer"] == "respond-async"
+    assert (follow.method, follow.path) == ("GET", "/v1/task/task_1/events")
+    assert follow.headers["Accept"] == "text/event-stream"
+
+
+def test_a_stream_never_ends_silently(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    respond(httpserver, (202, wire.task("pending")), wire.stream(wire.event(1, "thinking")))
+    stream = both.each(both.client(base_url).stream_task("Count"))
+    assert next(stream)["type"] == "thinking"
+    with pytest.raises(errors.StreamInterruptedError) as caught:
+        next(stream)
+    assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
+
+
+def test_a_terminal_error_event_raises(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    detail = {"type": "cost_exceeded_error", "message": "Too dear.", "estimated_cost": 2.0}
+    respond(httpserver, (202, wire.task("pending")), wire.stream(wire.event(1, "error", error=detail)))
+    with pytest.raises(errors.CostExceededError, match=r"Too dear\.") as caught:
+        list(both.each(both.client(base_url).stream_task("Count")))
+    assert (caught.value.task_id, caught.value.estimated_cost) == ("task_1", 2.0)
+
+
+def test_a_stream_of_something_else_is_told(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    respond(httpserver, (202, wire.task("pending")), wire.stream(b"data: not json\n\n"))
+    with pytest.raises(errors.UnexpectedResponseError, match="not a JSON object"):
+        list(both.each(both.client(base_url).stream_task("Count")))
+
+
+def test_passing_faults_are_retried_with_the_same_key(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(
+        httpserver,
+        (503, wire.error("overloaded_error"), {"Retry-After": "0"}),
+        (429, wire.error("rate_limit_error"), {"Retry-After": "0"}),
+        wire.COMPLETION,
+    )
+    assert both.call(both.client(base_url).complete("Hello")).id == "cmpl_1"
+    assert len({request.headers["Idempotency-Key"] for request in requests}) == 1
+    assert len(requests) == 3
+
+
+def test_attempts_are_told(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    respond(httpserver, *[(503, wire.error("overloaded_error"), {"Retry-After": "0", "X-Request-Id": "req_7"})] * 3)
+    with pytest.raises(errors.OverloadedError) as caught:
+        both.call(both.client(base_url, max_retries=2).complete("Hello"))
+    assert (caught.value.attempts, caught.value.request_id, caught.value.retry_after) == (3, "req_7", 0.0)
+
+
+def test_budgets_are_not_retried(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, (429, wire.error("cost_exceeded_error", estimated_cost=2.5), {"Retry-After": "0"}))
+    with pytest.raises(errors.CostExceededError) as caught:
+        both.call(both.client(base_url).execute_task("Count"))
+    assert caught.value.estimated_cost == 2.5
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<html>Welcome</html>", "text/html"),
+        (b"", "application/json"),
+        (b'{"id": "cm', "application/json"),
+        (b"{}", "application/json"),
+        (b"[1, 2]", "application/json"),
+        (b"null", "application/json"),
+        (b'{"id": "1", "content": [1], "model": "m", "usage": {}}', "application/json"),
+    ],
+)
+def test_a_success_that_is_none_is_told(
+    both: Both, httpserver: HTTPServer, base_url: str, body: bytes, content_type: str
+) -> None:
+    respond(httpserver, Response(body, 200, content_type=content_type))
+    with pytest.raises(errors.UnexpectedResponseError, match="Check that base_url") as caught:
+        both.call(both.client(base_url).complete("Hello"))
+    assert caught.value.status_code == 200
+
+
+def test_where_nothing_listens(both: Both) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(errors.APIConnectionError, match=f"http://127.0.0.1:{port}") as caught:
+        both.call(both.client(f"http://127.0.0.1:{port}", max_retries=1).complete("Hello"))
+    assert caught.value.attempts == 2
+    assert caught.value.__context__ is caught.value.__cause__ is None
+
+
+def test_a_server_that_hangs_up(both: Both) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        port = server.getsockname()[1]
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(errors.APIConnectionError, match="cut before the answer"):
+            both.call(both.client(f"http://127.0.0.1:{port}", max_retries=0).complete("Hello"))
+        thread.join()
+
+
+def test_one_timeout_bounds_the_call(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    released = threading.Event()
+
+    def stall(_: Request) -> Response:
+        released.wait(10)
+        return Response("late")
+
+    httpserver.expect_request("/v1/chat/completions").respond_with_handler(stall)
+    with pytest.raises(errors.TimeoutError, match="did not end within its timeout"):
+        both.call(both.client(base_url).complete("Hello", timeout=0.2))
+    released.set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "param"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": 3}, "prompt"),
+        ({}, "prompt"),
+        ({"prompt": "x", "messages": []}, "prompt"),
+        ({"messages": []}, "messages"),
+        ({"messages": "x"}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages"),
+        ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
+        ({"prompt": "x", "max_tokens": 1.5}, "max_tokens"),
+        ({"prompt": "x", "temperature": 2.1}, "temperature"),
+        ({"prompt": "x", "temperature": float("nan")}, "temperature"),
+        ({"prompt": "x", "top_p": -0.1}, "top_p"),
+        ({"prompt": "x", "top_p": True}, "top_p"),
+        ({"prompt": "x", "model": ""}, "model"),
+        ({"prompt": "x", "stop": "END"}, "stop"),
+        ({"prompt": "x", "timeout": 0}, "timeout"),
+        ({"prompt": "x", "idempotency_key": ""}, "idempotency_key"),
+    ],
+)
+def test_completion_arguments_are_checked_before_sending(both: Both, arguments: dict[str, Any], param: str) -> None:
+    with pytest.raises(
+        (errors.InvalidRequestError, errors.ConfigurationError), match=param.partition("[")[0]
+    ) as caught:
+        both.call(both.client("http://127.0.0.1:9").complete(**arguments))
+    assert caught.value.param == param
+    assert caught.value.attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "param"),
+    [
+        ({"description": ""}, "description"),
+        ({"description": " \n"}, "description"),
+        ({"description": None}, "description"),
+        ({"description": "x", "allow_tools": "Bash"}, "allow_tools"),
+        ({"description": "x", "allow_tools": [1]}, "allow_tools"),
+        ({"description": "x", "allow_agents": {"a": 1}}, "allow_agents"),
+        ({"description": "x", "allow_skills": [""]}, "allow_skills"),
+        ({"description": "x", "timeout": -1}, "timeout"),
+        ({"description": "x", "max_cost": 0}, "max_cost"),
+        ({"description": "x", "max_cost": "1"}, "max_cost"),
+        ({"description": "x", "context": [1]}, "context"),
+        ({"description": "x", "context": {"a": object()}}, "context"),
+        ({"description": "x", "context": {"a": float("inf")}}, "context"),
+        ({"description": "x", "working_directory": ""}, "working_directory"),
+    ],
+)
+@pytest.mark.parametrize("method", ["execute_task", "stream_task"])
+def test_task_arguments_are_checked_before_sending(
+    both: Both, method: str, arguments: dict[str, Any], param: str
+) -> None:
+    with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError), match=param) as caught:
+        both.call(getattr(both.client("http://127.0.0.1:9"), method)(**arguments))
+    assert caught.value.param == param
+
+
+def test_ranges_are_told() -> None:
+    with ClaudeClient(KEY) as client, pytest.raises(errors.InvalidRequestError) as caught:
+        client.complete("x", temperature=3)
+    assert str(caught.value) == "temperature must be from 0 to 2, not 3."
+
+
+def test_generated_endpoints_use_the_clients_connections(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(
+        httpserver,
+        (503, wire.error("overloaded_error"), {"Retry-After": "0"}),
+        wire.task("completed", new_field=1),
+        (401, wire.error("authentication_error", "Invalid API key.")),
+        (529, "Overloaded", {"Retry-After": "500"}),
+    )
+    api = both.client(base_url).api
+    response = both.call(both.endpoint(get_task)("task_1", client=api, prefer="wait=1"))
+    assert response.status_code == 200
+    assert isinstance(response.parsed, GeneratedTask)
+    assert response.parsed.additional_properties == {"new_field": 1}
+    assert [request.headers["Authorization"] for request in requests] == [f"Bearer {KEY}"] * 2
+    with pytest.raises(errors.AuthenticationError, match=r"Invalid API key\. Check CLAUDE_API_KEY"):
+        both.call(both.endpoint(list_models)(client=api))
+    with pytest.raises(errors.OverloadedError) as caught:
+        both.call(both.endpoint(create_task)(client=api, body=CreateTaskRequest(description="x")))
+    assert (caught.value.status_code, caught.value.retry_after) == (529, 500.0)
+
+
+def test_generated_endpoints_with_more_headers(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, *[wire.task()] * 3)
+    api = both.client(base_url).api
+    for client in (api.with_headers({"X-Team": "a"}), api.with_cookies({"c": "1"}), api.with_timeout(5.0)):
+        both.call(both.endpoint(get_task)("task_1", client=client))
+    assert [request.headers.get("X-Team") for request in requests] == ["a", None, None]
+    assert [request.headers.get("Cookie") for request in requests] == [None, "c=1", None]
+    assert [request.headers["Authorization"] for request in requests] == [f"Bearer {KEY}"] * 3
+    assert KEY not in repr(api)
+
+
+def test_the_other_kind_of_endpoint_function_is_refused(both: Both) -> None:
+    api = both.client("http://127.0.0.1:9").api
+    wrong = get_task.sync_detailed if both.kind == "async" else get_task.asyncio_detailed
+    with pytest.raises(errors.ConfigurationError, match="api of a"):
+        result = wrong("task_1", client=api)
+        if both.kind == "sync":
+            asyncio.run(result)  # type: ignore[arg-type]
+
+
+def test_options_for_some_calls(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, wire.COMPLETION, wire.COMPLETION)
+    client = both.client(base_url, headers={"X-Team": "a"})
+    other = client.with_options(headers={"X-Run": "7"}, max_retries=0, timeout=9)
+    both.call(other.complete("Hello"))
+    both.call(other.close())
+    both.call(client.complete("Hello"))
+    assert [request.headers.get("X-Team") for request in requests] == ["a", "a"]
+    assert [request.headers.get("X-Run") for request in requests] == ["7", None]
+
+
+def test_nothing_secret_is_logged(
+    both: Both, httpserver: HTTPServer, base_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    respond(httpserver, wire.COMPLETION)
+    both.call(both.client(base_url).complete("CANARY-PROMPT"))
+    assert "POST /v1/chat/completions 200" in caplog.text
+    for secret in (KEY, "CANARY-PROMPT", "Python is"):
+        assert secret not in caplog.text
+
+
+def test_other_reads(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "cost": 0.5}
+    respond(
+        httpserver,
+        wire.task("running"),
+        wire.task("cancelled"),
+        {
+            "data": [
+                {
+                    "id": "claude-x",
+                    "alias": "x",
+                    "input_price": 1.0,
+                    "output_price": 2.0,
+                    "context_window": 9,
+                    "max_output_tokens": 8,
+                    "default": True,
+                }
+            ]
+        },
+        {
+            "period": "day",
+            "start": "s",
+            "end": "e",
+            **usage,
+            "limit": 5.0,
+            "remaining": 4.5,
+            "models": [{"model": "claude-x", "requests": 1, **usage}],
+        },
+        {"tools": [{"name": "Read", "description": "Reads"}], "agents": [], "skills": []},
+        {"status": "ok", "version": "1", "engine": "claude-code", "spec_version": "1.0.0"},
+    )
+    client = both.client(base_url)
+    assert both.call(client.get_task("task_1")).status == "running"
+    assert both.call(client.cancel_task("task_1")).status == "cancelled"
+    assert both.call(client.list_models())[0].alias == "x"
+    report = both.call(client.get_usage("day"))
+    assert (report.usage.cost, report.remaining, report.models[0].usage.total_tokens) == (0.5, 4.5, 3)
+    assert both.call(client.get_capabilities()).tools[0].name == "Read"
+    health = both.call(client.get_health())
+    assert (health.status, health.upstream) == ("ok", None)
+    with pytest.raises(errors.InvalidRequestError, match="day, month, week"):
+        both.call(client.get_usage("year"))

@@ -1,0 +1,101 @@
+"""The retry policy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from claude_code_client._retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
+from claude_code_client.errors import APIConnectionError, ClaudeAPIError, from_response
+
+
+def decide(
+    error: ClaudeAPIError, *, sent: bool = True, should_retry: bool | None = None, **attempt: object
+) -> float | None:
+    state = {"number": 1, "max_retries": 3, "repeatable": True, "time_left": 1000.0, **attempt}
+    return wait_before_retry(
+        Failure(error=error, sent=sent, should_retry=should_retry),
+        Attempt(**state),
+        lambda: 0.5,  # type: ignore[arg-type]
+    )
+
+
+def answer(status: int, type: str = "", retry_after: float | None = None) -> ClaudeAPIError:
+    body = b'{"error": {"type": "%s", "message": "No."}}' % type.encode() if type else b""
+    return from_response(status, body, retry_after=retry_after)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
+def test_passing_faults_are_retried(status: int) -> None:
+    assert decide(answer(status)) == 0.25
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 422, 501, 302])
+def test_other_answers_are_final(status: int) -> None:
+    assert decide(answer(status)) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "type"),
+    [(429, "cost_exceeded_error"), (500, "cost_exceeded_error"), (408, "timeout_error"), (503, "timeout_error")],
+)
+def test_spent_money_is_never_spent_again(status: int, type: str) -> None:
+    assert decide(answer(status, type)) is None
+    assert decide(answer(status, type), should_retry=True) is None
+
+
+def test_the_servers_wish_decides() -> None:
+    assert decide(answer(400), should_retry=True) == 0.25
+    assert decide(answer(503), should_retry=False) is None
+
+
+def test_waits_grow_to_a_bound() -> None:
+    waits = [decide(answer(500), number=number, max_retries=9) for number in range(1, 8)]
+    assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
+
+
+def test_retry_after_is_honoured_up_to_its_cap() -> None:
+    assert decide(answer(429, retry_after=30)) == 30
+    assert decide(answer(429, retry_after=120)) == 120
+    assert decide(answer(429, retry_after=121)) is None
+
+
+def test_no_wait_crosses_the_deadline() -> None:
+    assert decide(answer(429, retry_after=30), time_left=29.0) is None
+    assert decide(answer(500), time_left=0.1) is None
+
+
+def test_attempts_end() -> None:
+    assert decide(answer(500), number=3) is not None
+    assert decide(answer(500), number=4) is None
+    assert decide(answer(500), max_retries=0) is None
+
+
+def test_what_may_have_been_received_is_repeated_only_if_that_does_no_harm() -> None:
+    assert decide(APIConnectionError("Cut.")) == 0.25
+    assert decide(APIConnectionError("Cut."), repeatable=False) is None
+    assert decide(APIConnectionError("Refused."), repeatable=False, sent=False) == 0.25
+
+
+def test_repeatable_calls() -> None:
+    assert is_repeatable("GET", {})
+    assert not is_repeatable("POST", {})
+    assert is_repeatable("POST", {"Idempotency-Key": "1"})
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        (" 1.5 ", 1.5),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_header(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, datetime(2026, 11, 22, 12, 0, tzinfo=UTC)) == seconds

@@ -1,0 +1,128 @@
+"""What else is generated: the contract itself, constraints, events; and the seam that the facade relies on."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
+from typing import Any, assert_never, assert_type
+
+from claude_code_api import events
+from claude_code_api.constraints import CONSTRAINTS
+from claude_code_api.events import CompletionEvent, ErrorDetailDict, TaskEvent, ToolCallEvent
+from claude_code_api.server import SERVER_URL
+from ruamel.yaml import YAML
+
+SPEC = Path(__file__).resolve().parents[2] / "openapi" / "claude-code-api.yaml"
+OPERATIONS = {
+    "create_completion",
+    "stream_completion",
+    "create_task",
+    "list_tasks",
+    "get_task",
+    "stream_task_events",
+    "cancel_task",
+    "download_artifact",
+    "list_models",
+    "get_usage",
+    "get_capabilities",
+    "get_health",
+}
+
+
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((files("claude_code_api") / "openapi.json").read_bytes())
+    return loaded
+
+
+def operations() -> Iterator[tuple[str, ModuleType]]:
+    for item in document()["paths"].values():
+        for operation in item.values():
+            name = operation["operationId"]
+            yield name, import_module(f"claude_code_api.api.{operation['tags'][0]}.{name}")
+
+
+def test_openapi_json_is_the_yaml() -> None:
+    assert document() == YAML(typ="safe").load(SPEC)
+
+
+def test_every_operation_of_the_contract_is_generated() -> None:
+    assert {name for name, _ in operations()} == OPERATIONS
+
+
+def test_the_seam_that_the_facade_calls_is_there_for_every_operation() -> None:
+    for name, module in operations():
+        arguments = {
+            parameter.name: "x"
+            for parameter in inspect.signature(module._get_kwargs).parameters.values()
+            if parameter.default is parameter.empty and parameter.name != "body"
+        }
+        if "body" not in inspect.signature(module._get_kwargs).parameters:
+            kwargs = module._get_kwargs(**arguments)
+            assert {"method", "url"} <= set(kwargs) <= {"method", "url", "params", "headers"}, name
+        parse = inspect.signature(module._parse_response).parameters
+        assert [(parameter.name, parameter.kind) for parameter in parse.values()] == [
+            ("client", inspect.Parameter.KEYWORD_ONLY),
+            ("response", inspect.Parameter.KEYWORD_ONLY),
+        ], name
+
+
+def test_constraints_are_those_of_the_request_bodies() -> None:
+    assert set(CONSTRAINTS) == {"CreateCompletionRequest", "CreateTaskRequest"}
+    assert CONSTRAINTS["CreateCompletionRequest"] == {
+        "messages": {"minItems": 1},
+        "model": {"minLength": 1},
+        "max_tokens": {"minimum": 1},
+        "temperature": {"minimum": 0, "maximum": 2},
+        "top_p": {"minimum": 0, "maximum": 1},
+    }
+    assert CONSTRAINTS["CreateTaskRequest"]["description"] == {"minLength": 1, "pattern": r"\S"}
+    assert CONSTRAINTS["CreateTaskRequest"]["timeout"] == {"exclusiveMinimum": 0}
+    assert CONSTRAINTS["CreateTaskRequest"]["max_cost"] == {"exclusiveMinimum": 0}
+
+
+def test_the_server_is_the_contract_s() -> None:
+    assert document()["servers"][0]["url"] == SERVER_URL
+
+
+def test_events_have_the_contract_s_fields() -> None:
+    for name, schema in document()["components"]["schemas"].items():
+        if name.endswith("Event") and name not in ("TaskEvent", "CompletionEvent"):
+            event = getattr(events, name)
+            assert event.__required_keys__ == set(schema["required"]), name
+            assert event.__required_keys__ | event.__optional_keys__ == set(schema["properties"]), name
+
+
+def test_the_type_of_an_event_narrows_it() -> None:
+    def line(event: TaskEvent) -> str:
+        """Checked by mypy and pyright; at run time the assertions of types do nothing."""
+        if event["type"] == "tool_call":
+            assert_type(event, ToolCallEvent)
+            assert_type(event["arguments"], dict[str, Any])
+            return event["tool"]
+        if event["type"] == "error":
+            assert_type(event["error"], ErrorDetailDict)
+            return event["error"]["message"]
+        return event["content"]
+
+    def text(event: CompletionEvent) -> str:
+        if event["type"] == "text_delta":
+            return event["text"]
+        if event["type"] == "completion":
+            return event["completion"]["model"]
+        if event["type"] == "error":
+            return event["error"]["message"]
+        assert_never(event)
+
+    call: ToolCallEvent = {
+        "type": "tool_call",
+        "timestamp": "2026-11-22T12:00:00Z",
+        "content": "Bash: ls",
+        "tool": "Bash",
+        "arguments": {"command": "ls"},
+        "call_id": "toolu_1",
+    }
+    assert line(call) == "Bash"
+    assert text({"type": "text_delta", "text": "Hi"}) == "Hi"

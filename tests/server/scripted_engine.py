@@ -1,0 +1,93 @@
+"""An engine that does what a script says: a real implementation of the seam, without an agent."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from claude_code_server.engine.base import Emit, EventType, Order, Outcome, Stop
+
+DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer": 42})
+
+
+class Gate:
+    """Holds a run until the test opens it, or until the run is asked to stop. Opened once for all runs."""
+
+    def __init__(self, *, heeds_stop: bool = True) -> None:
+        self.reached = threading.Event()
+        self.heeds_stop = heeds_stop
+        self._opened: Future[None] = Future()
+
+    def open(self) -> None:
+        self._opened.set_result(None)
+
+    async def wait(self, stop: Stop) -> None:
+        self.reached.set()
+        opened = asyncio.ensure_future(asyncio.shield(asyncio.wrap_future(self._opened)))
+        stopped = asyncio.ensure_future(stop.wait())
+        waited = {opened, stopped} if self.heeds_stop else {opened}
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            opened.cancel()
+            stopped.cancel()
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """One event."""
+
+    type: EventType
+    fields: dict[str, Any]
+
+
+def says(text: str) -> Emitted:
+    return Emitted("thinking", {"content": text})
+
+
+def calls(tool: str, **arguments: Any) -> Emitted:
+    return Emitted("tool_call", {"content": tool, "tool": tool, "arguments": arguments, "call_id": f"call_{tool}"})
+
+
+Step = Emitted | Gate | Exception | Outcome
+
+
+class ScriptedEngine:
+    """Every run takes the same steps; one that is asked to stop ends at the next gate. ``orders`` holds what was run."""
+
+    name = "scripted"
+
+    def __init__(self, *steps: Step) -> None:
+        self._steps: Sequence[Step] = steps
+        self.orders: list[Order] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
+        self.orders.append(order)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return await self._follow(emit, stop)
+        finally:
+            self.at_once -= 1
+
+    async def aclose(self) -> None:
+        return None
+
+    async def _follow(self, emit: Emit, stop: Stop) -> Outcome:
+        for step in self._steps:
+            match step:
+                case Emitted():
+                    emit(step.type, **step.fields)
+                case Gate():
+                    await step.wait(stop)
+                    if stop.reason is not None:
+                        return Outcome(stop.reason)
+                case Exception():
+                    raise step
+                case Outcome():
+                    return step
+        return DONE

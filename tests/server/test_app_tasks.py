@@ -1,0 +1,450 @@
+"""Tasks over real sockets, on a scripted engine: creating, waiting, following, cancelling, listing."""
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from http_server import KEY, OTHER_KEY, Running, all_events, events_of, serving
+from scripted_engine import DONE, Gate, ScriptedEngine, calls, says
+
+from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
+
+TASK = {"description": "Do it."}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    (folder / "src").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    yield (gate := Gate())
+    if not gate._opened.done():
+        gate.open()
+
+
+def start(client: httpx.Client, **body: Any) -> dict[str, Any]:
+    response = client.post("/task", json=TASK | body, headers={"Prefer": "respond-async"})
+    assert response.status_code == 202
+    task: dict[str, Any] = response.json()
+    return task
+
+
+def test_a_call_without_prefer_blocks_until_the_task_has_ended(workspace: Path) -> None:
+    engine = ScriptedEngine(says("hm"), calls("Bash", command="ls"), DONE)
+    with serving(workspace, engine) as server, server.client() as client:
+        response = client.post("/task", json=TASK)
+        assert response.status_code == 200
+        assert "preference-applied" not in response.headers
+        task = response.json()
+        assert task["status"] == "completed"
+        assert task["description"] == "Do it."
+        assert task["result"] == {"summary": "Done.", "answer": 42}
+        assert [(entry["action"], entry["content"]) for entry in task["execution_log"]] == [
+            ("thinking", "hm"),
+            ("tool_call", "Bash"),
+        ]
+        assert task["execution_log"][1]["arguments"] == {"command": "ls"}
+        assert client.get(f"/task/{task['id']}").json() == task
+
+
+@pytest.mark.parametrize("prefer", ["respond-async", "respond-async, wait=0", "wait=0", 'Respond-Async; x="y", foo'])
+def test_prefer_answers_before_the_end(workspace: Path, gate: Gate, prefer: str) -> None:
+    with serving(workspace, ScriptedEngine(gate)) as server, server.client() as client:
+        response = client.post("/task", json=TASK, headers={"Prefer": prefer})
+        assert response.status_code == 202
+        task = response.json()
+        assert task["status"] in ("pending", "running")
+        assert (task["result"], task["completed_at"], task["error"]) == ({}, None, None)
+        assert response.headers["location"] == f"/v1/task/{task['id']}"
+        assert response.headers["preference-applied"].startswith(prefer.lower()[:4])
+        again = client.get(f"/task/{task['id']}", headers={"Prefer": "wait=0"})
+        assert again.json()["completed_at"] is None
+        assert again.headers["preference-applied"] == "wait=0"
+        gate.open()
+        ended = client.get(f"/task/{task['id']}", headers={"Prefer": "wait=10"})
+        assert ended.json()["status"] == "completed"
+
+
+def test_prefer_wait_answers_200_when_the_task_ends_in_time(workspace: Path) -> None:
+    with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
+        response = client.post("/task", json=TASK, headers={"Prefer": "respond-async, wait=10"})
+        assert response.status_code == 200
+        assert response.headers["preference-applied"] == "wait=10"
+        assert response.json()["status"] == "completed"
+
+
+def test_prefer_that_cannot_be_honoured_is_as_none(workspace: Path) -> None:
+    with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
+        response = client.post("/task", json=TASK, headers={"Prefer": "wait=soon, handling=strict"})
+        assert response.status_code == 200
+        assert "preference-applied" not in response.headers
+
+
+def test_a_client_of_the_older_service_is_served(workspace: Path) -> None:
+    engine = ScriptedEngine(DONE)
+    body = {
+        "description": "Count",
+        "project_id": "p1",
+        "working_directory": "/project",
+        "allow_tools": ["Bash"],
+        "allow_agents": None,
+        "allow_skills": None,
+        "timeout": 300,
+        "max_cost": 1.0,
+        "context": None,
+        "model": None,
+    }
+    with serving(workspace, engine) as server, server.client() as client:
+        response = client.post("/task", json=body)
+        assert response.status_code == 200
+        assert response.json()["status"] == "completed"
+    assert engine.orders[0].working_directory == workspace.resolve()
+    assert engine.orders[0].tools == ("Bash",)
+
+
+def test_the_order_holds_what_was_asked_for_or_the_defaults(workspace: Path) -> None:
+    engine = ScriptedEngine(DONE)
+    with serving(workspace, engine) as server, server.client() as client:
+        assert client.post("/task", json=TASK).status_code == 200
+        asked = {
+            "allow_tools": ["Read", "Grep", "Read"],
+            "allow_agents": ["code-analyzer"],
+            "allow_skills": ["semantic-text-matcher"],
+            "timeout": 7.5,
+            "max_cost": 0.25,
+            "context": {"a": [1, {"b": None}]},
+            "model": "haiku",
+            "working_directory": "src",
+        }
+        assert client.post("/task", json=TASK | asked).status_code == 200
+        assert client.post("/task", json=TASK | {"allow_tools": [], "model": "some-model"}).status_code == 200
+    default, full, bare = engine.orders
+    assert (default.timeout, default.max_cost, default.context) == (300, 1.0, {})
+    assert set(default.tools) == {"Read", "Grep", "Glob", "Bash", "Write", "Edit"}
+    assert (default.agents, default.skills, default.model) == ((), (), "claude-sonnet-5-5")
+    assert default.working_directory == workspace.resolve()
+    assert (full.tools, full.agents, full.skills) == (("Read", "Grep"), ("code-analyzer",), ("semantic-text-matcher",))
+    assert (full.timeout, full.max_cost, full.context) == (7.5, 0.25, {"a": [1, {"b": None}]})
+    assert (full.model, full.working_directory) == ("claude-haiku-5-5", (workspace / "src").resolve())
+    assert (bare.tools, bare.model) == ((), "some-model")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "part"),
+    [
+        ({"allow_tools": ["Read", "Rm"]}, 400, "allow_tools[1]", "Bash"),
+        ({"allow_agents": ["nobody"]}, 400, "allow_agents[0]", "code-analyzer"),
+        ({"allow_skills": ["none"]}, 400, "allow_skills[0]", "semantic-text-matcher"),
+        ({"allow_tools": ["WebSearch"]}, 403, "allow_tools", "WebSearch"),
+        ({"working_directory": "nowhere"}, 400, "working_directory", "not a folder"),
+        ({"working_directory": ".."}, 400, "working_directory", "inside"),
+        ({"working_directory": "/etc"}, 400, "working_directory", "inside"),
+        ({"working_directory": "/project/../.."}, 400, "working_directory", "inside"),
+        ({"working_directory": "link"}, 400, "working_directory", "inside"),
+        ({"working_directory": "file"}, 400, "working_directory", "not a folder"),
+        ({"working_directory": "a\0b"}, 400, "working_directory", "not a"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_a_task_is_made(
+    workspace: Path, body: dict[str, Any], status: int, param: str, part: str
+) -> None:
+    (workspace / "link").symlink_to("/etc")
+    (workspace / "file").write_text("")
+    engine = ScriptedEngine(DONE)
+    allowed = frozenset({"Read", "Bash"})
+    with serving(workspace, engine, tools=allowed) as server, server.client() as client:
+        response = client.post("/task", json=TASK | body)
+        assert response.status_code == status
+        error = response.json()["error"]
+        assert error["type"] == ("permission_error" if status == 403 else "invalid_request_error")
+        assert error["param"] == param
+        assert part in error["message"]
+        assert client.get("/task").json()["data"] == []
+    assert engine.orders == []
+
+
+def test_a_blocking_call_tells_of_a_timeout_and_of_a_spent_budget_as_errors(workspace: Path) -> None:
+    spent = Outcome("cost_exceeded", spent=Spent(10, 5, 1.25))
+    for engine, body, status, kind, cost in (
+        (ScriptedEngine(Gate()), {"timeout": 0.05}, 408, "timeout_error", None),
+        (ScriptedEngine(spent), {}, 402, "cost_exceeded_error", 1.25),
+    ):
+        with serving(workspace, engine) as server, server.client() as client:
+            response = client.post("/task", json=TASK | body)
+            assert response.status_code == status
+            assert response.json()["error"]["type"] == kind
+            assert response.json()["error"].get("estimated_cost") == cost
+            task = client.get(response.headers["location"].removeprefix("/v1")).json()
+            assert task["error"]["type"] == kind
+            waited = client.post("/task", json=TASK | body, headers={"Prefer": "respond-async, wait=10"})
+            assert waited.status_code == 200
+            assert waited.json()["status"] == task["status"]
+            assert [event.type for event in all_events(client, task["id"])] == ["error"]
+
+
+def test_a_failed_task_is_no_error_of_the_call(workspace: Path) -> None:
+    engine = ScriptedEngine(Outcome("failed", error=("overloaded_error", "busy")))
+    with serving(workspace, engine) as server, server.client() as client:
+        response = client.post("/task", json=TASK)
+        assert response.status_code == 200
+        assert response.json()["status"] == "failed"
+        assert response.json()["error"] == {"type": "overloaded_error", "message": "busy"}
+
+
+def test_a_task_lives_on_when_the_blocking_caller_leaves(workspace: Path, gate: Gate) -> None:
+    with serving(workspace, ScriptedEngine(gate)) as server, server.client() as client:
+        body = b'{"description": "Do it."}'
+        with socket.create_connection(server.address) as leaving:
+            leaving.sendall(
+                b"POST /v1/task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            assert gate.reached.wait(5)
+        gate.open()
+        [task] = client.get("/task").json()["data"]
+        ended = client.get(f"/task/{task['id']}", headers={"Prefer": "wait=10"}).json()
+        assert ended["status"] == "completed"
+
+
+def test_events_have_numbers_without_gaps_and_one_terminal_event_at_the_end(workspace: Path) -> None:
+    engine = ScriptedEngine(says("hm"), calls("Bash", command="ls"), says("so"), DONE)
+    with serving(workspace, engine) as server, server.client() as client:
+        task = client.post("/task", json=TASK).json()
+        events = all_events(client, task["id"])
+        assert [event.id for event in events] == [1, 2, 3, 4]
+        assert [event.type for event in events] == ["thinking", "tool_call", "thinking", "result"]
+        assert events[1].data["arguments"] == {"command": "ls"}
+        end = events[-1].data
+        assert end["content"] == end["summary"] == "Done."
+        assert (end["status"], end["result"], end["usage"]) == ("completed", task["result"], task["usage"])
+        assert [event.id for event in all_events(client, task["id"], after=2)] == [3, 4]
+        assert all_events(client, task["id"], after=4) == []
+        assert [event.id for event in all_events(client, task["id"], after=0)] == [1, 2, 3, 4]
+
+
+def test_events_come_as_they_happen_to_every_follower_with_pings_between(workspace: Path, gate: Gate) -> None:
+    engine = ScriptedEngine(says("first"), gate, says("second"), DONE)
+    with serving(workspace, engine, ping_interval=0.05) as server, server.client() as client:
+        task = start(client)
+
+        def follow(_: int) -> list[str]:
+            seen = []
+            with client.stream("GET", f"/task/{task['id']}/events") as response:
+                assert response.headers["content-type"].startswith("text/event-stream")
+                assert response.headers["cache-control"] == "no-store"
+                for event in events_of(response.iter_lines()):
+                    if event.type == "comment":
+                        pinged.release()
+                        assert event.data["text"] == ": ping"
+                    else:
+                        seen.append(f"{event.id} {event.data['content']}")
+            return seen
+
+        pinged = threading.Semaphore(0)
+        with ThreadPoolExecutor(20) as threads:
+            following = [threads.submit(follow, number) for number in range(20)]
+            for _ in range(20):
+                assert pinged.acquire(timeout=5)
+            gate.open()
+            for one in following:
+                assert one.result(10) == ["1 first", "2 second", "3 Done."]
+
+
+def test_a_long_task_is_followed_to_its_end(workspace: Path) -> None:
+    engine = ScriptedEngine(*(says(f"step {number}") for number in range(1000)), DONE)
+    with serving(workspace, engine) as server, server.client() as client:
+        events = all_events(client, start(client)["id"])
+        assert [event.id for event in events] == list(range(1, 1002))
+        assert events[998].data["content"] == "step 998"
+
+
+def test_text_that_is_not_unicode_does_not_break_the_stream(workspace: Path) -> None:
+    with serving(workspace, ScriptedEngine(says("half: \ud83d\nline\u2028two"), DONE)) as server, server.client() as client:
+        task = client.post("/task", json=TASK).json()
+        assert all_events(client, task["id"])[0].data["content"] == "half: ?\nline\u2028two"
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "1.5", "", "9" * 30, "7"])
+def test_a_last_event_id_that_cannot_be_is_refused(workspace: Path, value: str) -> None:
+    with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
+        task = client.post("/task", json=TASK).json()
+        response = client.get(f"/task/{task['id']}/events", headers={"Last-Event-ID": value})
+        assert response.status_code == 400
+        assert response.json()["error"]["param"] == "Last-Event-ID"
+
+
+def test_tasks_and_events_outlive_the_server(workspace: Path, tmp_path: Path, gate: Gate) -> None:
+    state = tmp_path / "state"
+    with serving(workspace, ScriptedEngine(says("hm"), DONE), state_dir=state) as server, server.client() as client:
+        done = client.post("/task", json=TASK, headers={"Idempotency-Key": "one"}).json()
+        events = all_events(client, done["id"])
+    engine = ScriptedEngine(says("hm"), gate)
+    with serving(workspace, engine, state_dir=state, shutdown_grace=1.0) as server, server.client() as client:
+        assert client.get(f"/task/{done['id']}").json() == done
+        assert all_events(client, done["id"]) == events
+        assert all_events(client, done["id"], after=1) == events[1:]
+        assert client.post("/task", json=TASK, headers={"Idempotency-Key": "one"}).json() == done
+        assert engine.orders == []
+        stopped = start(client)
+        with client.stream("GET", f"/task/{stopped['id']}/events") as response:
+            following = events_of(response.iter_lines())
+            assert next(following).type == "thinking"
+            stopper = threading.Thread(target=_stop, args=(server,))
+            stopper.start()
+            end = [event for event in following if event.type != "comment"]
+            assert [(event.type, event.data["status"]) for event in end] == [("result", "cancelled")]
+        stopper.join()
+    with serving(workspace, ScriptedEngine(), state_dir=state) as server, server.client() as client:
+        assert client.get(f"/task/{stopped['id']}").json()["status"] == "cancelled"
+        assert [event.type for event in all_events(client, stopped["id"])] == ["thinking", "result"]
+
+
+def _stop(server: Running) -> None:
+    """Tell the server's services to stop, from outside of its loop."""
+    import asyncio
+
+    loop = server.services.loop
+    asyncio.run_coroutine_threadsafe(server.services.stop(), loop).result(10)
+
+
+def test_the_same_key_and_body_is_the_same_task(workspace: Path) -> None:
+    engine = ScriptedEngine(DONE)
+    with serving(workspace, engine) as server, server.client() as client, server.client(OTHER_KEY) as other:
+        headers = {"Idempotency-Key": "k1"}
+        first = client.post("/task", json={"description": "a", "timeout": 5}, headers=headers)
+        again = client.post("/task", content=b'{ "timeout":5, "description":"\\u0061"}', headers=headers | JSON)
+        assert again.json() == first.json()
+        conflict = client.post("/task", json={"description": "b", "timeout": 5}, headers=headers)
+        assert conflict.status_code == 409
+        assert conflict.json()["error"]["type"] == "idempotency_error"
+        foreign = other.post("/task", json={"description": "a", "timeout": 5}, headers=headers)
+        assert foreign.json()["id"] != first.json()["id"]
+        assert client.post("/task", json={"description": "a", "timeout": 5}).json()["id"] != first.json()["id"]
+    assert len(engine.orders) == 3
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_twenty_calls_at_once_with_one_key_are_one_run(workspace: Path, gate: Gate) -> None:
+    engine = ScriptedEngine(gate, DONE)
+    with serving(workspace, engine) as server, server.client() as client, ThreadPoolExecutor(20) as threads:
+        calls = [
+            threads.submit(client.post, "/task", json=TASK, headers={"Idempotency-Key": "k"}) for _ in range(20)
+        ]
+        assert gate.reached.wait(5)
+        gate.open()
+        answers = [call.result(10) for call in calls]
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(engine.orders) == 1
+
+
+def test_cancelling_answers_once_the_task_has_ended_and_again_the_same(workspace: Path, gate: Gate) -> None:
+    with serving(workspace, ScriptedEngine(says("hm"), gate)) as server, server.client() as client:
+        task = start(client)
+        cancelled = client.post(f"/task/{task['id']}/cancel")
+        assert cancelled.status_code == 200
+        assert cancelled.json()["status"] == "cancelled"
+        assert cancelled.json()["error"]["type"] == "cancelled_error"
+        assert client.post(f"/task/{task['id']}/cancel").json() == cancelled.json()
+        gate.open()
+        done = client.post("/task", json=TASK).json()
+        assert client.post(f"/task/{done['id']}/cancel").json() == done
+
+
+def test_one_key_knows_nothing_of_anothers_tasks(workspace: Path) -> None:
+    with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client, server.client(OTHER_KEY) as other:
+        task_id = client.post("/task", json=TASK).json()["id"]
+        for response in (
+            other.get(f"/task/{task_id}"),
+            other.get(f"/task/{task_id}/events"),
+            other.post(f"/task/{task_id}/cancel"),
+            other.get(f"/task/{task_id}/artifacts/art_1"),
+            client.get("/task/task_none"),
+        ):
+            assert response.status_code == 404
+            assert response.json()["error"]["type"] == "not_found_error"
+        assert other.get("/task").json()["data"] == []
+
+
+def test_lists_come_in_pages_newest_first(workspace: Path, gate: Gate) -> None:
+    with serving(workspace, ScriptedEngine(gate), max_concurrent_tasks=1) as server, server.client() as client:
+        ids = [start(client, description=str(number))["id"] for number in range(5)]
+        client.post(f"/task/{ids[2]}/cancel")
+        first = client.get("/task", params={"limit": 2}).json()
+        assert [task["id"] for task in first["data"]] == [ids[4], ids[3]]
+        second = client.get("/task", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+        assert [task["id"] for task in second["data"]] == [ids[2], ids[1]]
+        third = client.get("/task", params={"limit": 2, "cursor": second["next_cursor"]}).json()
+        assert [task["id"] for task in third["data"]] == [ids[0]]
+        assert third["next_cursor"] is None
+        pending = client.get("/task", params={"status": "pending"}).json()["data"]
+        assert [task["id"] for task in pending] == [ids[4], ids[3], ids[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", "0"), ("limit", "101"), ("limit", "x"), ("limit", ""), ("cursor", "x"), ("cursor", ""), ("status", "odd")],
+)
+def test_a_list_parameter_that_cannot_be_is_refused(workspace: Path, name: str, value: str) -> None:
+    with serving(workspace, ScriptedEngine()) as server, server.client() as client:
+        response = client.get("/task", params={name: value})
+        assert response.status_code == 400
+        assert response.json()["error"]["param"] == name
+
+
+def test_artifacts_can_be_downloaded_whole_and_in_part_as_long_as_they_are_what_they_were(workspace: Path) -> None:
+    data = bytes(range(256)) * 4
+    (workspace / "src" / "a.bin").write_bytes(data)
+    (workspace / "empty").write_bytes(b"")
+    (workspace.parent / "outside").write_bytes(data)
+    (workspace / "link").symlink_to(workspace.parent / "outside")
+    sha256 = hashlib.sha256(data).hexdigest()
+    found = [
+        ArtifactFound(path, len(data), sha256, "2026-11-22T12:00:00.000Z")
+        for path in ("src/a.bin", "../outside", "link", "gone", "src")
+    ]
+    empty = ArtifactFound("empty", 0, hashlib.sha256(b"").hexdigest(), "2026-11-22T12:00:00.000Z")
+    engine = ScriptedEngine(Outcome("completed", artifacts=(*found, empty)))
+    with serving(workspace, engine) as server, server.client() as client:
+        task = client.post("/task", json=TASK).json()
+        urls = [f"/task/{task['id']}/artifacts/{artifact['id']}" for artifact in task["artifacts"]]
+
+        whole = client.get(urls[0])
+        assert (whole.status_code, whole.content, whole.headers["etag"]) == (200, data, f'"{sha256}"')
+        assert whole.headers["accept-ranges"] == "bytes"
+        for header, expected, said in (
+            ("bytes=1000-", data[1000:], "bytes 1000-1023/1024"),
+            ("bytes=0-0", data[:1], "bytes 0-0/1024"),
+            ("bytes=-10", data[-10:], "bytes 1014-1023/1024"),
+            ("bytes=1020-9999", data[1020:], "bytes 1020-1023/1024"),
+        ):
+            part = client.get(urls[0], headers={"Range": header})
+            assert (part.status_code, part.content, part.headers["content-range"]) == (206, expected, said)
+        for header in ("bytes=5-2", "lines=1-2", "bytes=0-1,5-6", "bytes=-"):
+            assert client.get(urls[0], headers={"Range": header}).content == data
+        beyond = client.get(urls[0], headers={"Range": "bytes=1024-"})
+        assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */1024")
+        for tag, status in ((f'"{sha256}"', 206), ('"other"', 200)):
+            assert client.get(urls[0], headers={"Range": "bytes=9-", "If-Range": tag}).status_code == status
+
+        for url in urls[1:5]:
+            assert client.get(url).status_code == 404
+        assert client.get(urls[5]).content == b""
+        assert client.get(urls[5], headers={"Range": "bytes=0-"}).status_code == 416
+        assert client.get(f"/task/{task['id']}/artifacts/art_none").status_code == 404
+        (workspace / "src" / "a.bin").write_bytes(data + b"more")
+        changed = client.get(urls[0])
+        assert changed.status_code == 404
+        assert "changed" in changed.json()["error"]["message"]

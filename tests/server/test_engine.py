@@ -1,0 +1,257 @@
+"""Tasks on the real Claude Code: what it may do, what it is told, what is reported."""
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_bench import KEY, Event, bench, run_task
+from scripted_messages import Failure, message, thinking, tool
+
+from claude_code_server.engine.agents import AGENTS, SKILLS
+from claude_code_server.engine.base import Spent
+from claude_code_server.engine.tools import DEFAULT_TOOLS, TOOLS
+
+
+def files_holding(text: str, root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def test_a_task_from_its_first_thought_to_its_artifacts(tmp_path: Path) -> None:
+    script = [
+        message(thinking("Hm."), "Let me count.", tool("Bash", command="ls src | wc -l; echo made > made.txt")),
+        message(tool("Write", file_path="docs/api.md", content="# API\n"), cache_read_input_tokens=50),
+        message('Two files.\n```json\n{"count": 2}\n```'),
+    ]
+
+    async def main() -> None:
+        async with bench(tmp_path, script) as made:
+            (made.workspace / "src").mkdir()
+            for name in ("a.py", "b.py"):
+                (made.workspace / "src" / name).touch()
+            run = await made.run(made.order(description="Count files.", context={"project": "x"}))
+            assert [event["type"] for event in run.events] == [
+                "thinking", "thinking", "tool_call", "tool_result", "tool_call", "tool_result",
+            ]  # fmt: skip
+            call, result = run.of("tool_call")[0], run.of("tool_result")[0]
+            assert call["tool"] == "Bash"
+            assert call["arguments"]["command"].startswith("ls src")
+            assert (result["call_id"], result["tool"], result["status"]) == (call["call_id"], "Bash", "success")
+            assert result["result"].strip() == "2"
+            end = run.ended
+            assert (end.status, end.error) == ("completed", None)
+            assert end.summary.startswith("Two files.")
+            assert end.result == {"count": 2, "summary": end.summary}
+            assert [artifact.path for artifact in end.artifacts] == ["docs/api.md", "made.txt"]
+            assert end.artifacts[0].size_bytes == len("# API\n")
+            assert end.artifacts[0].sha256 == hashlib.sha256(b"# API\n").hexdigest()
+            expected = (300 * 0.10 + 50 * 0.01 + 60 * 0.50) / 1_000_000
+            assert end.spent == Spent(350, 60, end.spent.cost)
+            assert end.spent.cost == pytest.approx(expected)
+            told = json.dumps(made.endpoint.requests[0].body["messages"])
+            assert "<task>\\nCount files.\\n</task>\\n<context>" in told
+            assert made.endpoint.requests[0].body["model"] == "claude-haiku-5-5"
+
+    asyncio.run(main())
+
+
+def test_the_agent_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"):
+        monkeypatch.setenv(name, KEY)
+    for name in ("ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CONFIG_DIR", "HTTPS_PROXY", "no_proxy", "MY_SECRET"):
+        monkeypatch.setenv(name, "server-canary")
+    script = [message(tool("Bash", command="env; pwd; cat /proc/$PPID/environ | tr '\\0' '\\n'")), message("Done.")]
+
+    async def main() -> None:
+        async with bench(tmp_path, script) as made:
+            leaks: list[Path] = []
+
+            def look(_: Event) -> None:
+                leaks.extend(files_holding(KEY, made.state))
+
+            run = await made.run(on_event=look)
+            environment = run.of("tool_result")[0]["result"]
+            assert KEY not in environment
+            assert "server-canary" not in environment
+            assert "ANTHROPIC_API_KEY=sk-task-" in environment
+            assert f"ANTHROPIC_BASE_URL={made.relay.base_url}" in environment
+            assert f"HOME={made.state}/run-" in environment
+            assert run.ended.status == "completed"
+            assert leaks == []
+            assert list(made.state.iterdir()) == []
+            # What it asked came through the relay with the real key, and its own key went no further.
+            assert made.endpoint.requests[0].headers["x-api-key"] == KEY
+            assert "sk-task-" not in json.dumps([asked.headers for asked in made.endpoint.requests])
+
+    asyncio.run(main())
+
+
+def test_only_listed_tools_and_only_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "outside.txt").write_text("outside-canary")
+    script = [
+        message(tool("Bash", command="echo ran > ran.txt")),
+        message(tool("Read", file_path=str(tmp_path / "outside.txt"))),
+        message(tool("Read", file_path="link.txt")),
+        message(tool("Write", file_path=str(tmp_path / "written.txt"), content="x")),
+        message(tool("Agent", subagent_type="general-purpose", description="x", prompt="x")),
+        message(tool("Skill", skill="dataviz")),
+        message("Refused."),
+    ]
+
+    async def main() -> None:
+        async with bench(tmp_path, script) as made:
+            (made.workspace / "link.txt").symlink_to(tmp_path / "outside.txt")
+            run = await made.run(made.order(tools=("Read", "Write")))
+            assert [event["status"] for event in run.of("tool_result")] == ["error"] * 6
+            assert "outside-canary" not in json.dumps(run.events)
+            assert run.ended.artifacts == ()
+            assert not (tmp_path / "written.txt").exists()
+            assert not (made.workspace / "ran.txt").exists()
+            offered = [one["name"] for one in made.endpoint.requests[0].body["tools"]]
+            assert sorted(offered) == ["Read", "Write"]
+
+    asyncio.run(main())
+
+
+def test_neither_prompt_nor_workspace_is_expanded_or_obeyed(tmp_path: Path) -> None:
+    (tmp_path / "outside.txt").write_text("outside-canary")
+
+    async def main() -> None:
+        async with bench(tmp_path, [message("/compact was not run")]) as made:
+            (made.workspace / "inside.txt").write_text("inside-canary")
+            (made.workspace / "CLAUDE.md").write_text("memory-canary")
+            (made.workspace / ".claude").mkdir()
+            hook = {"type": "command", "command": f"touch {tmp_path}/hooked"}
+            settings = {"hooks": {"UserPromptSubmit": [{"hooks": [hook]}], "SessionStart": [{"hooks": [hook]}]}}
+            (made.workspace / ".claude" / "settings.json").write_text(json.dumps(settings))
+            server = {"mcpServers": {"x": {"command": "touch", "args": [f"{tmp_path}/served"]}}}
+            (made.workspace / ".mcp.json").write_text(json.dumps(server))
+            description = f"/compact @{tmp_path}/outside.txt @inside.txt @/etc/hostname"
+            run = await made.run(made.order(description=description))
+            assert run.ended.status == "completed"
+            (asked,) = made.endpoint.requests
+            assert description in json.dumps(asked.body["messages"])
+            assert "canary" not in json.dumps(asked.body)
+            assert not (tmp_path / "hooked").exists()
+            assert not (tmp_path / "served").exists()
+
+    asyncio.run(main())
+
+
+def test_claude_code_has_every_tool_agent_and_skill_that_is_offered(tmp_path: Path) -> None:
+    run, made = run_task(tmp_path, [message("Ready.")], tools=TOOLS, agents=AGENTS, skills=SKILLS)
+    assert run.ended.status == "completed", run.ended.error
+    (asked,) = made.endpoint.requests
+    assert {one["name"] for one in asked.body["tools"]} == {*TOOLS, "Agent", "Skill"}
+    told = json.dumps(asked.body["messages"])
+    assert not [name for name in (*AGENTS, *SKILLS) if name not in told]
+    assert "general-purpose" not in told
+    assert set(DEFAULT_TOOLS) <= set(TOOLS)
+
+
+def test_agents_and_skills_are_spawned_and_invoked(tmp_path: Path) -> None:
+    script = [
+        message(tool("Agent", subagent_type="code-analyzer", description="look", prompt="Look now.")),
+        message(tool("Bash", command="echo in the agent")),
+        message(tool("Write", file_path="x.txt", content="x")),
+        message("Nothing found."),
+        message(tool("Skill", skill="semantic-text-matcher", args="a in b")),
+        message(tool("Agent", subagent_type="security-auditor", description="look", prompt="Look.")),
+        message(tool("Agent", subagent_type="fork", description="look", prompt="Look.")),
+        message("All done."),
+    ]
+    run, made = run_task(tmp_path, script, agents=("code-analyzer",), skills=SKILLS)
+    assert run.ended.summary == "All done."
+    assert run.ended.spent.input_tokens == 100 * len(script)
+    assert [event["agent"] for event in run.of("agent_spawn")] == ["code-analyzer", "security-auditor", "fork"]
+    assert run.of("agent_spawn")[0]["reason"] == "look"
+    (invoked,) = run.of("skill_invoke")
+    assert (invoked["skill"], invoked["input"]) == ("semantic-text-matcher", "a in b")
+    results = [(event["tool"], event["status"]) for event in run.of("tool_result")]
+    assert results == [
+        ("Bash", "success"),
+        ("Write", "error"),  # The analyzer has no such tool, though the task does.
+        ("Agent", "success"),
+        ("Skill", "success"),
+        ("Agent", "error"),
+        ("Agent", "error"),
+    ]
+    assert run.of("tool_result")[2]["result"] == "Nothing found."
+    assert "Match by meaning" in json.dumps(made.endpoint.requests[5].body["messages"])
+
+
+def test_what_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with bench(tmp_path, []) as made:
+            for kind, name in (("tools", "Teleport"), ("tools", "Agent"), ("agents", "fork"), ("skills", "dataviz")):
+                end = (await made.run(made.order(**{kind: (name,)}))).ended
+                assert end.status == "failed"
+                assert end.error is not None
+                assert end.error[0] == "invalid_request_error"
+                assert name in end.error[1]
+                assert "Available: " in end.error[1]
+            assert made.endpoint.requests == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("failure", "type", "text", "calls"),
+    [
+        (Failure(401, "authentication_error", "invalid x-api-key"), "authentication_error", "invalid x-api-key", 1),
+        (Failure(529, "overloaded_error", "Overloaded"), "overloaded_error", "Overloaded", 3),
+    ],
+)
+def test_a_model_that_fails_fails_the_task(tmp_path: Path, failure: Failure, type: str, text: str, calls: int) -> None:
+    run, made = run_task(tmp_path, lambda _: failure)
+    assert run.ended.status == "failed"
+    assert run.ended.error is not None
+    assert run.ended.error[0] == type
+    assert text in run.ended.error[1]
+    assert run.ended.summary == ""
+    assert len(made.endpoint.requests) == calls
+
+
+def test_a_budget_ends_the_task_before_the_next_call(tmp_path: Path) -> None:
+    script = [message("First.", tool("Bash", command="true"), output_tokens=1000), message("Never.")]
+    run, made = run_task(tmp_path, script, max_cost=0.0005)
+    end = run.ended
+    assert end.status == "cost_exceeded"
+    assert end.error is not None
+    assert end.error[0] == "cost_exceeded_error"
+    assert "$0.0005" in end.error[1]
+    assert end.spent.output_tokens == 1000
+    assert [asked.body["max_tokens"] for asked in made.endpoint.requests] == [1000]
+
+
+def test_tasks_side_by_side_stay_apart(tmp_path: Path) -> None:
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        told = json.dumps(body["messages"])
+        name = "one" if "Task one." in told else "two"
+        if "tool_result" not in told:
+            return message(tool("Write", file_path=f"{name}.txt", content=name))
+        return message(f"Wrote {name}.", input_tokens=1 if name == "one" else 2)
+
+    async def main() -> None:
+        async with bench(tmp_path, answer) as made:
+            orders = []
+            for name in ("one", "two"):
+                (made.workspace / name).mkdir()
+                orders.append(
+                    made.order(
+                        task_id=name,
+                        description=f"Task {name}.",
+                        working_directory=made.workspace / name,
+                        model="some-local-model",
+                    )
+                )
+            runs = await asyncio.gather(*map(made.run, orders))
+            for run, tokens in zip(runs, (101, 102), strict=True):
+                name = run.order.task_id
+                assert run.ended.summary == f"Wrote {name}."
+                assert [artifact.path for artifact in run.ended.artifacts] == [f"{name}.txt"]
+                assert run.ended.spent == Spent(tokens, 40, 0.0)
+
+    asyncio.run(main())

@@ -1,0 +1,337 @@
+"""The parts of the engine that need no Claude Code: events, endings, artifacts, environment, options."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_bench import KEY
+
+from claude_code_server import upstream
+from claude_code_server.engine import _artifacts, _events, _options, _outcome, agents
+from claude_code_server.engine._launch import environment, sweep
+from claude_code_server.engine.base import Order
+from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
+from claude_code_server.relay import Relay
+from claude_code_server.upstream import UpstreamError
+
+ORDER = Order("task_1", "Count.", Path("/nowhere"), "claude-haiku-5-5", max_cost=0.5, timeout=7)
+
+
+@dataclass
+class TextBlock:
+    text: str
+
+
+@dataclass
+class ThinkingBlock:
+    thinking: str
+
+
+@dataclass
+class ToolUseBlock:
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+@dataclass
+class ToolResultBlock:
+    tool_use_id: str
+    content: Any
+    is_error: bool | None = None
+
+
+@dataclass
+class AssistantMessage:
+    content: list[Any]
+    parent_tool_use_id: str | None = None
+    message_id: str | None = "msg_1"
+    error: str | None = None
+
+
+@dataclass
+class UserMessage:
+    content: Any
+    parent_tool_use_id: str | None = None
+    tool_use_result: Any = None
+
+
+@dataclass
+class ResultMessage:
+    subtype: str = "success"
+    is_error: bool = False
+    result: str | None = "Done."
+    terminal_reason: str | None = "completed"
+    api_error_status: int | None = None
+    errors: list[str] = field(default_factory=list)
+
+
+def read(*messages: Any) -> tuple[list[_events.Event], _events.Events]:
+    events = _events.Events()
+    return [event for message in messages for event in events.read(message)], events
+
+
+def test_a_text_is_a_thought_once_something_follows_it() -> None:
+    got, events = read(
+        AssistantMessage([ThinkingBlock("Hm."), ThinkingBlock(" ")]),
+        AssistantMessage([TextBlock("Let me look.")]),
+        AssistantMessage([ToolUseBlock("t1", "Bash", {"command": "ls\nrm x"})]),
+        UserMessage([ToolResultBlock("t1", "a\nb")]),
+        AssistantMessage([TextBlock("The answer.")], message_id="msg_2"),
+    )
+    assert [(event.type, event.content) for event in got] == [
+        ("thinking", "Hm."),
+        ("thinking", "Let me look."),
+        ("tool_call", "Bash: ls"),
+        ("tool_result", "a"),
+    ]
+    assert got[2].fields == {"tool": "Bash", "arguments": {"command": "ls\nrm x"}, "call_id": "t1"}
+    assert got[3].fields == {"tool": "Bash", "call_id": "t1", "status": "success", "result": "a\nb"}
+    assert events.answer == "The answer."
+
+
+def test_a_text_of_the_next_turn_makes_a_thought_of_the_last() -> None:
+    got, events = read(
+        AssistantMessage([TextBlock("Part one")]),
+        AssistantMessage([TextBlock("Part two")]),
+        AssistantMessage([TextBlock("More")], message_id="msg_2"),
+    )
+    assert [event.content for event in got] == ["Part one", "Part two"]
+    assert events.answer == "More"
+
+
+def test_agents_and_skills_have_events_of_their_own() -> None:
+    got, _ = read(
+        AssistantMessage([ToolUseBlock("t1", "Task", {"subagent_type": "code-analyzer", "description": "look"})]),
+        UserMessage([TextBlock("to the agent")], parent_tool_use_id="t1"),
+        AssistantMessage([TextBlock("in the agent")], parent_tool_use_id="t1"),
+        AssistantMessage([ToolUseBlock("t1", "Read", {"file_path": "x"})], parent_tool_use_id="t1"),
+        UserMessage([ToolResultBlock("t1", [{"type": "text", "text": "no"}], True)], parent_tool_use_id="t1"),
+        UserMessage(
+            [ToolResultBlock("t1", [{"type": "text", "text": "[Subagent hand-back] … found"}])],
+            tool_use_result={"content": [{"type": "text", "text": "found"}]},
+        ),
+        AssistantMessage([ToolUseBlock("t2", "Skill", {"skill": "p:semantic-text-matcher", "args": "a b"})]),
+    )
+    assert [(event.type, dict(event.fields)) for event in got] == [
+        ("agent_spawn", {"agent": "code-analyzer", "reason": "look", "call_id": "t1"}),
+        ("tool_call", {"tool": "Read", "arguments": {"file_path": "x"}, "call_id": "t1"}),
+        ("tool_result", {"tool": "Read", "call_id": "t1", "status": "error", "result": "no"}),
+        ("tool_result", {"tool": "Agent", "call_id": "t1", "status": "success", "result": "found"}),
+        ("skill_invoke", {"skill": "semantic-text-matcher", "input": "a b", "call_id": "t2"}),
+    ]
+
+
+def test_what_tells_nothing_makes_no_event() -> None:
+    failed = AssistantMessage([TextBlock("API Error: 529")], error="overloaded")
+    got, events = read(UserMessage("text"), UserMessage([TextBlock("skill body")]), ResultMessage(), failed)
+    assert (got, events.answer) == ([], "")
+
+
+def test_only_writing_that_succeeded_counts_as_written() -> None:
+    writes = [("Write", "a.md", None), ("Edit", "b.md", True), ("Read", "c.md", None), ("Write", "d.md", False)]
+    messages: list[Any] = []
+    for name, path, failed in writes:
+        messages.append(AssistantMessage([ToolUseBlock(path, name, {"file_path": path})]))
+        messages.append(UserMessage([ToolResultBlock(path, "ok", failed)]))
+    assert read(*messages)[1].written == {"a.md", "d.md"}
+
+
+def test_results_are_bounded_and_lines_short() -> None:
+    got, _ = read(UserMessage([ToolResultBlock("t1", "x" * 60_000), ToolResultBlock("t2", [{"type": "image"}])]))
+    assert len(got[0].content) == 160
+    assert got[0].fields["result"].endswith("(10000 more characters)")
+    assert got[1].content == "[image]"
+    assert _events.line(" \n\n two \n") == "two"
+    assert _events.line("") == ""
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "error"),
+    [
+        (_outcome.Ending(ResultMessage()), "completed", None),
+        (_outcome.Ending(ResultMessage(terminal_reason=None)), "completed", None),
+        (_outcome.Ending(ResultMessage(), stopped="timeout"), "timeout", ("timeout_error", "7 s")),
+        (_outcome.Ending(stopped="cancelled"), "cancelled", ("cancelled_error", "cancelled")),
+        (_outcome.Ending(stopped="cost_exceeded"), "cost_exceeded", ("cost_exceeded_error", "$0.5")),
+        (_outcome.Ending(stopped="failed"), "failed", ("server_error", "stopped")),
+        (_outcome.Ending(failure="it broke"), "failed", ("server_error", "it broke")),
+        (_outcome.Ending(), "failed", ("server_error", "without a result")),
+        (
+            _outcome.Ending(
+                ResultMessage(is_error=True), upstream_error=UpstreamError(529, "overloaded_error", "busy")
+            ),
+            "failed",
+            ("overloaded_error", "529: busy"),
+        ),
+        (
+            _outcome.Ending(ResultMessage(is_error=True), upstream_error=UpstreamError(402, "billing_error", "pay")),
+            "failed",
+            ("server_error", "402: pay"),
+        ),
+        (
+            _outcome.Ending(ResultMessage(is_error=True, result="API Error", api_error_status=401)),
+            "failed",
+            ("authentication_error", "API Error"),
+        ),
+        (
+            _outcome.Ending(ResultMessage(subtype="error_during_execution", result=None, errors=["a", "b"])),
+            "failed",
+            ("server_error", "a; b"),
+        ),
+        (
+            _outcome.Ending(ResultMessage(terminal_reason="aborted_tools", result="")),
+            "failed",
+            ("server_error", "success"),
+        ),
+    ],
+)
+def test_endings(ending: _outcome.Ending, status: str, error: tuple[str, str] | None) -> None:
+    got, failure = _outcome.status_and_error(ending, ORDER)
+    assert got == status
+    if error is None:
+        assert failure is None
+    else:
+        assert failure is not None
+        assert failure[0] == error[0]
+        assert error[1] in failure[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("Plain.", {}),
+        ('Two bugs.\n```json\n{"bugs": [1, 2], "summary": "no"}\n```\n', {"bugs": [1, 2]}),
+        ('```json\n{"first": 1}\n```\nand\n```json\n{"last": 1}\n```', {"last": 1}),
+        ('```json\n{"early": 1}\n```\nMore text.', {}),
+        ("```json\n[1]\n```", {}),
+        ("```json\n{broken\n```", {}),
+        ('```\n{"a": 1}\n```', {}),
+    ],
+)
+def test_a_json_object_at_the_end_joins_the_result(text: str, data: dict[str, Any]) -> None:
+    assert _outcome.result(text) == {**data, "summary": text}
+
+
+def test_the_summary_is_the_answer_or_what_there_was_of_it() -> None:
+    assert _outcome.summary(_outcome.Ending(ResultMessage(result=" Done. "), "held")) == "Done."
+    assert _outcome.summary(_outcome.Ending(ResultMessage(result=""), "held")) == "held"
+    assert _outcome.summary(_outcome.Ending(ResultMessage(is_error=True, result="API Error"), "held")) == "held"
+    assert _outcome.summary(_outcome.Ending()) == ""
+
+
+def test_artifacts_are_what_changed(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for path in ("same.txt", "changed.txt", "gone.txt", "sub/old.txt", ".git/HEAD", "node_modules/x.js"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (tmp_path / "outside.txt").write_text("secret")
+    before = _artifacts.listing(root)
+    (root / "changed.txt").write_text("changed!")
+    (root / "gone.txt").unlink()
+    (root / "sub" / "new é.md").write_text("# new")
+    (root / ".git" / "index").write_text("x")
+    (root / "node_modules" / "written.js").write_text("x")
+    (root / "link.txt").symlink_to(tmp_path / "outside.txt")
+    (root / "far").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe")
+    written = [
+        "node_modules/written.js",
+        str(root / "changed.txt"),
+        "link.txt",
+        "../outside.txt",
+        "far/outside.txt",
+        "pipe",
+        "missing.txt",
+        ".",
+    ]
+    found = _artifacts.found(root, before, written)
+    assert [artifact.path for artifact in found] == ["changed.txt", "node_modules/written.js", "sub/new é.md"]
+    new = found[2]
+    assert (new.size_bytes, new.sha256, new.type) == (5, hashlib.sha256(b"# new").hexdigest(), "file")
+    assert new.created_at.endswith("Z")
+
+
+def test_in_too_large_a_directory_only_reported_writing_counts(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text("x")
+    assert _artifacts.listing(tmp_path, limit=4).complete
+    before = _artifacts.listing(tmp_path, limit=3)
+    assert not before.complete
+    assert [artifact.path for artifact in _artifacts.found(tmp_path, before, ["2.txt"])] == ["2.txt"]
+
+
+def test_the_environment_is_built_from_nothing() -> None:
+    base = {
+        "PATH": "/bin:/x",
+        "LANG": "de_DE.UTF-8",
+        "HOME": "/home/me",
+        "ANTHROPIC_API_KEY": KEY,
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+        "HTTPS_PROXY": "http://proxy",
+        "SECRET": "x",
+    }
+    got = environment(base, Path("/p"), url="http://127.0.0.1:1", key="sk-task-1")
+    assert got["PATH"] == "/bin:/x"
+    assert got["LANG"] == "de_DE.UTF-8"
+    assert got["ANTHROPIC_API_KEY"] == "sk-task-1"
+    assert {got[name].split("/")[1] for name in ("HOME", "TMPDIR", "CLAUDE_CODE_TMPDIR", "CLAUDE_CONFIG_DIR")} == {"p"}
+    assert not {"CLAUDE_CODE_USE_BEDROCK", "HTTPS_PROXY", "SECRET", "ANTHROPIC_DEFAULT_HAIKU_MODEL"} & set(got)
+    other = environment({}, Path("/p"), url="u", key="k", small_model="local")
+    assert other["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "local"
+    assert "/bin" in other["PATH"]
+
+
+def test_directories_of_servers_that_are_gone_are_swept(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    for name in (f"run-{process.pid}-abc", f"run-{os.getpid()}-abc", "run-x-abc", "other"):
+        (tmp_path / name).mkdir()
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", f"run-{os.getpid()}-abc", "run-x-abc"]
+
+
+def test_the_prompt_holds_the_task_and_its_context() -> None:
+    assert _options.prompt(ORDER) == "<task>\nCount.\n</task>"
+    order = Order("t", "Count.", Path(), "m", context={"project": "é", "path": Path("x")})
+    expected = '<task>\nCount.\n</task>\n<context>\n{"project": "é", "path": "x"}\n</context>'
+    assert _options.prompt(order) == expected
+
+
+def test_an_agent_has_no_tool_that_the_task_has_not() -> None:
+    order = Order("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
+    options = _options.options(order, Path("/bin/false"), print)
+    assert options.agents is not None
+    assert {name: one.tools for name, one in options.agents.items()} == {
+        "security-auditor": ["Read"],
+        "code-analyzer": ["Read"],
+        "documentation-generator": ["Read", "Write"],
+    }
+    assert options.tools == ["Read", "Write", "Agent", "Skill"]
+    assert _options.tools(Order("t", "d", Path(), "m")) == []
+
+
+def test_skills_are_in_the_plugin() -> None:
+    for name in agents.SKILLS:
+        text = (agents.PLUGIN / "skills" / name / "SKILL.md").read_text(encoding="utf-8")
+        assert text.startswith(f"---\nname: {name}\ndescription: ")
+    assert (agents.PLUGIN / ".claude-plugin" / "plugin.json").is_file()
+
+
+def test_importing_the_engine_is_cheap() -> None:
+    code = (
+        "import sys, claude_code_server.engine.claude_code, claude_code_server.engine.agents;"
+        "sys.exit('claude_agent_sdk' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_windows_is_told_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UnavailableError, match="WSL"):
+        ClaudeCodeEngine(Relay(upstream.open("offline")), tmp_path)

@@ -1,0 +1,201 @@
+"""Nothing that a run starts outlives it, however it ends."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import pytest
+from engine_bench import Bench, Event, Run, bench
+from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+
+# Ordinary, in the background, in a session of its own, and one that no polite request ends.
+STRAYS = """
+sleep 300 & echo $! >> pids
+setsid sleep 300 & echo $! >> pids
+(trap '' TERM HUP; sleep 300) & echo $! >> pids
+"""
+
+
+def processes_of(root: Path) -> list[psutil.Process]:
+    """Whatever runs in, or was started with a path of, this directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.cwd()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
+            continue
+        if any(str(root) in word for word in words):
+            found.append(process)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    left = processes_of(tmp_path)
+    try:
+        assert left == []
+        assert list((tmp_path / "state").iterdir()) == []
+    finally:
+        for process in left:
+            process.kill()
+
+
+def pids(made: Bench) -> list[int]:
+    return [int(word) for word in (made.workspace / "pids").read_text().split()]
+
+
+def test_what_bash_left_behind_ends_with_the_task(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with bench(tmp_path, [message(tool("Bash", command=STRAYS)), message("Done.")]) as made:
+            running: list[bool] = []
+
+            def look(event: Event) -> None:
+                if event["type"] == "tool_result":
+                    running.extend(psutil.pid_exists(pid) for pid in pids(made))
+
+            run = await made.run(on_event=look)
+            assert run.ended.summary == "Done."
+            assert running == [True] * 3
+            assert not [pid for pid in pids(made) if psutil.pid_exists(pid)]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("reason", ["cancelled", "timeout"])
+def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["cancelled", "timeout"]) -> None:
+    async def main() -> None:
+        async with bench(
+            tmp_path, [message("Waiting.", tool("Bash", command=STRAYS + "wait")), message("No.")]
+        ) as made:
+            run = Run(made.order())
+            running = asyncio.create_task(made.engine.run(run.order, run.emit, run.stop))
+            while not (made.workspace / "pids").exists() or len(pids(made)) < 3:
+                await asyncio.sleep(0.02)
+            run.stop.ask(reason)
+            async with asyncio.timeout(5):
+                end = await running
+            assert end.status == reason
+            assert end.spent.input_tokens == 100
+            assert [artifact.path for artifact in end.artifacts] == ["pids"]
+            assert len(made.endpoint.requests) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "starting", "asking"])
+def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
+    async def main() -> None:
+        async with bench(tmp_path, [Hang()]) as made:
+            run = Run(made.order())
+            if when == "before":
+                run.stop.ask("cancelled")
+            running = asyncio.create_task(made.engine.run(run.order, run.emit, run.stop))
+            if when == "starting":
+                while not processes_of(tmp_path):
+                    await asyncio.sleep(0.005)
+            if when == "asking":
+                assert await asyncio.to_thread(made.endpoint.asked.wait, 10)
+            run.stop.ask("cancelled")
+            async with asyncio.timeout(5):
+                assert (await running).status == "cancelled"
+            assert made.endpoint.requests == [] if when == "before" else len(made.endpoint.requests) <= 1
+
+    asyncio.run(main())
+
+
+def test_a_run_that_is_broken_off(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with bench(tmp_path, [Hang()]) as made:
+            running = asyncio.create_task(made.run())
+            assert await asyncio.to_thread(made.endpoint.asked.wait, 10)
+            running.cancel()
+            async with asyncio.timeout(5):
+                with pytest.raises(asyncio.CancelledError):
+                    await running
+            assert processes_of(made.state) == []
+
+    asyncio.run(main())
+
+
+def test_an_event_that_cannot_be_taken_ends_the_run(tmp_path: Path) -> None:
+    def refuse(event: Event) -> None:
+        raise OSError("no space left")
+
+    async def main() -> None:
+        async with bench(tmp_path, [message(tool("Bash", command="true")), Hang()]) as made:
+            with pytest.raises(OSError, match="no space left"):
+                await made.run(on_event=refuse)
+
+    asyncio.run(main())
+
+
+def test_a_claude_code_that_is_killed_fails_the_task(tmp_path: Path) -> None:
+    script: list[Any] = [message(tool("Bash", command=STRAYS + "kill -9 $CLAUDE_PID")), message("Never.")]
+
+    async def main() -> None:
+        async with bench(tmp_path, script) as made:
+            end = (await made.run()).ended
+            assert end.status == "failed"
+            assert end.error is not None
+            assert end.error[0] == "server_error"
+
+    asyncio.run(main())
+
+
+HOST = """
+import asyncio, pathlib, sys
+from claude_code_server import upstream
+from claude_code_server.engine.base import Order, Stop
+from claude_code_server.engine.claude_code import ClaudeCodeEngine
+from claude_code_server.relay import Relay
+
+async def main(root, url):
+    relay = Relay(upstream.open(url))
+    await relay.start()
+    engine = ClaudeCodeEngine(relay, root / "state")
+    order = Order("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
+    await engine.run(order, lambda type, **fields: None, Stop())
+
+asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes half a second longer")
+def test_a_server_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
+    script: Script = [message(tool("Bash", command=STRAYS + "wait"))]
+    for name in ("workspace", "state"):
+        (tmp_path / name).mkdir()
+    with ScriptedMessages(script) as endpoint:
+        host = subprocess.Popen([sys.executable, "-c", HOST, str(tmp_path), endpoint.url])
+        noted = tmp_path / "workspace" / "pids"
+        deadline = time.monotonic() + 20
+        while not noted.exists() or noted.read_text().count("\n") < 3:
+            assert host.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        family = psutil.Process(host.pid).children(recursive=True)
+        assert len(family) >= 5
+        os.kill(host.pid, signal.SIGKILL)
+        host.wait()
+        _, alive = psutil.wait_procs(family, timeout=5)
+        assert alive == []
+    # Its directory is left to the next server, which sweeps it.
+    (left,) = (tmp_path / "state").iterdir()
+    assert left.name.startswith(f"run-{host.pid}-")
+
+    async def start_again() -> None:
+        from claude_code_server import upstream
+        from claude_code_server.engine.claude_code import ClaudeCodeEngine
+        from claude_code_server.relay import Relay
+
+        ClaudeCodeEngine(Relay(upstream.open("offline")), tmp_path / "state")
+
+    asyncio.run(start_again())

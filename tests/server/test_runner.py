@@ -1,0 +1,259 @@
+"""The runner on its own: turns, stops, ends; each through the store, as followers see it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
+
+from claude_code_server.engine.base import ArtifactFound, Order, Outcome, Spent
+from claude_code_server.records import Task, now
+from claude_code_server.runner import ClosedError, Runner
+from claude_code_server.store import Store
+
+
+class Bench:
+    """A runner on a scripted engine and a store of its own."""
+
+    def __init__(self, folder: Path, *steps: Step, at_once: int = 4, stop_grace: float = 5.0) -> None:
+        self.folder = folder
+        self.engine = ScriptedEngine(*steps)
+        self.store = Store(folder)
+        self.runner = Runner(self.engine, self.store, at_once=at_once, stop_grace=stop_grace)
+        self._count = 0
+
+    def submit(self, timeout: float = 60.0) -> str:
+        self._count += 1
+        order = Order(f"task_{self._count}", "d", self.folder, "m", timeout=timeout)
+        self.runner.submit(Task(order.task_id, "k", "d", "m", str(self.folder), now()), order)
+        return order.task_id
+
+    def task(self, task_id: str) -> Task:
+        task = self.store.task(task_id)
+        assert task is not None
+        return task
+
+    def types(self, task_id: str) -> list[str]:
+        events = self.store.events(task_id)
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert [event.terminal for event in events[:-1]] == [False] * (len(events) - 1)
+        return [event.type for event in events]
+
+
+def run(bench: Bench, test: Callable[[Bench], Awaitable[None]]) -> None:
+    async def main() -> None:
+        try:
+            await test(bench)
+        finally:
+            await bench.runner.aclose(1)
+            bench.store.close()
+
+    asyncio.run(main())
+
+
+def test_events_are_numbered_in_order_and_the_terminal_one_is_last(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit()
+        assert await bench.runner.wait(task_id)
+        assert bench.types(task_id) == ["thinking", "tool_call", "thinking", "result"]
+        ended = bench.task(task_id)
+        assert (ended.status, ended.summary, ended.result["answer"]) == ("completed", "Done.", 42)
+        assert ended.created_at <= bench.store.events(task_id)[0].timestamp <= (ended.completed_at or "")
+
+    run(Bench(tmp_path, says("a"), calls("Bash", command="ls"), says("b"), DONE), test)
+
+
+def test_an_event_is_stored_before_followers_hear_of_it(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit()
+        assert await bench.runner.wait_for_news(task_id, 0, 5)
+        assert bench.types(task_id) == ["thinking"]
+        assert not await bench.runner.wait_for_news(task_id, 1, 0.01)
+        followers = [asyncio.create_task(bench.runner.wait_for_news(task_id, 1, 5)) for _ in range(50)]
+        gate.open()
+        assert all(await asyncio.gather(*followers))
+        assert bench.types(task_id) == ["thinking", "thinking", "result"] or bench.types(task_id) == ["thinking"] * 2
+        assert await bench.runner.wait(task_id)
+        assert bench.types(task_id) == ["thinking", "thinking", "result"]
+        assert await bench.runner.wait_for_news(task_id, 3, 5)
+
+    run(Bench(tmp_path, says("a"), gate, says("b")), test)
+
+
+def test_tasks_beyond_the_limit_wait_their_turn_in_order(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def test(bench: Bench) -> None:
+        ids = [bench.submit() for _ in range(5)]
+        await asyncio.to_thread(gate.reached.wait, 5)
+        assert [bench.task(one).status for one in ids] == ["running", "running", "pending", "pending", "pending"]
+        assert not await bench.runner.wait(ids[0], 0)
+        gate.open()
+        assert all([await bench.runner.wait(one) for one in ids])
+        assert bench.engine.most_at_once == 2
+        assert [order.task_id for order in bench.engine.orders] == ids
+
+    run(Bench(tmp_path, gate, at_once=2), test)
+
+
+def test_the_time_a_task_waits_does_not_count_towards_its_timeout(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def test(bench: Bench) -> None:
+        first, second = bench.submit(), bench.submit(timeout=0.2)
+        assert not await bench.runner.wait(second, 0.3)
+        assert bench.task(second).status == "pending"
+        gate.open()
+        assert await bench.runner.wait(second)
+        assert [bench.task(one).status for one in (first, second)] == ["completed", "completed"]
+
+    run(Bench(tmp_path, gate, at_once=1), test)
+
+
+def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit(timeout=0.05)
+        assert await bench.runner.wait(task_id, 5)
+        assert bench.types(task_id) == ["thinking", "error"]
+        ended = bench.task(task_id)
+        assert ended.status == "timeout"
+        assert ended.failure is not None
+        assert ended.failure.type == "timeout_error"
+
+    run(Bench(tmp_path, says("a"), Gate()), test)
+
+
+def test_a_cancelled_task_ends_with_a_result_event_and_stays_as_it_ended(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit()
+        assert await bench.runner.wait_for_news(task_id, 0, 5)
+        bench.runner.cancel(task_id)
+        bench.runner.cancel(task_id)
+        assert await bench.runner.wait(task_id, 5)
+        bench.runner.cancel(task_id)
+        assert bench.types(task_id) == ["thinking", "result"]
+        ended = bench.task(task_id)
+        assert ended.status == "cancelled"
+        assert ended.failure is not None
+        assert ended.failure.type == "cancelled_error"
+
+    run(Bench(tmp_path, says("a"), Gate()), test)
+
+
+def test_a_pending_task_is_cancelled_without_having_run(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def test(bench: Bench) -> None:
+        first, second, third = bench.submit(), bench.submit(), bench.submit()
+        bench.runner.cancel(second)
+        assert await bench.runner.wait(second, 0)
+        assert bench.types(second) == ["result"]
+        gate.open()
+        assert await bench.runner.wait(third, 5)
+        assert [order.task_id for order in bench.engine.orders] == [first, third]
+
+    run(Bench(tmp_path, gate, at_once=1), test)
+
+
+def test_a_run_that_does_not_heed_a_stop_is_broken_off(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit(timeout=0.05)
+        assert await bench.runner.wait(task_id, 5)
+        assert bench.task(task_id).status == "timeout"
+        assert bench.types(task_id) == ["error"]
+        assert bench.engine.at_once == 0
+
+    run(Bench(tmp_path, Gate(heeds_stop=False), stop_grace=0.05), test)
+
+
+def test_an_engine_that_raises_is_a_failure_of_the_server_and_its_text_goes_nowhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit()
+        assert await bench.runner.wait(task_id, 5)
+        assert bench.types(task_id) == ["thinking", "error"]
+        ended = bench.task(task_id)
+        assert ended.status == "failed"
+        assert ended.failure is not None
+        assert ended.failure.type == "server_error"
+        assert "secret" not in ended.failure.message
+
+    with caplog.at_level(logging.DEBUG):
+        run(Bench(tmp_path, says("a"), RuntimeError("a secret")), test)
+    assert "RuntimeError" in caplog.text
+    assert "scripted_engine.py" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_failed_outcome_is_a_result_and_a_spent_budget_an_error_with_its_cost(tmp_path: Path) -> None:
+    failed = Outcome("failed", error=("overloaded_error", "busy"), spent=Spent(1, 2, 0.5))
+    spent = Outcome("cost_exceeded", spent=Spent(1, 2, 0.5))
+
+    for outcome, types, cost in ((failed, ["result"], None), (spent, ["error"], 0.5)):
+
+        async def test(bench: Bench, types: list[str] = types, cost: float | None = cost) -> None:
+            task_id = bench.submit()
+            assert await bench.runner.wait(task_id, 5)
+            assert bench.types(task_id) == types
+            failure = bench.task(task_id).failure
+            assert failure is not None
+            assert failure.estimated_cost == cost
+            assert [row.spent.cost for row in bench.store.usage("k", "")] == [0.5]
+
+        run(Bench(tmp_path / outcome.status, outcome), test)
+
+
+def test_every_artifact_gets_an_id_of_its_own(tmp_path: Path) -> None:
+    found = tuple(ArtifactFound(name, 1, "ff", now()) for name in ("a", "b"))
+
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit()
+        assert await bench.runner.wait(task_id, 5)
+        artifacts = bench.task(task_id).artifacts
+        assert [artifact.found for artifact in artifacts] == list(found)
+        assert len({artifact.id for artifact in artifacts}) == 2
+
+    run(Bench(tmp_path, Outcome("completed", artifacts=found)), test)
+
+
+def test_closing_ends_everything_and_takes_nothing_new(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        ids = [bench.submit() for _ in range(3)]
+        await asyncio.to_thread(bench_gate.reached.wait, 5)
+        await bench.runner.aclose(0.05)
+        assert [bench.task(one).status for one in ids] == ["cancelled"] * 3
+        assert [bench.types(one)[-1] for one in ids] == ["result"] * 3
+        assert await bench.runner.wait(ids[0], 0)
+        with pytest.raises(ClosedError):
+            bench.submit()
+
+    bench_gate = Gate(heeds_stop=False)
+    run(Bench(tmp_path, bench_gate, at_once=2), test)
+
+
+def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for task_id in ("task_running", "task_pending"):
+            store.add_task(Task(task_id, "k", "d", "m", str(tmp_path), now()))
+        store.start_task("task_running")
+        store._db.execute("INSERT INTO events VALUES ('task_running', 1, 'thinking', '', '{\"content\": \"a\"}')")
+        store._db.commit()
+
+    async def test(bench: Bench) -> None:
+        bench.runner.recover()
+        assert bench.types("task_running") == ["thinking", "error"]
+        assert bench.types("task_pending") == ["error"]
+        for task_id in ("task_running", "task_pending"):
+            ended = bench.task(task_id)
+            assert ended.status == "failed"
+            assert ended.failure is not None
+            assert ended.failure.type == "server_error"
+        bench.runner.recover()
+        assert bench.types("task_pending") == ["error"]
+
+    run(Bench(tmp_path), test)

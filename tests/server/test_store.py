@@ -1,0 +1,146 @@
+"""The store: what is put in comes out, also after it was closed; pages, claims and usage."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from claude_code_server.engine.base import ArtifactFound, Spent
+from claude_code_server.records import Artifact, Event, Failure, Task, Usage
+from claude_code_server.store import Claim, Kept, Store, StoreError
+
+AT = "2026-11-22T12:00:00.000Z"
+LATER = "2026-11-22T12:00:01.000Z"
+
+
+def task(id: str = "task_1", key: str = "k") -> Task:
+    return Task(id=id, key=key, description="é", model="m", working_directory="/w", created_at=AT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def test_a_task_and_its_events_outlive_the_store(folder: Path) -> None:
+    new = task()
+    ended = replace(
+        new,
+        status="cost_exceeded",
+        completed_at=LATER,
+        summary="s",
+        result={"summary": "s", "n": [1, None]},
+        artifacts=(Artifact("art_1", ArtifactFound("a/b.md", 3, "ff", AT, "text")),),
+        spent=Spent(10, 5, 0.25),
+        failure=Failure("cost_exceeded_error", "too much", 0.25),
+    )
+    events = [Event(1, "thinking", AT, {"content": "half of a pair: \ud83d"}), Event(2, "error", LATER)]
+    with Store(folder) as store:
+        store.add_task(new)
+        store.add_event(new.id, events[0])
+        assert store.task(new.id) == new
+        store.end_task(ended, events[1])
+    with Store(folder) as store:
+        assert store.task(new.id) == ended
+        assert store.task(new.id, "k") == ended
+        assert store.task(new.id, "another") is None
+        assert store.events(new.id) == events
+        assert store.events(new.id, after=1) == events[1:]
+        assert store.events(new.id, limit=1) == events[:1]
+        assert store.last_seq(new.id) == 2
+        assert store.last_seq("task_none") == 0
+        assert store.usage("k", AT) == [Usage("m", 1, Spent(10, 5, 0.25))]
+
+
+def test_the_same_number_is_not_given_twice(folder: Path) -> None:
+    with Store(folder) as store:
+        store.add_event("task_1", Event(1, "thinking", AT))
+        with pytest.raises(sqlite3.IntegrityError):
+            store.add_event("task_1", Event(1, "thinking", AT))
+        assert store.last_seq("task_1") == 1
+
+
+def test_ending_a_task_happens_whole_or_not_at_all(folder: Path) -> None:
+    with Store(folder) as store:
+        store.add_task(task())
+        store.add_event("task_1", Event(1, "thinking", AT))
+        with pytest.raises(sqlite3.IntegrityError):
+            store.end_task(replace(task(), status="completed", completed_at=LATER), Event(1, "result", AT))
+        assert [unfinished.id for unfinished in store.unfinished()] == ["task_1"]
+        assert store.usage("k", AT) == []
+
+
+def test_pages_go_from_the_newest_to_the_oldest_of_one_key(folder: Path) -> None:
+    with Store(folder) as store:
+        for number in range(5):
+            store.add_task(task(f"task_{number}"))
+        store.add_task(task("task_foreign", key="other"))
+        store.start_task("task_3")
+
+        seen, before = [], None
+        for _ in range(3):
+            page, before = store.tasks("k", 2, before=before)
+            seen.append([one.id for one in page])
+        assert seen == [["task_4", "task_3"], ["task_2", "task_1"], ["task_0"]]
+        assert before is None
+        assert [one.id for one in store.tasks("k", 9, status="running")[0]] == ["task_3"]
+        assert len(store.unfinished()) == 6
+
+
+def test_claims_are_kept_by_key_scope_and_name(folder: Path) -> None:
+    claim = Claim("k", "task", "n", "print")
+    with Store(folder) as store:
+        assert store.kept(claim) is None
+        store.add_task(task(), claim)
+        store.keep(replace(claim, scope="completion"), "reply", AT)
+        assert store.kept(replace(claim, fingerprint="another")) == Kept("print", "task_1")
+        assert store.kept(replace(claim, key="other")) is None
+        assert store.kept(replace(claim, name="m")) is None
+        assert store.kept(replace(claim, scope="completion"), since=AT) == Kept("print", "reply")
+        assert store.kept(replace(claim, scope="completion"), since=LATER) is None
+        store.forget("completion", before=LATER)
+        assert store.kept(replace(claim, scope="completion")) is None
+        assert store.kept(claim) is not None
+
+
+def test_usage_is_added_up_by_model_from_a_time_on(folder: Path) -> None:
+    with Store(folder) as store:
+        store.add_usage("k", AT, "a", Spent(1, 2, 0.5))
+        store.add_usage("k", LATER, "a", Spent(10, 20, 0.25))
+        store.add_usage("k", LATER, "b", Spent(100, 0, 0.0))
+        store.add_usage("other", LATER, "a", Spent(7, 7, 7.0))
+        assert store.usage("k", AT) == [Usage("a", 2, Spent(11, 22, 0.75)), Usage("b", 1, Spent(100, 0, 0.0))]
+        assert store.usage("k", LATER) == [Usage("a", 1, Spent(10, 20, 0.25)), Usage("b", 1, Spent(100, 0, 0.0))]
+
+
+def test_a_folder_serves_one_server_at_a_time(folder: Path) -> None:
+    with Store(folder), pytest.raises(StoreError, match="another server uses the state directory"):
+        Store(folder)
+    Store(folder).close()
+
+
+def test_a_folder_that_cannot_be_one_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(StoreError, match=r"^cannot use the state directory .*file"):
+        Store(file)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "state.sqlite3").write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError, match=r"^cannot use the state directory .*damaged"):
+        Store(damaged)
+
+
+def test_a_store_of_another_version_is_left_alone(folder: Path) -> None:
+    Store(folder).close()
+    with sqlite3.connect(folder / "state.sqlite3") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="another version"):
+        Store(folder)
+
+
+def test_nobody_else_can_read_the_folder(folder: Path) -> None:
+    with Store(folder):
+        assert folder.stat().st_mode & 0o077 == 0
