@@ -19,8 +19,8 @@ export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check check-style check-types check-generated check-spec check-imports \
-	generate bench dist lock clean
+.PHONY: help install demo test test-long check check-style check-mypy check-pyright check-generated check-spec \
+	check-imports generate bench dist lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,16 +52,18 @@ test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" for some)
 test-long: $(INSTALLED) ## Run all tests, those that take minutes too
 	@$(RUN) -m pytest $(TEST_OPTIONS) -m ''
 
-check: check-style check-types check-generated check-spec check-imports ## Check style, types, generated code, contract and layers
+check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and layers
 
 check-style: $(INSTALLED)
 	@echo "== ruff"
 	@$(RUN) -m ruff check --quiet
 	@$(RUN) -m ruff format --check --quiet || { $(RUN) -m ruff format --diff --quiet; exit 1; }
 
-check-types: $(INSTALLED) $(NODE_INSTALLED)
+check-mypy: $(INSTALLED)
 	@echo "== mypy"
 	@$(RUN) -m mypy --no-error-summary $(TYPED)
+
+check-pyright: $(INSTALLED) $(NODE_INSTALLED)
 	@echo "== pyright"
 	@$(call quietly,$(NODE) node_modules/pyright/index.js --pythonpath $(RUN) $(TYPED))
 

@@ -48,22 +48,24 @@ def sealed_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any
 
 def seal(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
     """For a generator that a method returns."""
+    failure = None
     try:
         yield from stream
-        return
     except ClaudeAPIError as error:
         failure = error.with_traceback(None)
-    raise failure from None
+    if failure is not None:
+        raise failure from None
 
 
 async def seal_async(stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """For an asynchronous generator that a method returns."""
+    failure = None
     try:
         async for item in stream:
             yield item
-        return
     except ClaudeAPIError as error:
         failure = error.with_traceback(None)
     finally:
         await stream.aclose()
-    raise failure from None
+    if failure is not None:
+        raise failure from None

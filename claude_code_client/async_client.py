@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _calls
 from ._config import Config, override, resolve
+from ._revive import from_state, to_state
 from ._seal import seal_async, sealed, sealed_async
 from ._transport import AsyncConnection, AsyncEndpoints
 from .models import (
@@ -125,6 +126,12 @@ class AsyncClaudeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return to_state(self._config)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._connect(from_state(state))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"

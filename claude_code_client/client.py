@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _calls
 from ._config import Config, override, resolve
+from ._revive import from_state, to_state
 from ._seal import seal, sealed
 from ._transport import SyncConnection, SyncEndpoints
 from .models import (
@@ -123,6 +124,12 @@ class ClaudeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return to_state(self._config)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._connect(from_state(state))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"

@@ -135,7 +135,7 @@ class AgenticTaskResponse(_Model):
 
     id: str
     status: str
-    """``pending``, ``running``, ``completed``, ``failed``, ``timeout``, ``cancelled``, ``cost_exceeded``, or another."""
+    """``pending``, ``running``, ``completed``, ``failed``, ``timeout``, ``cancelled``, ``cost_exceeded``; open-ended."""
     description: str | None = None
     result: dict[str, Any] = attrs.field(factory=dict)
     """Free-form; ``result["summary"]`` is there once the task has ended."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import httpx
 
 from .._config import Config
 from .._flow import Command, Emit, Flow, Open, Read, Send, T
-from ..errors import ClaudeAPIError
+from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
 from ._connect import default_headers, inner_arguments
 
@@ -46,33 +46,61 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
                 wait = call.after_refusal(response)
             await asyncio.sleep(wait)
 
+
+class _Pools:
+    """The connections of one client and of those made from it by ``with_options``: a pool for each event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
+        self._by_loop: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, AsyncGenerator[None, None]]] = {}
+        self.closed = False
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        loop = asyncio.get_running_loop()
+        pool = self._by_loop.get(loop)
+        if pool is None:
+            transport = httpx.AsyncHTTPTransport(**inner_arguments(self._config))
+            guard = self._close_with_loop(loop, transport)
+            # Run the guard up to its yield, so that the loop knows it and closes it when asyncio.run() ends.
+            with suppress(StopIteration):
+                guard.__anext__().send(None)
+            pool = self._by_loop[loop] = (transport, guard)
+        return pool[0]
+
+    async def _close_with_loop(
+        self, loop: asyncio.AbstractEventLoop, transport: httpx.AsyncBaseTransport
+    ) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._by_loop.pop(loop, None)
+            await transport.aclose()
+
     async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-_Pools = WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport]
+        self.closed = True
+        pool = self._by_loop.get(asyncio.get_running_loop())
+        if pool is not None:
+            await pool[1].aclose()
 
 
 class AsyncConnection:
-    """Connection pools to one server, one for each event loop that uses it, and the driver of flows on them."""
+    """Connection pools to one server, and the driver of flows on them."""
 
     def __init__(self, config: Config, pools: _Pools | None = None) -> None:
         self.config = config
         self._owns_pools = pools is None
-        # Connections belong to the loop that opened them; a second asyncio.run() gets its own.
-        self._pools: _Pools = WeakKeyDictionary() if pools is None else pools
+        self._pools = pools or _Pools(config)
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """An httpx client on the running event loop's pool."""
-        loop = asyncio.get_running_loop()
-        inner = self._pools.get(loop)
-        if inner is None:
-            inner = self._pools[loop] = httpx.AsyncHTTPTransport(**inner_arguments(self.config))
+        """An httpx client on the running loop's connections. Raises ConfigurationError once the pools are closed."""
+        if self._pools.closed:
+            raise ConfigurationError("This client is closed: make a new one.")
         return httpx.AsyncClient(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=AsyncRetryTransport(self.config, inner),
+            transport=AsyncRetryTransport(self.config, self._pools.transport()),
             trust_env=False,
         )
 
@@ -82,9 +110,7 @@ class AsyncConnection:
 
     async def aclose(self) -> None:
         if self._owns_pools:
-            inner = self._pools.pop(asyncio.get_running_loop(), None)
-            if inner is not None:
-                await inner.aclose()
+            await self._pools.aclose()
 
     async def run(self, flow: Flow[T], on_emit: Callable[[Any], None] | None = None) -> T:
         """Carry a flow out and give its result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import httpx
 
 from .._config import Config
 from .._flow import Command, Emit, Flow, Open, Read, Send, T
-from ..errors import ClaudeAPIError
+from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
 from ._connect import default_headers, inner_arguments
 
@@ -45,31 +46,63 @@ class RetryTransport(httpx.BaseTransport):
                 wait = call.after_refusal(response)
             time.sleep(wait)
 
+
+class _Pool:
+    """The connections of one client and of those made from it by ``with_options``."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        # A forked process must not talk on its parent's sockets; it gets its own, and leaves theirs open.
+        self._by_process: dict[int, httpx.BaseTransport] = {}
+        self.closed = False
+
+    def transport(self) -> httpx.BaseTransport:
+        process = os.getpid()
+        transport = self._by_process.get(process)
+        if transport is None:
+            fresh = httpx.HTTPTransport(**inner_arguments(self._config))
+            transport = self._by_process.setdefault(process, fresh)
+        return transport
+
     def close(self) -> None:
-        self._inner.close()
+        self.closed = True
+        transport = self._by_process.pop(os.getpid(), None)
+        if transport is not None:
+            transport.close()
 
 
 class SyncConnection:
     """A connection pool to one server, and the driver of flows on it. Safe to share between threads."""
 
-    def __init__(self, config: Config, inner: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, config: Config, pool: _Pool | None = None) -> None:
         self.config = config
-        self._owns_inner = inner is None
-        self._inner = inner or httpx.HTTPTransport(**inner_arguments(config))
-        self.http = httpx.Client(
-            base_url=config.base_url,
-            headers=default_headers(config),
-            transport=RetryTransport(config, self._inner),
-            trust_env=False,
-        )
+        self._owns_pool = pool is None
+        self._pool = pool or _Pool(config)
+        self._http: tuple[int, httpx.Client] | None = None
+
+    @property
+    def http(self) -> httpx.Client:
+        """An httpx client on this process's connections. Raises ConfigurationError once the pool is closed."""
+        if self._pool.closed:
+            raise ConfigurationError("This client is closed: make a new one.")
+        current = self._http
+        if current is None or current[0] != os.getpid():
+            http = httpx.Client(
+                base_url=self.config.base_url,
+                headers=default_headers(self.config),
+                transport=RetryTransport(self.config, self._pool.transport()),
+                trust_env=False,
+            )
+            self._http = current = (os.getpid(), http)
+        return current[1]
 
     def reconfigured(self, config: Config) -> SyncConnection:
         """The same pool with other options; closing it leaves the pool open."""
-        return SyncConnection(config, self._inner)
+        return SyncConnection(config, self._pool)
 
     def close(self) -> None:
-        if self._owns_inner:
-            self.http.close()
+        if self._owns_pool:
+            self._pool.close()
 
     def run(self, flow: Flow[T], on_emit: Callable[[Any], None] | None = None) -> T:
         """Carry a flow out and give its result."""

@@ -109,7 +109,8 @@ class _Run:
             await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not talking.done():
                 await self._interrupt(talking)
-            await talking
+            if not talking.cancelled():
+                talking.result()
         finally:
             stopping.cancel()
             talking.cancel()
@@ -117,14 +118,16 @@ class _Run:
 
     async def _interrupt(self, talking: asyncio.Task[None]) -> None:
         """Ask politely, then end the process; the conversation falls with it."""
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_INTERRUPT_SECONDS):
-                if self._client is not None:
-                    await self._client.interrupt()
-        await asyncio.wait({talking}, timeout=_RESULT_SECONDS)
+        if (client := self._client) is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_INTERRUPT_SECONDS):
+                    await client.interrupt()
+            await asyncio.wait({talking}, timeout=_RESULT_SECONDS)
         await self._launch.end()
-        await asyncio.wait({talking}, timeout=_UNWIND_SECONDS)
+        # The SDK waits a minute for the first word of a process that has ended; later it notices by itself.
+        await asyncio.wait({talking}, timeout=0 if client is None else _UNWIND_SECONDS)
         talking.cancel()
+        await asyncio.wait({talking})
 
     async def _talk(self) -> None:
         from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
@@ -140,7 +143,6 @@ class _Run:
         except (ClaudeSDKError, UnavailableError) as error:
             self._failure = " · ".join([str(error), *self._stderr])
         finally:
-            self._client = None
             await self._launch.end()
             await client.disconnect()
 

@@ -62,16 +62,17 @@ def test_the_agent_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv(name, KEY)
     for name in ("ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CONFIG_DIR", "HTTPS_PROXY", "no_proxy", "MY_SECRET"):
         monkeypatch.setenv(name, "server-canary")
-    script = [message(tool("Bash", command="env; pwd; cat /proc/$PPID/environ | tr '\\0' '\\n'")), message("Done.")]
+    ancestors = "cat /proc/$PPID/environ /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/environ | tr '\\0' '\\n'"
+    script = [message(tool("Bash", command=f"env; {ancestors}")), message("Done.")]
 
     async def main() -> None:
         async with bench(tmp_path, script) as made:
             leaks: list[Path] = []
 
             def look(_: Event) -> None:
-                leaks.extend(files_holding(KEY, made.state))
+                leaks.extend(files_holding(KEY, made.state) + files_holding("prompt-canary", made.state))
 
-            run = await made.run(on_event=look)
+            run = await made.run(made.order(description="prompt-canary"), on_event=look)
             environment = run.of("tool_result")[0]["result"]
             assert KEY not in environment
             assert "server-canary" not in environment
@@ -119,7 +120,7 @@ def test_neither_prompt_nor_workspace_is_expanded_or_obeyed(tmp_path: Path) -> N
     (tmp_path / "outside.txt").write_text("outside-canary")
 
     async def main() -> None:
-        async with bench(tmp_path, [message("/compact was not run")]) as made:
+        async with bench(tmp_path, [message(tool("Read", file_path="other.txt")), message("Done.")]) as made:
             (made.workspace / "inside.txt").write_text("inside-canary")
             (made.workspace / "CLAUDE.md").write_text("memory-canary")
             (made.workspace / ".claude").mkdir()
@@ -131,9 +132,10 @@ def test_neither_prompt_nor_workspace_is_expanded_or_obeyed(tmp_path: Path) -> N
             description = f"/compact @{tmp_path}/outside.txt @inside.txt @/etc/hostname"
             run = await made.run(made.order(description=description))
             assert run.ended.status == "completed"
-            (asked,) = made.endpoint.requests
-            assert description in json.dumps(asked.body["messages"])
-            assert "canary" not in json.dumps(asked.body)
+            assert len(made.endpoint.requests) == 2
+            for asked in made.endpoint.requests:
+                assert description in json.dumps(asked.body["messages"])
+                assert "canary" not in json.dumps(asked.body)
             assert not (tmp_path / "hooked").exists()
             assert not (tmp_path / "served").exists()
 

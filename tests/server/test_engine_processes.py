@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,10 @@ import psutil
 import pytest
 from engine_bench import Bench, Event, Run, bench
 from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+
+from claude_code_server import upstream
+from claude_code_server.engine.claude_code import ClaudeCodeEngine
+from claude_code_server.relay import Relay
 
 # Ordinary, in the background, in a session of its own, and one that no polite request ends.
 STRAYS = """
@@ -49,7 +53,16 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
 
 
 def pids(made: Bench) -> list[int]:
-    return [int(word) for word in (made.workspace / "pids").read_text().split()]
+    noted = made.workspace / "pids"
+    return [int(word) for word in noted.read_text().split()] if noted.exists() else []
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Waits for what happens in another process."""
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_what_bash_left_behind_ends_with_the_task(tmp_path: Path) -> None:
@@ -77,8 +90,7 @@ def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["canc
         ) as made:
             run = Run(made.order())
             running = asyncio.create_task(made.engine.run(run.order, run.emit, run.stop))
-            while not (made.workspace / "pids").exists() or len(pids(made)) < 3:
-                await asyncio.sleep(0.02)
+            await asyncio.to_thread(eventually, lambda: len(pids(made)) == 3)
             run.stop.ask(reason)
             async with asyncio.timeout(5):
                 end = await running
@@ -97,10 +109,10 @@ def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
             run = Run(made.order())
             if when == "before":
                 run.stop.ask("cancelled")
+                made.engine = ClaudeCodeEngine(made.relay, made.state, cli=Path("/bin/false"))
             running = asyncio.create_task(made.engine.run(run.order, run.emit, run.stop))
             if when == "starting":
-                while not processes_of(tmp_path):
-                    await asyncio.sleep(0.005)
+                await asyncio.to_thread(eventually, lambda: processes_of(tmp_path))
             if when == "asking":
                 assert await asyncio.to_thread(made.endpoint.asked.wait, 10)
             run.stop.ask("cancelled")
@@ -176,11 +188,7 @@ def test_a_server_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
     with ScriptedMessages(script) as endpoint:
         host = subprocess.Popen([sys.executable, "-c", HOST, str(tmp_path), endpoint.url])
         noted = tmp_path / "workspace" / "pids"
-        deadline = time.monotonic() + 20
-        while not noted.exists() or noted.read_text().count("\n") < 3:
-            assert host.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: noted.exists() and noted.read_text().count("\n") == 3)
         family = psutil.Process(host.pid).children(recursive=True)
         assert len(family) >= 5
         os.kill(host.pid, signal.SIGKILL)
@@ -190,12 +198,4 @@ def test_a_server_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
     # Its directory is left to the next server, which sweeps it.
     (left,) = (tmp_path / "state").iterdir()
     assert left.name.startswith(f"run-{host.pid}-")
-
-    async def start_again() -> None:
-        from claude_code_server import upstream
-        from claude_code_server.engine.claude_code import ClaudeCodeEngine
-        from claude_code_server.relay import Relay
-
-        ClaudeCodeEngine(Relay(upstream.open("offline")), tmp_path / "state")
-
-    asyncio.run(start_again())
+    ClaudeCodeEngine(Relay(upstream.open("offline")), tmp_path / "state")

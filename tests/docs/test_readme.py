@@ -1,0 +1,110 @@
+"""Every block of the README runs as it is written."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from claude_code_client import ClaudeClient
+from support.markdown import ROOT, Block, blocks
+
+from .conftest import Place
+from .test_reference_page import install
+
+BLOCKS = blocks("README.md")
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)
+def test_python_blocks_run(block: Block, in_place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(block.code, str(block), "exec"), names)
+    assert capsys.readouterr().out
+    if isinstance(names.get("client"), ClaudeClient):
+        names["client"].close()
+    names.clear()
+    gc.collect()
+
+
+def commands() -> list[str]:
+    """The shell commands, a line each, without their comments."""
+    lines = [line for block in BLOCKS if block.language == "sh" for line in block.code.splitlines()]
+    return [re.sub(r"\s+#.*", "", line) for line in lines]
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("make")])
+def test_make_targets_exist(command: str) -> None:
+    # The targets call this test, so that they are only looked at here; make demo is run by its own test.
+    done = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("pip")])
+def test_pip_commands_run(command: str, wheel: Path, tmp_path: Path) -> None:
+    install(command, wheel, tmp_path)
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("claude-code-client")])
+def test_serve_runs_until_ctrl_c(command: str, in_place: Place, tmp_path: Path) -> None:
+    scripts = Path(sys.executable).parent
+    environ = {
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "TMPDIR": str(tmp_path),
+        "PYTHONUNBUFFERED": "1",
+    }
+    del environ["CLAUDE_API_KEY"]
+    # Another program may have the documented port.
+    command = command.replace("--port 8123", "--port 0")
+    with subprocess.Popen(
+        command.split(), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "sk-proj-" not in said:
+            line = process.stdout.readline()
+            assert line, process.stderr and process.stderr.read()
+            said += line
+        url = re.search(r"http://[^\s\"]+", said)
+        key = re.search(r"sk-proj-[\w-]+", said)
+        assert url is not None
+        assert key is not None
+        with ClaudeClient(key[0], url[0]) as client:
+            assert client.get_health().upstream == "offline"
+            assert client.list_models()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in rest + errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_blocks_are_covered() -> None:
+    assert {block.language for block in BLOCKS} == {"python", "sh"}
+    assert all(command.startswith(("make ", "pip ", "claude-code-client ")) for command in commands())
+
+
+def test_demo(tmp_path: Path) -> None:
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "examples/demo.py"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Found 3 Python files in src." in done.stdout
+    assert "artifact docs/cart.md" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,116 @@
+"""Every block of the reference page runs as it is written."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from claude_code_client import ClaudeClient
+from support.markdown import ROOT, Block, blocks
+
+from .conftest import Place
+
+PAGE = "docs/python-client-library.md"
+BLOCKS = blocks(PAGE)
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+
+
+def is_listing(block: Block) -> bool:
+    """Whether a block lists attributes and their types, one a line, in place of statements."""
+    return block.heading in ("CompletionResponse", "AgenticTaskResponse")
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if not is_listing(block)], ids=str)
+def test_python_blocks_run(block: Block, client: ClaudeClient, in_place: Place) -> None:
+    names: dict[str, Any] = {"__name__": "__main__", "client": client, "ClaudeClient": ClaudeClient}
+    names |= {name: getattr(__import__("claude_code_client"), name) for name in ("CostExceededError",)}
+    exec(compile(block.code, str(block), "exec"), names)
+    for value in names.values():
+        if isinstance(value, ClaudeClient) and value is not client:
+            value.close()
+    names.clear()
+    gc.collect()
+
+
+LISTED_TYPES = {"str": str, "int": int, "float": float, "dict": dict, "list": list}
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if is_listing(block)], ids=str)
+def test_listed_attributes_have_their_types(block: Block, client: ClaudeClient) -> None:
+    names: dict[str, Any] = {
+        "response": client.complete("What is Python?"),
+        "result": client.execute_task(
+            "Write documentation for src/app.py in docs/app.md", allow_tools=["Read", "Write"]
+        ),
+    }
+    statement, _, listing = block.code.partition("\n\n")
+    exec(compile(statement, str(block), "exec"), names)
+    owner = ""
+    checked = 0
+    for line in listing.splitlines():
+        expression, _, said = (part.strip() for part in line.partition("#"))
+        if line.startswith("  "):
+            expression = owner + expression
+        else:
+            owner = expression
+        value = eval(expression, names)
+        kind = re.match(r"\w+", said)
+        assert kind is not None, line
+        if kind[0] in LISTED_TYPES:
+            assert type(value) is LISTED_TYPES[kind[0]], line
+            checked += 1
+    assert checked >= 6
+
+
+def test_the_listings_are_the_only_blocks_that_are_not_statements() -> None:
+    for block in PYTHON:
+        if is_listing(block):
+            with pytest.raises(SyntaxError):
+                compile(block.code, str(block), "exec")
+
+
+def test_shell_blocks_run(place: Place, tmp_path: Path, wheel: Path) -> None:
+    ran = 0
+    for block in BLOCKS:
+        if block.language == "bash" and block.code.startswith("export"):
+            program = "import claude_code_client as c; x = c.ClaudeClient(); print(x.base_url, x._config.timeout)"
+            script = f"{block.code}\n'{sys.executable}' -W error -c '{program}'"
+            done = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, text=True, timeout=30, check=True)
+            assert done.stdout == "https://api.claude.ai/v1 300.0\n"
+            ran += 1
+        elif block.language == "bash":
+            install(block.code, wheel, tmp_path)
+            ran += 1
+    assert ran == sum(block.language == "bash" for block in BLOCKS) == 2
+
+
+def install(command: str, wheel: Path, folder: Path) -> None:
+    """Run a pip command as it is written, with the wheel of this tree in the index's place."""
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheel.parent),
+        "PIP_NO_DEPS": "1",
+        "PIP_TARGET": str(folder),
+        "PIP_QUIET": "1",
+    }
+    subprocess.run(["sh", "-eu", "-c", command], env=environ, timeout=60, check=True)
+    assert (folder / "claude_code_client" / "py.typed").is_file()
+
+
+def test_all_blocks_are_covered() -> None:
+    assert {block.language for block in BLOCKS} <= {"python", "bash"}
+
+
+def test_the_page_is_the_promised_one() -> None:
+    shared = ROOT.parent / "shared" / "reference" / "python-client-library.md"
+    if shared.is_file():
+        assert (ROOT / PAGE).read_bytes() == shared.read_bytes()
+    assert len(PYTHON) == 24
