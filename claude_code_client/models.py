@@ -1,4 +1,4 @@
-"""What the client's methods give back. Immutable; compare, copy and pickle them freely.
+"""What the client's methods give back. Immutable; compare, copy and pickle them freely. They have no hash.
 
 Fields that this version does not know are kept, in ``extra`` and in ``to_dict()``.
 """
@@ -6,26 +6,43 @@ Fields that this version does not know are kept, in ``extra`` and in ``to_dict()
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
-from claude_code_api.events import CompletionEvent, TaskEvent
+from claude_code_api.events import (
+    AgentSpawnEvent,
+    CompletionEvent,
+    ErrorEvent,
+    ResultEvent,
+    SkillInvokeEvent,
+    TaskEvent,
+    ThinkingEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+)
 from dateutil.parser import isoparse
 
 __all__ = [
     "TERMINAL_STATUSES",
+    "AgentSpawnEvent",
     "AgenticTaskResponse",
     "Artifact",
     "Capabilities",
     "Capability",
     "CompletionEvent",
     "CompletionResponse",
+    "ErrorEvent",
     "Health",
     "Message",
     "ModelInfo",
     "ModelUsage",
+    "ResultEvent",
+    "SkillInvokeEvent",
     "TaskEvent",
+    "ThinkingEvent",
+    "ToolCallEvent",
+    "ToolResultEvent",
     "Usage",
     "UsageReport",
 ]
@@ -36,12 +53,16 @@ Message = Mapping[str, str]
 TERMINAL_STATUSES: Final = frozenset({"completed", "failed", "timeout", "cancelled", "cost_exceeded"})
 """The statuses that a task does not leave any more."""
 
+_PATHS_SHOWN: Final = 5
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, _Model):
         return value.to_dict()
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return value
 
 
@@ -51,11 +72,11 @@ class _Model:
     """Fields that the server sent and this version does not know."""
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON types, unknown ones included."""
+        """All fields as JSON types, unknown ones included; a copy, for the caller to change."""
         known = {
             field.name: _plain(getattr(self, field.name)) for field in attrs.fields(type(self)) if field.name != "extra"
         }
-        return {**self.extra, **known}
+        return {**_plain(self.extra), **known}
 
     def _shown(self) -> Iterator[tuple[str, object]]:
         for field in attrs.fields(type(self)):
@@ -125,7 +146,7 @@ class Artifact(_Model):
 
     @property
     def created_datetime(self) -> datetime | None:
-        """``created_at`` as a timezone-aware datetime; None where the server does not say."""
+        """``created_at`` as a datetime in UTC; None where the server does not say, or not in ISO 8601."""
         return _datetime(self.created_at)
 
 
@@ -135,7 +156,7 @@ class AgenticTaskResponse(_Model):
 
     id: str
     status: str
-    """``pending``, ``running``, ``completed``, ``failed``, ``timeout``, ``cancelled``, ``cost_exceeded``; open-ended."""
+    """``pending``, ``running``, ``completed``, ``failed``, ``timeout``, ``cancelled``, ``cost_exceeded``, or new."""
     description: str | None = None
     result: dict[str, Any] = attrs.field(factory=dict)
     """Free-form; ``result["summary"]`` is there once the task has ended."""
@@ -157,22 +178,21 @@ class AgenticTaskResponse(_Model):
 
     @property
     def created_datetime(self) -> datetime | None:
-        """``created_at`` as a timezone-aware datetime; None where the server does not say."""
+        """``created_at`` as a datetime in UTC; None where the server does not say, or not in ISO 8601."""
         return _datetime(self.created_at)
 
     @property
     def completed_datetime(self) -> datetime | None:
-        """``completed_at`` as a timezone-aware datetime; None while the task runs."""
+        """``completed_at`` as a datetime in UTC; None while the task runs."""
         return _datetime(self.completed_at)
 
     def _shown(self) -> Iterator[tuple[str, object]]:
         # What the task was asked and what it did stay out of logs.
         yield from (("id", self.id), ("status", self.status))
-        yield from (
-            ("steps", len(self.execution_log)),
-            ("artifacts", [artifact.path for artifact in self.artifacts]),
-        )
-        yield ("usage", self.usage)
+        paths = [artifact.path for artifact in self.artifacts[:_PATHS_SHOWN]]
+        if len(self.artifacts) > _PATHS_SHOWN:
+            paths.append(f"… {len(self.artifacts) - _PATHS_SHOWN} more")
+        yield from (("steps", len(self.execution_log)), ("artifacts", paths), ("usage", self.usage))
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -249,4 +269,11 @@ class Health(_Model):
 
 
 def _datetime(value: str | None) -> datetime | None:
-    return isoparse(value) if value else None
+    if not value:
+        return None
+    try:
+        moment = isoparse(value)
+    except ValueError:
+        return None
+    # A timestamp without an offset is taken as UTC, which the contract says that all are.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

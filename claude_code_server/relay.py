@@ -147,7 +147,7 @@ class Relay:
         body = await self._upstream.complete(request, beta=beta)
         admission.last_error = None
         call.see_whole(body)
-        return JSONResponse(body)
+        return Response(json.dumps(body), media_type="application/json")
 
     async def _streamed(
         self, admission: Admission, call: Call, request: Mapping[str, Any], beta: str | None

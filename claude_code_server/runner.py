@@ -83,6 +83,10 @@ class Runner:
         live = self._live.get(task_id)
         return live is None or await _happens(live.ended, seconds)
 
+    def is_live(self, task_id: str) -> bool:
+        """Whether there is more to come of a task."""
+        return task_id in self._live
+
     async def wait_for_news(self, task_id: str, after: int, seconds: float) -> bool:
         """Wait until there is an event with a number greater than ``after``, or the task has ended; whether so."""
         live = self._live.get(task_id)

@@ -66,11 +66,13 @@ def _below(root: Path, path: str) -> str | None:
 
 
 def _artifact(root: Path, name: str) -> ArtifactFound | None:
+    """None for a file that has gone, cannot be read, or has a name that is no text."""
     try:
+        name.encode()
         with (root / name).open("rb") as file:
             seen = os.fstat(file.fileno())
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return None
     changed = datetime.fromtimestamp(seen.st_mtime, UTC).isoformat(timespec="milliseconds")
     return ArtifactFound(name, seen.st_size, sha256, changed.replace("+00:00", "Z"))

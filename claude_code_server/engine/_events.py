@@ -16,17 +16,7 @@ _FRAME = re.compile(r"\A<(?P<name>tools-used-before-summary)>.*?</(?P=name)>\s*"
 """What Claude Code puts before a subagent's report."""
 _SPAWNING = {"Agent", "Task"}
 _WRITING = {"Write": "file_path", "Edit": "file_path", "NotebookEdit": "notebook_path"}
-_TELLING = (
-    "description",
-    "command",
-    "file_path",
-    "notebook_path",
-    "pattern",
-    "url",
-    "query",
-    "subject",
-    "prompt",
-)
+_TELLING = ("command", "file_path", "notebook_path", "pattern", "url", "query", "subject", "description", "prompt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,14 +140,17 @@ def _as_error(task: Task, headers: dict[str, str]) -> ApiError:
 
 async def _events(services: Services, task: Task, after: int) -> AsyncIterator[bytes]:
     """Read from the store again and again, so that a slow follower costs no memory."""
+    runner, store, ping = services.runner, services.store, services.settings.ping_interval
     while True:
-        events = services.store.events(task.id, after, _EVENTS_AT_ONCE)
-        for event in events:
-            if event.terminal:
-                task = services.store.task(task.id) or task
-            yield encode(event.type, event_data(event, task), event.seq)
-            after = event.seq
-            if event.terminal:
+        events = store.events(task.id, after, _EVENTS_AT_ONCE)
+        if events:
+            ended = events[-1].terminal
+            task = (store.task(task.id) or task) if ended else task
+            yield b"".join(encode(event.type, event_data(event, task), event.seq) for event in events)
+            if ended:
                 return
-        if not events and not await services.runner.wait_for_news(task.id, after, services.settings.ping_interval):
+            after = events[-1].seq
+        elif not runner.is_live(task.id):
+            return
+        elif not await runner.wait_for_news(task.id, after, ping):
             yield PING

@@ -96,9 +96,9 @@ class HttpUpstream:
     async def _answer(
         self, path: str, body: Mapping[str, Any], beta: str | None, *, whole: bool = True
     ) -> AsyncIterator[httpx.Response]:
-        headers = {"anthropic-beta": beta} if beta else {}
+        headers = {"content-type": "application/json", **({"anthropic-beta": beta} if beta else {})}
         try:
-            async with self._client.stream("POST", path, json=body, headers=headers) as response:
+            async with self._client.stream("POST", path, content=json.dumps(body), headers=headers) as response:
                 if whole or response.status_code != httpx.codes.OK:
                     await response.aread()
                 if response.status_code != httpx.codes.OK:

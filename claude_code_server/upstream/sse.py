@@ -1,16 +1,20 @@
 """The Messages streaming format: one message as events, events as bytes, bytes as events. No I/O."""
 
 import json
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from typing import Any
+
+_PIECE = re.compile(r".{1,40}\s+|.{1,40}", re.DOTALL)
+"""A few words: what one delta of a text carries."""
 
 Event = dict[str, Any]
 """One streaming event: what its ``data:`` line holds, ``type`` included."""
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """One event as it travels."""
-    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    """One event as it travels: in ASCII, so that half a surrogate pair gets through too."""
+    data = json.dumps(event, separators=(",", ":"))
     return f"event: {event.get('type', 'message')}\ndata: {data}\n\n".encode()
 
 
@@ -64,7 +68,8 @@ def events_of(message: Mapping[str, Any]) -> Iterator[Event]:
 def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[Event]:
     match block.get("type"):
         case "text":
-            start, deltas = {**block, "text": ""}, [{"type": "text_delta", "text": block["text"]}]
+            start = {**block, "text": ""}
+            deltas = [{"type": "text_delta", "text": piece} for piece in _PIECE.findall(block["text"])]
         case "tool_use":
             partial = json.dumps(block.get("input") or {}, ensure_ascii=False)
             start, deltas = {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": partial}]

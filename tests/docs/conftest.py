@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from claude_code_client import ClaudeClient
 from support.embedded import embedded_server
 from support.markdown import ROOT
+
+from claude_code_client import ClaudeClient
 
 KEYS = ("sk-proj-your-key", "sk-proj-...", "...")
 """The keys that the documents write."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from claude_code_client import ClaudeClient
 from support.markdown import ROOT, Block, blocks
+
+from claude_code_client import ClaudeClient
 
 from .conftest import Place
 from .test_reference_page import install

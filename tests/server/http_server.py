@@ -13,11 +13,11 @@ import httpx
 from contract_check import check_response, component
 
 from claude_code_server import starting
+from claude_code_server.contract import Contract
 from claude_code_server.engine.base import Engine
 from claude_code_server.listening import listen
 from claude_code_server.services import Services
 from claude_code_server.settings import Settings
-from claude_code_server.upstream import Upstream
 
 KEY = "sk-proj-test"
 OTHER_KEY = "sk-proj-other"
@@ -42,11 +42,15 @@ class Running:
 
 @contextmanager
 def serving(
-    workspace: Path, engine: Engine | None = None, upstream: Upstream | None = None, **settings: Any
+    workspace: Path,
+    engine: Engine | None = None,
+    *,
+    contract: Contract | None = None,
+    **settings: Any,
 ) -> Iterator[Running]:
     """A server between enter and exit. ``settings`` are those of ``Settings``."""
     told = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
-    services = Services(told, engine, upstream)
+    services = Services(told, engine, contract=contract)
     sock = starting.bind("127.0.0.1", 0)
     base_url = starting.base_url(sock)
     ready, stop = threading.Event(), asyncio.Event()
@@ -61,7 +65,7 @@ def serving(
             failed.append(error)
             ready.set()
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     ready.wait(10)
     try:

@@ -240,6 +240,7 @@ def test_artifacts_are_what_changed(tmp_path: Path) -> None:
     (root / "link.txt").symlink_to(tmp_path / "outside.txt")
     (root / "far").symlink_to(tmp_path)
     os.mkfifo(root / "pipe")
+    (root / os.fsdecode(b"not-text-\xff")).touch()
     written = [
         "node_modules/written.js",
         str(root / "changed.txt"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from scripted_messages import Cut, ErrorEvent, Failure, Hang, Script, ScriptedMessages, message, tool
+from scripted_messages import Cut, ErrorEvent, Failure, Hang, Script, ScriptedMessages, message, thinking, tool
 
 from claude_code_server import upstream
 from claude_code_server.engine.base import Order, Stop
@@ -82,6 +82,23 @@ def test_replies_pass_through_and_are_metered() -> None:
         assert_spent(admission, 6200, 40, 2 * each)
 
     on_bench([message("one", **usage), message("two", **usage)], body)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_text_that_is_no_unicode_passes_through(stream: bool) -> None:
+    half = "half \ud83d \u2028"
+
+    async def body(made: Bench) -> None:
+        content = json.dumps({**ASK, "stream": stream, "system": half})
+        response = await made.http.post("/v1/messages", content=content, headers={"x-api-key": made.admit().key})
+        assert made.endpoint.requests[0].body["system"] == half
+        if stream:
+            deltas = [event["delta"] for event in events_in(response) if event["type"] == "content_block_delta"]
+            assert [delta["text"] for delta in deltas] == [half]
+        else:
+            assert response.json()["content"][0]["text"] == half
+
+    on_bench([message(half)], body)
 
 
 def test_the_real_key_is_added_behind_the_relay() -> None:
@@ -206,8 +223,8 @@ def test_a_free_upstream_costs_nothing() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        Cut(message("x" * 400, input_tokens=1000), 3),
-        ErrorEvent(message("x" * 400, input_tokens=1000), 3, "overloaded_error", "busy"),
+        Cut(message(thinking("x" * 400), input_tokens=1000), 3),
+        ErrorEvent(message(thinking("x" * 400), input_tokens=1000), 3, "overloaded_error", "busy"),
     ],
 )
 def test_a_stream_that_breaks_off_is_counted_and_told(broken: Cut | ErrorEvent) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from support.both import KEY
+from support.embedded import embedded_server
 
 SOURCES = {
     "src/app.py": '"""The app."""\n\n\ndef run() -> int:\n    """Run it."""\n    return 1  # TODO: more\n',
@@ -18,15 +22,45 @@ SOURCES = {
 }
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """A folder with three Python files in src/."""
-    folder = tmp_path / "workspace"
+def fill(folder: Path) -> Path:
+    """Three Python files in src/, and others."""
     for name, text in SOURCES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A filled folder."""
+    return fill(tmp_path / "workspace")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A server that many tests use, each in a folder of its own in its workspace."""
+
+    base_url: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """For ``working_directory``."""
+        return self.folder.name
+
+
+@pytest.fixture(scope="session")
+def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    root = tmp_path_factory.mktemp("shared")
+    with embedded_server(root, api_keys=[KEY]) as base_url:
+        yield base_url, root
+
+
+@pytest.fixture
+def shared(_shared_server: tuple[str, Path]) -> Shared:
+    base_url, root = _shared_server
+    return Shared(base_url, fill(root / uuid.uuid4().hex))
 
 
 @pytest.fixture
@@ -40,7 +74,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
+def nothing_left(_shared_server: tuple[str, Path]) -> Iterator[None]:
     """No test may leave a process behind."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield

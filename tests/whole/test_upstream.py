@@ -8,6 +8,8 @@ import pytest
 from scripted_messages import ScriptedMessages, message, tool
 from support.both import Both
 
+from claude_code_client import CostExceededError, TimeoutError
+
 CANARY = "sk-ant-CANARY-0123456789"
 
 
@@ -51,8 +53,6 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
 
 
 def test_a_budget_ends_the_task_before_the_next_call(both: Both, workspace: Path) -> None:
-    from claude_code_client import CostExceededError
-
     script = [message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10), message("Never asked.")]
     with ScriptedMessages(script) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
@@ -68,7 +68,8 @@ def test_a_task_that_takes_too_long(both: Both, workspace: Path) -> None:
     with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         with pytest.raises(TimeoutError) as caught:
-            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=2))
-    task = caught.value.task  # type: ignore[attr-defined]
+            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=6))
+    task = caught.value.task
+    assert task is not None
     assert task.status == "timeout"
     assert task.execution_log

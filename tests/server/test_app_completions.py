@@ -1,0 +1,234 @@
+"""Completions over real sockets: against the offline model, and against a Messages endpoint on loopback."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from http_server import KEY, OTHER_KEY, Received, events_of, serving
+from scripted_engine import ScriptedEngine
+from scripted_messages import Cut, Failure, Hang, Script, ScriptedMessages, message, thinking
+
+ASK = {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+@contextmanager
+def asking(folder: Path, script: Script, **settings: Any) -> Iterator[tuple[httpx.Client, ScriptedMessages]]:
+    """A client of a server whose upstream is a scripted endpoint."""
+    with (
+        ScriptedMessages(script) as endpoint,
+        serving(
+            folder, ScriptedEngine(), **{"upstream": endpoint.url, "upstream_key": "sk-real", **settings}
+        ) as server,
+        server.client() as client,
+    ):
+        yield client, endpoint
+
+
+def stream(client: httpx.Client, body: dict[str, Any] = ASK, **headers: str) -> list[Received]:
+    response = client.post("/chat/completions/stream", json=body, headers=headers)
+    assert response.status_code == 200
+    events = events_of(iter(response.text.split("\n")), "CompletionEvent")
+    return [event for event in events if event.type != "comment"]
+
+
+def test_the_offline_model_says_what_it_is_and_costs_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, ScriptedEngine()) as server, server.client() as client:
+        reply = client.post("/chat/completions", json=ASK).json()
+        assert "not a language model" in reply["content"][0]["text"]
+        usage = reply["usage"]
+        assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"] > 0
+        assert usage["cost"] == 0
+        assert (reply["type"], reply["role"], reply["stop_reason"]) == ("message", "assistant", "end_turn")
+        events = stream(client)
+        assert "".join(event.data["text"] for event in events[:-1]) == reply["content"][0]["text"]
+        assert events[-1].data["completion"]["content"] == reply["content"]
+
+
+def test_a_request_is_translated_to_the_upstream_and_its_reply_back(tmp_path: Path) -> None:
+    body = {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": "b"},
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": "c"},
+        ],
+        "model": "haiku",
+        "max_tokens": 7,
+        "temperature": 0.5,
+        "top_p": 1,
+        "stop": ["END"],
+        "unknown": True,
+    }
+    reply = message(thinking("hm"), "one", "two", input_tokens=1000, output_tokens=100, cache_read_input_tokens=10)
+    with asking(tmp_path, [reply]) as (client, endpoint):
+        answer = client.post("/chat/completions", json=body).json()
+        usage = client.get("/usage", params={"period": "day"}).json()
+    sent = endpoint.requests[0].body
+    assert sent["messages"] == [{"role": role, "content": text} for role, text in zip(("user", "assistant", "user"), "abc", strict=True)]
+    assert sent["system"] == "Be brief.\n\nBe kind."
+    assert (sent["model"], sent["max_tokens"], sent["stop_sequences"]) == ("claude-haiku-5-5", 7, ["END"])
+    assert not {"temperature", "top_p", "unknown", "stop"} & set(sent)
+    assert endpoint.requests[0].headers["x-api-key"] == "sk-real"
+    assert [block["text"] for block in answer["content"]] == ["one", "two"]
+    assert answer["usage"]["input_tokens"] == 1010
+    assert answer["usage"]["cost"] == pytest.approx((1000 * 0.1 + 10 * 0.01 + 100 * 0.5) / 1e6)
+    assert [warning.split(" does not take ")[1].split(";")[0] for warning in answer["warnings"]] == ["temperature", "top_p"]
+    assert usage["models"] == [
+        {
+            "model": "claude-haiku-5-5",
+            "requests": 1,
+            **{name: answer["usage"][name] for name in ("input_tokens", "output_tokens", "total_tokens", "cost")},
+        }
+    ]
+    assert (usage["limit"], usage["remaining"]) == (None, None)
+
+
+def test_nulls_are_as_if_left_out(tmp_path: Path) -> None:
+    nulls = dict.fromkeys(("model", "max_tokens", "temperature", "top_p", "stop"))
+    with asking(tmp_path, [message("a")], model="opus") as (client, endpoint):
+        assert client.post("/chat/completions", json=ASK | nulls).json()["warnings"] == []
+    assert set(endpoint.requests[0].body) == {"model", "max_tokens", "messages", "stream"}
+    assert endpoint.requests[0].body["model"] == "claude-opus-5-5"
+
+
+def test_a_model_without_a_price_is_warned_about(tmp_path: Path) -> None:
+    with asking(tmp_path, [message("a")]) as (client, endpoint):
+        answer = client.post("/chat/completions", json=ASK | {"model": "local-7b", "temperature": 1}).json()
+    assert endpoint.requests[0].body["temperature"] == 1
+    assert answer["usage"]["cost"] == 0
+    assert len(answer["warnings"]) == 1
+
+
+def test_only_system_messages_are_not_a_conversation(tmp_path: Path) -> None:
+    with serving(tmp_path, ScriptedEngine()) as server, server.client() as client:
+        body = {"messages": [{"role": "system", "content": "a"}]}
+        for path in ("/chat/completions", "/chat/completions/stream"):
+            response = client.post(path, json=body)
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] == "messages"
+
+
+def test_text_comes_as_it_is_written_and_the_completion_last(tmp_path: Path) -> None:
+    with asking(tmp_path, [message(thinking("hm"), "Hel", "lo")]) as (client, _):
+        events = stream(client)
+    assert [(event.type, event.data.get("text")) for event in events[:-1]] == [("text_delta", "Hel"), ("text_delta", "lo")]
+    done = events[-1].data["completion"]
+    assert [block["text"] for block in done["content"]] == ["Hel", "lo"]
+    assert done["usage"]["total_tokens"] == 120
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "kind", "part"),
+    [
+        (Failure(401, "authentication_error", "bad key"), 500, "server_error", "ANTHROPIC_API_KEY"),
+        (Failure(403, "permission_error", "no"), 500, "server_error", "ANTHROPIC_API_KEY"),
+        (Failure(429, "rate_limit_error", "slow", {"retry-after": "7"}), 429, "rate_limit_error", "slow"),
+        (Failure(529, "overloaded_error", "busy"), 529, "overloaded_error", "busy"),
+        (Failure(503, "api_error", "busy"), 503, "overloaded_error", "busy"),
+        (Failure(400, "invalid_request_error", "max_tokens"), 400, "invalid_request_error", "max_tokens"),
+        (Failure(404, "not_found_error", "model: x"), 400, "invalid_request_error", "model: x"),
+        (Failure(500, "api_error", "oops"), 502, "server_error", "oops"),
+    ],
+)
+def test_what_the_upstream_refuses_is_told_in_the_contracts_words(
+    tmp_path: Path, failure: Failure, status: int, kind: str, part: str
+) -> None:
+    with asking(tmp_path, [failure, failure]) as (client, _):
+        for path in ("/chat/completions", "/chat/completions/stream"):
+            response = client.post(path, json=ASK)
+            assert response.status_code == status
+            error = response.json()["error"]
+            assert error["type"] == kind
+            assert part in error["message"]
+            assert "sk-real" not in response.text
+            assert KEY not in response.text
+            if status == 429:
+                assert (error["retry_after"], response.headers["retry-after"]) == (7, "7")
+        assert client.get("/usage").json()["total_tokens"] == 0
+
+
+def test_an_upstream_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with ScriptedMessages([]) as endpoint:
+        gone = endpoint.url
+    with serving(tmp_path, ScriptedEngine(), upstream=gone) as server, server.client() as client:
+        response = client.post("/chat/completions", json=ASK)
+        assert response.status_code == 502
+        assert response.json()["error"]["type"] == "server_error"
+        assert gone in response.json()["error"]["message"]
+        assert client.get("/health").json()["upstream"] == "127.0.0.1"
+
+
+def test_a_reply_that_breaks_off_ends_with_an_error_event(tmp_path: Path) -> None:
+    with asking(tmp_path, [Cut(message("Hel", "lo"), after=3)]) as (client, _):
+        events = stream(client)
+    assert [event.type for event in events] == ["text_delta", "error"]
+    assert events[-1].data["error"]["type"] == "server_error"
+
+
+def test_a_repeated_call_gets_the_stored_reply_whole_or_streamed(tmp_path: Path) -> None:
+    headers = {"Idempotency-Key": "k"}
+    state = tmp_path / "state"
+    with asking(tmp_path, [message("a"), message("b")], state_dir=state) as (client, endpoint):
+        first = client.post("/chat/completions", json=ASK, headers=headers).json()
+        assert client.post("/chat/completions", json=ASK, headers=headers).json() == first
+        events = stream(client, **headers)
+        assert [event.data.get("text") for event in events] == ["a", None]
+        assert events[-1].data["completion"] == first
+        other = client.post("/chat/completions", json=ASK | {"max_tokens": 9}, headers=headers)
+        assert (other.status_code, other.json()["error"]["type"]) == (409, "idempotency_error")
+        foreign = client.post("/chat/completions", json=ASK, headers=headers | {"Authorization": f"Bearer {OTHER_KEY}"})
+        assert foreign.json()["content"][0]["text"] == "b"
+        assert client.get("/usage").json()["models"][0]["requests"] == 1
+        assert len(endpoint.requests) == 2
+    with asking(tmp_path, [], state_dir=state) as (client, endpoint):
+        assert client.post("/chat/completions", json=ASK, headers=headers).json() == first
+        assert endpoint.requests == []
+
+
+def test_a_failure_is_not_kept(tmp_path: Path) -> None:
+    with asking(tmp_path, [Failure(529, "overloaded_error", "busy"), message("a")]) as (client, _):
+        headers = {"Idempotency-Key": "k"}
+        assert client.post("/chat/completions", json=ASK, headers=headers).status_code == 529
+        assert client.post("/chat/completions", json=ASK, headers=headers).status_code == 200
+
+
+def test_ten_calls_at_once_with_one_key_ask_the_upstream_once(tmp_path: Path) -> None:
+    with asking(tmp_path, [message("a")]) as (client, endpoint), ThreadPoolExecutor(10) as threads:
+        headers = {"Idempotency-Key": "k"}
+        calls = [
+            threads.submit(client.post, path, json=ASK, headers=headers)
+            for path in ("/chat/completions", "/chat/completions/stream") * 5
+        ]
+        answers = [call.result(10) for call in calls]
+        assert [answer.status_code for answer in answers] == [200] * 10
+        ids = {answer.json()["id"] for answer in answers[::2]}
+        assert len(ids) == 1
+        assert all(ids.copy().pop() in answer.text for answer in answers[1::2])
+    assert len(endpoint.requests) == 1
+
+
+def test_a_caller_who_leaves_a_stream_takes_the_upstreams_call_along(tmp_path: Path) -> None:
+    hang = Hang()
+    with asking(tmp_path, [hang, message("a")], ping_interval=0.05) as (client, endpoint):
+        with client.stream("POST", "/chat/completions/stream", json=ASK) as response:
+            assert next(response.iter_lines()) == ": ping"
+            assert endpoint.asked.wait(5)
+        assert stream(client)[-1].type == "completion"
+
+
+def test_stopping_the_server_ends_a_completion_under_way(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with asking(tmp_path, [Hang()]) as (client, endpoint):
+            call = threads.submit(client.post, "/chat/completions", json=ASK)
+            assert endpoint.asked.wait(5)
+            outer = httpx.Client()
+        outer.close()
+        try:
+            assert call.result(5).status_code == 503
+        except httpx.TransportError:
+            pytest.fail("the call was cut instead of being answered")
