@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from claude_code_api.constraints import CONSTRAINTS
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
@@ -18,6 +18,9 @@ from claude_code_api.types import UNSET, Unset
 
 from .errors import InvalidRequestError
 from .models import Message
+
+_LARGEST: Final = 2**53
+"""Beyond it, JSON numbers are not the same for everyone (RFC 8259, 6)."""
 
 
 def completion_request(
@@ -87,7 +90,7 @@ class _Checker:
         # Texts may be prompts, so that the message does not repeat them.
         if len(value) < rules.get("minLength", 0) or ("pattern" in rules and not re.search(rules["pattern"], value)):
             raise InvalidRequestError(f"{name} must not be empty.", param=name)
-        return value
+        return _encodable(name, value)
 
     def integer(self, name: str, value: int | None) -> int | Unset:
         if value is None:
@@ -102,7 +105,7 @@ class _Checker:
             return UNSET
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong_type(name, "a number", value)
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequestError(f"{name} must be a finite number, not {value!r}.", param=name)
         self._in_range(name, value)
         return value
@@ -112,18 +115,18 @@ class _Checker:
             return UNSET
         if isinstance(value, str | bytes):
             raise InvalidRequestError(
-                f"{name} must be a list of str, not a bare {type(value).__name__}: write {name}=[{value!r}].",
-                param=name,
+                f"{name} must be a list of str, not a bare {type(value).__name__}: put it in brackets.", param=name
             )
         if not isinstance(value, Sequence | set | frozenset):
             raise _wrong_type(name, "a list of str", value)
-        items = sorted(value) if isinstance(value, set | frozenset) else list(value)
+        items = list(value)
         for index, item in enumerate(items):
             if not isinstance(item, str):
                 raise _wrong_type(f"{name}[{index}]", "a str", item)
             if not item:
                 raise InvalidRequestError(f"{name}[{index}] must not be empty.", param=name)
-        return items
+            _encodable(name, item)
+        return sorted(items) if isinstance(value, set | frozenset) else items
 
     def _in_range(self, name: str, value: float) -> None:
         rules = self._rules.get(name, {})
@@ -134,6 +137,8 @@ class _Checker:
             or (above is not None and value <= above)
         ):
             raise InvalidRequestError(f"{name} must be {_range(low, high, above)}, not {value!r}.", param=name)
+        if value > _LARGEST:
+            raise InvalidRequestError(f"{name} must be at most {_LARGEST}.", param=name)
 
 
 def _range(low: float | None, high: float | None, above: float | None) -> str:
@@ -152,7 +157,7 @@ def _messages(prompt: str | None, messages: Sequence[Message] | None) -> list[Ge
             raise _wrong_type("prompt", "a str", prompt)
         if not prompt.strip():
             raise InvalidRequestError("prompt must not be empty.", param="prompt")
-        return [GeneratedMessage(role=Role.USER, content=prompt)]
+        return [GeneratedMessage(role=Role.USER, content=_encodable("prompt", prompt))]
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         raise _wrong_type("messages", "a list of dicts", messages)
     if not messages:
@@ -166,25 +171,35 @@ def _message(index: int, message: Message) -> GeneratedMessage:
         raise _wrong_type(where, "a dict with role and content", message)
     role, content = message.get("role"), message.get("content")
     if role not in tuple(Role):
-        raise InvalidRequestError(
-            f"{where}: role must be one of {', '.join(Role)}, not {role!r}.", param=f"{where}.role"
-        )
+        raise InvalidRequestError(f"{where}: role must be one of {', '.join(Role)}.", param=f"{where}.role")
     if not isinstance(content, str):
         raise _wrong_type(f"{where}.content", "a str", content)
-    return GeneratedMessage(role=Role(role), content=content)
+    return GeneratedMessage(role=Role(role), content=_encodable(f"{where}.content", content))
 
 
 def _json_object(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong_type(name, "a dict", value)
-    problem = None
     try:
-        decoded: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+        decoded: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
-        problem = str(error)
-    if problem is not None:
-        raise InvalidRequestError(f"{name} must hold JSON types only: {problem}.", param=name)
-    return decoded
+        # That of UnicodeEncodeError is UTF-8's, and of no use here.
+        problem = "a str is no valid Unicode" if isinstance(error, UnicodeError) else str(error)
+    else:
+        return decoded
+    raise InvalidRequestError(f"{name} must hold JSON types only: {problem}.", param=name)
+
+
+def _encodable(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        pass
+    else:
+        return text
+    raise InvalidRequestError(
+        f"{name} must be valid Unicode; it has half of a surrogate pair.", param=name.partition("[")[0]
+    )
 
 
 def _wrong_type(name: str, wanted: str, value: object) -> InvalidRequestError:

@@ -5,6 +5,7 @@ Each function checks its arguments when it is called, and gives a flow for a dri
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ from ._arguments import completion_request, task_request
 from ._config import Config, check_timeout
 from ._flow import Emit, Flow, Request, Send
 from ._follow import follow_completion, follow_task
-from .errors import InvalidRequestError, TimeoutError, from_detail
+from .errors import ClaudeAPIError, InvalidRequestError, TimeoutError, from_detail
 from .models import (
     AgenticTaskResponse,
     Capabilities,
@@ -47,6 +48,8 @@ GRACE: Final = 5.0
 """Seconds beyond a task's timeout, for the server to stop it and answer."""
 LONG_POLL: Final = 25
 """Seconds that one request waits for a task's end; less than what proxies commonly allow."""
+MAX_PAGE_SIZE: Final = 100
+_KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
 @attrs.frozen(kw_only=True)
@@ -144,16 +147,18 @@ def execute_task(order: TaskOrder) -> Flow[AgenticTaskResponse]:
     prefer = f"respond-async, {_wait(deadline)}"
     response = yield Send(request=order.submission(prefer), deadline=deadline)
     task = _task(create_task, response)
-    while not task.is_terminal:
-        if time.monotonic() >= deadline:
-            raise TimeoutError(
-                f"The task {task.id} did not end within its timeout of {order.timeout:g} s.",
-                task=task,
-                task_id=task.id,
-            )
-        request = get_task._get_kwargs(task.id, prefer=_wait(deadline))
-        response = yield Send(request=request, deadline=deadline)
-        task = _task(get_task, response)
+    try:
+        while not task.is_terminal:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(
+                    f"The task {task.id} did not end within its timeout of {order.timeout:g} s. Give it a larger one."
+                )
+            request = get_task._get_kwargs(task.id, prefer=_wait(deadline))
+            response = yield Send(request=request, deadline=deadline)
+            task = _task(get_task, response)
+    except ClaudeAPIError as error:
+        error.task_id, error.task = task.id, _without_prompt(task)
+        raise
     return _settled(task)
 
 
@@ -161,12 +166,12 @@ def stream_task(order: TaskOrder) -> Flow[None]:
     deadline = time.monotonic() + order.timeout + GRACE
     response = yield Send(request=order.submission("respond-async"), deadline=deadline)
     task = _task(create_task, response)
-    yield from follow_task(task.id, deadline=deadline)
+    yield from _about(task.id, follow_task(task.id, deadline=deadline))
 
 
 def get_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
     _check_id(task_id)
-    return _get(config, task_id)
+    return _about(task_id, _get(config, task_id))
 
 
 def _get(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
@@ -176,7 +181,7 @@ def _get(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
 
 def cancel_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
     _check_id(task_id)
-    return _cancel(config, task_id)
+    return _about(task_id, _cancel(config, task_id))
 
 
 def _cancel(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
@@ -187,10 +192,12 @@ def _cancel(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
 
 def list_tasks(config: Config, *, status: str | None, page_size: int | None) -> Flow[None]:
     """Emits the tasks, newest first; a page is asked for when the one before is used up."""
-    if status is not None and not isinstance(status, str):
-        raise InvalidRequestError(f"status must be a str, not {type(status).__name__}.", param="status")
-    if page_size is not None and (isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1):
-        raise InvalidRequestError(f"page_size must be an int of 1 or more, not {page_size!r}.", param="page_size")
+    if status is not None and (not isinstance(status, str) or not status.isprintable()):
+        raise InvalidRequestError("status must be a task's status, a str.", param="status")
+    if page_size is not None and (type(page_size) is not int or not 1 <= page_size <= MAX_PAGE_SIZE):
+        raise InvalidRequestError(
+            f"page_size must be an int from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.", param="page_size"
+        )
     return _list(config, UNSET if status is None else TaskStatus(status), UNSET if page_size is None else page_size)
 
 
@@ -199,9 +206,13 @@ def _list(config: Config, status: TaskStatus | Unset, limit: int | Unset) -> Flo
     while cursor is not None:
         request = list_tasks_endpoint._get_kwargs(status=status, limit=limit, cursor=cursor)
         response = yield Send(request=request, deadline=_deadline(config))
-        page = convert.parse(list_tasks_endpoint, response, generated.TaskList, convert.task_page)
+        page = convert.parse(
+            list_tasks_endpoint, response, generated.TaskList, convert.task_page, adapt=_older.task_list
+        )
         for task in page.tasks:
             yield Emit(task)
+        if page.next_cursor == cursor:
+            raise convert.unexpected(response, "it names itself as the next page")
         cursor = page.next_cursor
 
 
@@ -234,6 +245,20 @@ def _task(endpoint: Any, response: Any) -> AgenticTaskResponse:
     return convert.parse(endpoint, response, generated.AgenticTaskResponse, convert.task, adapt=_older.task)
 
 
+def _about(task_id: str, flow: Flow[T]) -> Flow[T]:
+    """The flow, with exceptions that name the task."""
+    try:
+        return (yield from flow)
+    except ClaudeAPIError as error:
+        error.task_id = task_id
+        raise
+
+
+def _without_prompt(task: AgenticTaskResponse) -> AgenticTaskResponse:
+    """The task as an exception carries it."""
+    return attrs.evolve(task, description=None)
+
+
 def _deadline(config: Config) -> float:
     return time.monotonic() + config.timeout
 
@@ -243,8 +268,7 @@ def _settled(task: AgenticTaskResponse) -> AgenticTaskResponse:
     if task.status not in ("timeout", "cost_exceeded"):
         return task
     detail = {"type": f"{task.status}_error", "message": f"The task ended with status {task.status}."}
-    # The description is the prompt, which exceptions do not carry.
-    raise from_detail({**detail, **(task.error or {})}, task=attrs.evolve(task, description=None))
+    raise from_detail({**detail, **(task.error or {})}, task=_without_prompt(task))
 
 
 def _wait(deadline: float) -> str:
@@ -260,13 +284,14 @@ def _key(idempotency_key: str | None) -> str:
     """The key that makes all attempts of a call one call."""
     if idempotency_key is None:
         return str(uuid.uuid4())
-    if not isinstance(idempotency_key, str) or not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isascii():
+    if not isinstance(idempotency_key, str) or not _KEY.fullmatch(idempotency_key):
         raise InvalidRequestError(
-            "idempotency_key must be a str of 1 to 255 ASCII characters.", param="idempotency_key"
+            "idempotency_key must be a str of 1 to 255 ASCII characters without spaces.", param="idempotency_key"
         )
     return idempotency_key
 
 
 def _check_id(task_id: str) -> None:
-    if not isinstance(task_id, str) or not task_id:
+    # It becomes a segment of the path.
+    if not isinstance(task_id, str) or not task_id.isprintable() or task_id in ("", ".", ".."):
         raise InvalidRequestError("task_id must be a task's id, a str.", param="task_id")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -16,7 +16,13 @@ from .errors import AuthenticationError, ConfigurationError
 
 DEFAULT_TIMEOUT: Final = 300.0
 """Seconds."""
+MAX_TIMEOUT: Final = 1e8
+"""Seconds, about three years; sockets and event loops do not take every number."""
 DEFAULT_MAX_RETRIES: Final = 3
+
+_SECRET_HEADER: Final = re.compile(r"(?!idempotency-key$).*(auth|cookie|key|secret|token)", re.IGNORECASE)
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_HEADER_VALUE: Final = re.compile(r"[!-~]([\t -~]*[!-~])?|")  # RFC 9110, 5.5
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +57,7 @@ def resolve(
         base_url=_base_url(base_url or environ.get("CLAUDE_BASE_URL") or SERVER_URL, allow_insecure_http),
         timeout=_timeout(timeout, environ.get("CLAUDE_TIMEOUT")),
         max_retries=_max_retries(max_retries),
-        headers=dict(headers or {}),
+        headers=_headers(headers),
     )
 
 
@@ -84,9 +90,11 @@ def _base_url(url: str, allow_insecure_http: bool) -> str:
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not hold a user name or password; pass api_key.", param="base_url")
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(f"base_url must be like {SERVER_URL}, not {url!r}.", param="base_url")
+        # What is not a URL is not shown: it may be a key in the wrong place.
+        shown = f", not {url!r}" if "://" in url else ""
+        raise ConfigurationError(f"base_url must be like {SERVER_URL}{shown}.", param="base_url")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"base_url must have no query and no fragment: {url!r}.", param="base_url")
+        raise ConfigurationError("base_url must have no query and no fragment.", param="base_url")
     if parts.scheme == "http" and not allow_insecure_http and not is_loopback(host):
         raise ConfigurationError(
             f"base_url {url!r} would send the key in clear over the network. Use https://, "
@@ -106,6 +114,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_secret(header: str) -> bool:
+    """Whether the value of a header of this name is to be kept out of logs and pickles."""
+    return _SECRET_HEADER.match(header) is not None
 
 
 def _timeout(value: float | None, from_environ: str | None) -> float:
@@ -128,17 +141,37 @@ def check_timeout(value: float, name: str = "timeout") -> float:
     """``value`` if it is a positive, finite number of seconds; else ConfigurationError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}.", param="timeout")
-    if not math.isfinite(value) or value <= 0:
-        raise ConfigurationError(f"{name} must be more than 0 seconds, not {value!r}.", param="timeout")
+    if not 0 < value <= MAX_TIMEOUT:
+        raise ConfigurationError(
+            f"{name} must be more than 0 and at most {MAX_TIMEOUT:g} seconds, not {value!r}.", param="timeout"
+        )
     return float(value)
 
 
 def _max_retries(value: int | None) -> int:
     if value is None:
         return DEFAULT_MAX_RETRIES
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"max_retries must be a whole number from 0, not {value!r}.", param="max_retries")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(
+            f"max_retries must be a whole number, not {type(value).__name__}.", param="max_retries"
+        )
+    if value < 0:
+        raise ConfigurationError(f"max_retries must be 0 or more, not {value!r}.", param="max_retries")
     return value
+
+
+def _headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers must be a dict, not {type(headers).__name__}.", param="headers")
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers: a name is not one that HTTP allows.", param="headers")
+        # Values may be secrets, so that the message does not repeat them.
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigurationError(
+                f"headers: the value of {name} must be a str of printable ASCII characters.", param="headers"
+            )
+    return dict(headers or {})
 
 
 def override(
@@ -153,5 +186,11 @@ def override(
         config,
         timeout=config.timeout if timeout is None else check_timeout(timeout),
         max_retries=config.max_retries if max_retries is None else _max_retries(max_retries),
-        headers={**config.headers, **(headers or {})},
+        headers=merged(config.headers, _headers(headers)),
     )
+
+
+def merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """``headers`` with ``more`` in place of those of the same name, in whatever case."""
+    replaced = {name.lower() for name in more}
+    return {**{name: value for name, value in headers.items() if name.lower() not in replaced}, **more}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 from claude_code_api import Client
@@ -43,25 +44,42 @@ def parse(
 
     Raises UnexpectedResponseError where it is not what the contract says: HTML, broken JSON, missing fields.
     """
-    problem = "it is not of the documented form"
+    problem = _WRONG_FORM
     try:
         readable = response if adapt is None else _Adapted(response.status_code, adapt(response.json()))
         parsed = endpoint._parse_response(client=_PARSER, response=readable)
         if isinstance(parsed, wanted):
             return convert(parsed)
-    except KeyError as error:
-        problem = f"the field {error} is missing"
-    except ValueError:
-        problem = "it is not JSON"
-    except (TypeError, AttributeError, RecursionError):
-        pass
+    except MISREADINGS as error:
+        problem = what_is_wrong(error)
+    raise unexpected(response, problem)
+
+
+_WRONG_FORM: Final = "it is not of the documented form"
+MISREADINGS: Final = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What generated code raises for a body that is not of its form."""
+
+
+def what_is_wrong(misreading: Exception) -> str:
+    match misreading:
+        case KeyError():
+            return f"the field {misreading} is missing"
+        case json.JSONDecodeError() | UnicodeDecodeError():
+            return "it is not JSON"
+        case _:
+            return _WRONG_FORM
+
+
+def unexpected(response: Any, problem: str) -> UnexpectedResponseError:
+    """The exception for a successful response that cannot be understood."""
     kind = response.headers.get("Content-Type", "no content type")
-    raise UnexpectedResponseError(
+    return UnexpectedResponseError(
         f"The answer with status {response.status_code} cannot be understood: {problem} ({kind}). "
         "Check that base_url is a Claude Code API, and what proxies are on the way.",
         status_code=response.status_code,
         request_id=response.headers.get("X-Request-Id"),
         body=shorten_body(response.content),
+        attempts=response.extensions["attempts"],
     )
 
 
@@ -78,9 +96,9 @@ class _Adapted:
 
 def completion(reply: generated.CompletionResponse) -> CompletionResponse:
     return CompletionResponse(
-        id=reply.id,
+        id=_is(str, reply.id),
         content=_text(reply.content),
-        model=reply.model,
+        model=_is(str, reply.model),
         stop_reason=_or_none(reply.stop_reason),
         stop_sequence=_or_none(reply.stop_sequence),
         usage=_usage(reply.usage, reply.usage.cost),
@@ -92,7 +110,7 @@ def completion(reply: generated.CompletionResponse) -> CompletionResponse:
 def task(reply: generated.AgenticTaskResponse) -> AgenticTaskResponse:
     error = _or_none(reply.error)
     return AgenticTaskResponse(
-        id=reply.id,
+        id=_is(str, reply.id),
         status=str(reply.status),
         description=_or_none(reply.description),
         result=reply.result.to_dict(),
@@ -100,8 +118,8 @@ def task(reply: generated.AgenticTaskResponse) -> AgenticTaskResponse:
         artifacts=[_artifact(artifact) for artifact in reply.artifacts],
         usage=_usage(reply.usage, reply.usage.total_cost),
         error=error.to_dict() if error is not None else None,
-        created_at=reply.created_at,
-        completed_at=_or_none(reply.completed_at),
+        created_at=_is(str, reply.created_at),
+        completed_at=_is(str | None, _or_none(reply.completed_at)),
         extra=reply.additional_properties,
     )
 
@@ -115,7 +133,7 @@ class TaskPage:
 
 
 def task_page(reply: generated.TaskList) -> TaskPage:
-    return TaskPage([task(item) for item in reply.data], reply.next_cursor)
+    return TaskPage([task(item) for item in reply.data], _is(str | None, reply.next_cursor))
 
 
 def models(reply: generated.ModelList) -> list[ModelInfo]:
@@ -180,8 +198,8 @@ def _artifact(reply: generated.Artifact) -> Artifact:
     return Artifact(
         id=reply.id,
         type=reply.type_,
-        path=reply.path,
-        size_bytes=reply.size_bytes,
+        path=_is(str, reply.path),
+        size_bytes=_is(int, reply.size_bytes),
         sha256=reply.sha256,
         created_at=reply.created_at,
         extra=reply.additional_properties,
@@ -194,10 +212,10 @@ def _text(content: list[generated.TextBlock] | str) -> str:
 
 def _usage(reply: generated.CompletionUsage | generated.TaskUsage, cost: float) -> Usage:
     return Usage(
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        total_tokens=reply.total_tokens,
-        cost=cost,
+        input_tokens=_is(int, reply.input_tokens),
+        output_tokens=_is(int, reply.output_tokens),
+        total_tokens=_is(int, reply.total_tokens),
+        cost=_is(int | float, cost),
         extra=reply.additional_properties,
     )
 
@@ -209,6 +227,13 @@ def _tokens(reply: generated.UsageReport | generated.ModelUsage) -> Usage:
         total_tokens=reply.total_tokens,
         cost=reply.cost,
     )
+
+
+def _is(kind: Any, value: T) -> T:
+    """The value, if it is what the generated code takes it for; it believes the server."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} instead of {kind}")
+    return value
 
 
 def _or_none(value: T | Unset | None) -> T | None:

@@ -45,7 +45,7 @@ class Read:
 class Emit:
     """Hand a value to the caller. Sent back: nothing."""
 
-    value: Any
+    value: Any = attrs.field(repr=False)
 
 
 Command = Send | Open | Read | Emit

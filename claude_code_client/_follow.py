@@ -78,7 +78,10 @@ class EventReader:
             except APIConnectionError as error:
                 problem = error
             if time.monotonic() >= self._deadline:
-                raise TimeoutError(f"The stream of {self._what} did not end within its timeout.", task_id=self._task_id)
+                raise TimeoutError(
+                    f"The stream of {self._what} did not end within its timeout. Give it a larger one.",
+                    task_id=self._task_id,
+                )
             if chunk is None:
                 raise self._interrupted(problem)
             self._events.extend(self._decoder.feed(chunk))

@@ -19,7 +19,7 @@ from .errors import ConfigurationError
 START_TIMEOUT: Final = 60.0
 """Seconds."""
 _STOP_TIMEOUT: Final = 15.0
-_NEEDED: Final = ("starlette", "uvicorn", "openapi_core", "psutil", "claude_agent_sdk")
+_NEEDED: Final = ("starlette", "uvicorn", "jsonschema", "referencing", "psutil", "claude_agent_sdk")
 
 
 class LocalServer:

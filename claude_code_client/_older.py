@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_TASK_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0.0}
+_TASK_USAGE: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0.0}
 _ARTIFACT = {"id": "", "type": "file", "size_bytes": 0, "sha256": "", "created_at": ""}
 _STEP = {"timestamp": "", "action": ""}
 
@@ -23,7 +23,16 @@ def task(body: Any) -> Any:
     known["execution_log"] = [_filled(_STEP, step) for step in body.get("execution_log") or []]
     known["artifacts"] = [_filled(_ARTIFACT, artifact) for artifact in body.get("artifacts") or []]
     known["usage"] = _with_total(_filled(_TASK_USAGE, body.get("usage") or {}))
+    if isinstance(body.get("error"), str):
+        known["error"] = {"type": "", "message": body["error"]}
     return known
+
+
+def task_list(body: Any) -> Any:
+    """A page of tasks: a bare list."""
+    page = {"data": body, "next_cursor": None} if isinstance(body, list) else body
+    tasks = page.get("data") if isinstance(page, dict) else None
+    return {**page, "data": [task(item) for item in tasks]} if isinstance(tasks, list) else page
 
 
 def completion(body: Any) -> Any:
@@ -33,7 +42,7 @@ def completion(body: Any) -> Any:
     usage = body.get("usage")
     if not isinstance(usage, dict | None):
         return body
-    counts = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cost": 0.0}
+    counts: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cost": 0.0}
     known = {"id": "", **body}
     if isinstance(body.get("cost"), int | float) and "cost" not in (usage or {}):
         counts["cost"] = known.pop("cost")

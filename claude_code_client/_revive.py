@@ -1,38 +1,49 @@
-"""Clients in pickles: they take their configuration along, but not the key, and connect anew where they arrive."""
+"""Clients in pickles: they take their configuration along, but nothing secret, and connect anew where they arrive."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import attrs
 
-from ._config import Config
-from .errors import AuthenticationError
+from ._config import Config, is_secret
 
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+# Configurations of the clients of this process, or of the one that it was forked from: a process pool forks its
+# workers first, and pickles what they are to work on later.
+_alive: WeakValueDictionary[str, Config] = WeakValueDictionary()
+_pickled: dict[str, Config] = {}
+# Without it nobody can try keys on a pickle's mark.
+_SALT: Final = os.urandom(16)
 
-# Keys of clients that were pickled in this process, or in the one that it was forked from.
-_known: dict[str, str] = {}
+
+def remember(config: Config) -> Config:
+    """Let a pickle of a client with this configuration find it again."""
+    _alive[_mark(config)] = config
+    return config
 
 
 def to_state(config: Config) -> dict[str, Any]:
     """What a pickle has of a client's configuration."""
-    mark = hashlib.sha256(config.api_key.encode()).hexdigest()
-    _known[mark] = config.api_key
+    mark = _mark(config)
+    _pickled[mark] = config
     state = attrs.asdict(config)
     del state["api_key"]
-    headers = {name: value for name, value in config.headers.items() if name.lower() not in _SECRET_HEADERS}
-    return {**state, "headers": headers, "key_mark": mark}
+    headers = {name: value for name, value in config.headers.items() if not is_secret(name)}
+    return {**state, "headers": headers, "mark": mark}
 
 
 def from_state(state: dict[str, Any]) -> Config:
-    """The configuration again, with the key of this process. Raises AuthenticationError if there is none."""
-    state = dict(state)
-    key = _known.get(state.pop("key_mark")) or os.environ.get("CLAUDE_API_KEY")
-    if not key:
-        raise AuthenticationError(
-            "A pickled client does not carry its API key. Set CLAUDE_API_KEY in the process that unpickles it."
-        )
-    return Config(api_key=key, **state)
+    """The configuration again; in another process, with its CLAUDE_API_KEY. Without one, calls will fail."""
+    known = _pickled.get(state["mark"]) or _alive.get(state["mark"])
+    if known is not None:
+        return known
+    rest = {name: value for name, value in state.items() if name != "mark"}
+    return Config(api_key=os.environ.get("CLAUDE_API_KEY", "").strip(), **rest)
+
+
+def _mark(config: Config) -> str:
+    facts = repr(sorted(attrs.asdict(config).items())).encode()
+    return hashlib.blake2b(facts, key=_SALT, digest_size=16).hexdigest()

@@ -1,16 +1,21 @@
-"""Keeps prompts out of tracebacks.
+"""Keeps prompts and keys out of tracebacks.
 
 A crash reporter may show the local variables of every frame, and those of a call's frames are prompts, bodies and
-headers. An exception that leaves a public method starts its traceback there, with nothing of them in sight.
+headers. An exception that leaves a public method starts its traceback there, with nothing of them in sight: those of
+this library, and those that end a call from outside, such as KeyboardInterrupt and CancelledError.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from ._flow import Emit
 from .errors import ClaudeAPIError
+
+if TYPE_CHECKING:
+    from ._transport._async import AsyncExecution
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,10 +28,13 @@ def sealed(method: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except ClaudeAPIError as error:
-            failure = error.with_traceback(None)
+        except BaseException as error:
+            failure = _stripped(error)
         del args, kwargs
-        raise failure from None
+        try:
+            raise failure
+        finally:
+            del failure
 
     return call
 
@@ -38,34 +46,51 @@ def sealed_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(*args, **kwargs)
-        except ClaudeAPIError as error:
-            failure = error.with_traceback(None)
+        except BaseException as error:
+            failure = _stripped(error)
         del args, kwargs
-        raise failure from None
+        try:
+            raise failure
+        finally:
+            del failure
 
     return call
 
 
 def seal(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
     """For a generator that a method returns."""
-    failure = None
     try:
         yield from stream
-    except ClaudeAPIError as error:
-        failure = error.with_traceback(None)
-    if failure is not None:
-        raise failure from None
-
-
-async def seal_async(stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """For an asynchronous generator that a method returns."""
-    failure = None
+    except BaseException as error:
+        failure = _stripped(error)
+    else:
+        return
     try:
-        async for item in stream:
-            yield item
-    except ClaudeAPIError as error:
-        failure = error.with_traceback(None)
+        raise failure
     finally:
-        await stream.aclose()
-    if failure is not None:
-        raise failure from None
+        del failure
+
+
+async def seal_async(execution: AsyncExecution[Any]) -> AsyncGenerator[Any, None]:
+    """An asynchronous generator that a method returns: what a flow emits."""
+    try:
+        while isinstance(step := await execution.advance(), Emit):
+            yield step.value
+    except BaseException as error:
+        failure = _stripped(error)
+    else:
+        return
+    finally:
+        await execution.aclose()
+    try:
+        raise failure
+    finally:
+        del failure
+
+
+def _stripped(error: BaseException) -> BaseException:
+    """The exception without its past. One that nobody foresaw keeps it: it is a bug, to be found by its traceback."""
+    if isinstance(error, Exception) and not isinstance(error, ClaudeAPIError):
+        return error
+    error.__context__ = None
+    return error.with_traceback(None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _calls
 from ._config import Config, override, resolve
-from ._revive import from_state, to_state
+from ._revive import from_state, remember, to_state
 from ._seal import seal_async, sealed, sealed_async
 from ._transport import AsyncConnection, AsyncEndpoints
 from .models import (
@@ -36,6 +36,7 @@ class AsyncClaudeClient:
     Every method raises a subclass of :class:`ClaudeAPIError` where it fails; ``errors`` draws the tree.
     """
 
+    @sealed
     def __init__(
         self,
         api_key: str | None = None,
@@ -72,11 +73,12 @@ class AsyncClaudeClient:
         )
 
     def _connect(self, config: Config, connection: AsyncConnection | None = None) -> None:
-        self._config = config
+        self._config = remember(config)
         self._connection = connection or AsyncConnection(config)
         self._server: LocalServer | None = None
 
     @classmethod
+    @sealed
     def local(
         cls,
         workspace: str | os.PathLike[str] = ".",
@@ -152,6 +154,7 @@ class AsyncClaudeClient:
         """The ``client`` argument for the generated endpoints in ``claude_code_api.api``, on the same connections."""
         return AsyncEndpoints(self._connection)
 
+    @sealed
     def with_options(
         self,
         *,
@@ -252,7 +255,7 @@ class AsyncClaudeClient:
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return seal_async(self._connection.iterate(_calls.stream_complete(asked)))
+        return seal_async(self._connection.start(_calls.stream_complete(asked)))
 
     @sealed_async
     async def execute_task(
@@ -347,7 +350,7 @@ class AsyncClaudeClient:
             working_directory=working_directory,
             idempotency_key=idempotency_key,
         )
-        return seal_async(self._connection.iterate(_calls.stream_task(order)))
+        return seal_async(self._connection.start(_calls.stream_task(order)))
 
     @sealed_async
     async def get_task(self, task_id: str) -> AgenticTaskResponse:
@@ -369,7 +372,7 @@ class AsyncClaudeClient:
             status: Only tasks with this status.
             page_size: Tasks for each request, 1 to 100.
         """
-        return seal_async(self._connection.iterate(_calls.list_tasks(self._config, status=status, page_size=page_size)))
+        return seal_async(self._connection.start(_calls.list_tasks(self._config, status=status, page_size=page_size)))
 
     @sealed_async
     async def list_models(self) -> list[ModelInfo]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _calls
 from ._config import Config, override, resolve
-from ._revive import from_state, to_state
+from ._revive import from_state, remember, to_state
 from ._seal import seal, sealed
 from ._transport import SyncConnection, SyncEndpoints
 from .models import (
@@ -35,6 +35,7 @@ class ClaudeClient:
     Every method raises a subclass of :class:`ClaudeAPIError` where it fails; ``errors`` draws the tree.
     """
 
+    @sealed
     def __init__(
         self,
         api_key: str | None = None,
@@ -71,11 +72,12 @@ class ClaudeClient:
         )
 
     def _connect(self, config: Config, connection: SyncConnection | None = None) -> None:
-        self._config = config
+        self._config = remember(config)
         self._connection = connection or SyncConnection(config)
         self._server: LocalServer | None = None
 
     @classmethod
+    @sealed
     def local(
         cls,
         workspace: str | os.PathLike[str] = ".",
@@ -150,6 +152,7 @@ class ClaudeClient:
         """The ``client`` argument for the generated endpoints in ``claude_code_api.api``, on the same connections."""
         return SyncEndpoints(self._connection)
 
+    @sealed
     def with_options(
         self,
         *,

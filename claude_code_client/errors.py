@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -241,6 +242,11 @@ _ADVICE: Final[Mapping[type[ClaudeAPIError], str]] = {
 }
 _BODY_LIMIT: Final = 2000
 """Characters of a received body that an exception keeps."""
+_NESTING_LIMIT: Final = 200
+"""Lists and objects in a body that is kept decoded; what is nested deeply can be neither copied nor pickled."""
+_PROMPT_FIELDS: Final = frozenset({"content", "context", "description", "input", "messages", "prompt"})
+_PROMPT: Final = re.compile(rf'("(?:{"|".join(sorted(_PROMPT_FIELDS))})")\s*:\s*"(?:[^"\\]|\\.)*"?')
+_KEY: Final = re.compile(r"(sk-proj-|\bBearer )[\w.~+/=-]+")
 
 
 def classify(status_code: int | None, error_type: str | None) -> type[ClaudeAPIError]:
@@ -292,10 +298,30 @@ def from_response(
 
 
 def shorten_body(content: bytes) -> Any:
-    """What was received, for an exception to carry: small JSON decoded, else the text's start; None if empty."""
-    text = content[: _BODY_LIMIT * 4].decode("utf-8", "replace").strip()
-    decoded = _load(content) if len(content) <= _BODY_LIMIT else None
-    return decoded if decoded is not None else text[:_BODY_LIMIT] or None
+    """What was received, for an exception to carry: small JSON decoded, else the text's start; None if empty.
+
+    Keys, and fields in which a server may repeat a prompt, are left out.
+    """
+    decoded = _load(content)
+    if decoded is None or content.count(b"[") + content.count(b"{") > _NESTING_LIMIT:
+        text = content[: _BODY_LIMIT * 4].decode("utf-8", "replace").strip()
+        return _PROMPT.sub(r'\1: "…"', _printable(text))[:_BODY_LIMIT] or None
+    harmless = _without_prompts(decoded)
+    text = json.dumps(harmless, ensure_ascii=False)
+    return harmless if len(text) <= _BODY_LIMIT else text[:_BODY_LIMIT]
+
+
+def _without_prompts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: "…" if name in _PROMPT_FIELDS else _without_prompts(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_prompts(item) for item in value]
+    return _printable(value) if isinstance(value, str) else value
+
+
+def _printable(text: str) -> str:
+    """The text as anything can show it: without keys, and without halves of surrogate pairs."""
+    return _KEY.sub(r"\1…", text.encode("utf-8", "replace").decode())
 
 
 def _load(content: bytes) -> Any:
@@ -316,8 +342,18 @@ def _detail_of(body: Any) -> Mapping[str, Any]:
         if isinstance(message, str) and message:
             return {"message": message, "type": body.get("type")}
     if isinstance(body.get("detail"), list):
-        return {"message": json.dumps(body["detail"])[:_BODY_LIMIT]}
+        complaints = "; ".join(_complaint(item) for item in body["detail"])
+        return {"message": f"The request is not valid: {complaints[:_BODY_LIMIT]}"}
     return {}
+
+
+def _complaint(item: Any) -> str:
+    """One of FastAPI's: where, and what is wrong; its ``input`` may be the prompt."""
+    if not isinstance(item, dict):
+        return "invalid"
+    location = item.get("loc")
+    where = ".".join(str(part) for part in location) if isinstance(location, list) else ""
+    return ": ".join(part for part in (where, _text(item.get("msg")) or "invalid") if part)
 
 
 def _advise(cls: type[ClaudeAPIError], message: str) -> str:
@@ -328,8 +364,13 @@ def _advise(cls: type[ClaudeAPIError], message: str) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return _printable(value) if isinstance(value, str) and value else None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -1,0 +1,1 @@
+"""The embedded server: the contract, served on the real Claude Code. ``app.create_app`` is the application."""

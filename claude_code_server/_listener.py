@@ -1,4 +1,4 @@
-"""An ASGI application on its own loopback port, inside a loop that somebody else runs."""
+"""An ASGI application on a socket, inside a loop that somebody else runs."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,18 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+
+_GRACE = 1
+_KEEP_ALIVE = 75
+"""Seconds; longer than clients keep a connection, so that none is closed in the moment of its use."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 is any free one. Raises OSError."""
+    sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio does this only for sockets that name their protocol; without it every answer waits 40 ms for an ACK.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 class _Quiet(uvicorn.Server):
@@ -26,43 +38,46 @@ class _Quiet(uvicorn.Server):
 
 
 class Listener:
-    """Serves ``app`` on a free port of 127.0.0.1 between ``start`` and ``aclose``."""
+    """Serves ``app`` on ``sock``, which it closes in the end, between ``start`` and ``aclose``."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._server: _Quiet | None = None
-        self._task: asyncio.Task[None] | None = None
-        self.base_url = ""
-
-    async def start(self) -> None:
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
         config = uvicorn.Config(
-            self._app,
+            app,
             http="h11",
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=1,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE,
         )
         self._server = _Quiet(config)
-        self._task = asyncio.create_task(self._serve(self._server, listening))
+        self._sock = sock
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns once calls are taken. Raises what keeps the server from starting."""
+        self._task = asyncio.create_task(self._serve())
         up = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait({up, self._task}, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
         if self._task.done():
             await self._task
 
-    async def aclose(self) -> None:
-        if self._server is None or self._task is None:
-            return
-        self._server.should_exit = True
-        await self._task
-        self._server = self._task = None
+    async def ended(self) -> None:
+        """Wait for an end that nobody asked for."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
-    @staticmethod
-    async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
-        with listening:
-            await server.serve(sockets=[listening])
+    async def aclose(self) -> None:
+        """Take no more calls, and wait a second for those under way. Raises what the server failed with."""
+        self._server.should_exit = True
+        if self._task is None:
+            self._sock.close()
+        else:
+            await self._task
+
+    async def _serve(self) -> None:
+        with self._sock:
+            await self._server.serve(sockets=[self._sock])

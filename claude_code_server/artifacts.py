@@ -44,10 +44,8 @@ def part_of(header: str | None, size: int) -> Part | None:
         if match["last"] and int(match["last"]) < first:
             return None
     if first >= size or first > last:
-        raise ApiError(
-            416, "invalid_request_error", f"Range: the file has {size} bytes.",
-            param="Range", headers={"Content-Range": f"bytes */{size}"},
-        )  # fmt: skip
+        headers = {"Content-Range": f"bytes */{size}"}
+        raise ApiError(416, "invalid_request_error", f"The file has only {size} bytes.", headers=headers)
     return Part(first, last, size)
 
 

@@ -64,7 +64,7 @@ class Contract:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self.version: str = document["info"]["version"]
-        self.base_path = urlsplit(document["servers"][0]["url"]).path.rstrip("/")
+        self.base_path: str = urlsplit(str(document["servers"][0]["url"])).path.rstrip("/")
         self.operations: Mapping[str, Operation] = {
             operation.id: operation
             for path, item in document["paths"].items()
@@ -127,9 +127,9 @@ class Contract:
 
 
 def python_name(name: str, schema: Schema) -> str:
-    """What the generated code calls a field or parameter."""
+    """What the generated code calls a field or parameter, less the underscore that keeps it off Python's own names."""
     given = schema.get(_PYTHON_NAME)
-    return str(given or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower())
+    return str(given).rstrip("_") if given else re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
 
 
 def _parameter(data: Mapping[str, Any]) -> Parameter:

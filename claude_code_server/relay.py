@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from claude_code_server import catalog
-from claude_code_server._listener import Listener
+from claude_code_server._listener import Listener, bind
 from claude_code_server._meter import Call, Meter
 from claude_code_server.engine.base import Order, Spent, Stop
 from claude_code_server.upstream import Event, Upstream, UpstreamError, sse
@@ -72,19 +72,22 @@ class Relay:
             Route("/v1/messages", self._messages, methods=["POST"]),
             Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
         ]
-        self._listener = Listener(Starlette(routes=routes))
-
-    @property
-    def base_url(self) -> str:
-        return self._listener.base_url
+        self._app = Starlette(routes=routes)
+        self._listener: Listener | None = None
+        self.base_url = ""
 
     async def start(self) -> None:
+        sock = bind("127.0.0.1", 0)
+        self.base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        self._listener = Listener(self._app, sock)
         await self._listener.start()
 
     async def aclose(self) -> None:
         """Stop answering. The upstream stays open; it is the caller's."""
         self._admitted.clear()
-        await self._listener.aclose()
+        if self._listener is not None:
+            await self._listener.aclose()
+            self._listener = None
 
     def admit(self, order: Order, stop: Stop) -> Admission:
         """A new key for a task. When its ``max_cost`` is spent, ``stop`` is asked for."""

@@ -1,4 +1,4 @@
-"""``claude-code-client serve``: the server in the foreground, until Ctrl-C or SIGTERM. Both are a clean stop, exit 0."""
+"""``claude-code-client serve``: the server in the foreground, until Ctrl-C or SIGTERM; both end it cleanly, exit 0."""
 
 import argparse
 import ipaddress

@@ -5,7 +5,7 @@ import contextlib
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from . import upstream as upstreams
 from .auth import Keys
@@ -16,6 +16,11 @@ from .runner import Runner
 from .settings import Settings
 from .store import Store
 from .upstream import Upstream
+
+if TYPE_CHECKING:
+    from .engine.claude_code import ClaudeCodeEngine
+
+_SETTLED = 0.5
 
 
 class Services:
@@ -85,10 +90,16 @@ class Services:
         stack.push_async_callback(relay.aclose)
         engine = ClaudeCodeEngine(relay, folder)
         stack.push_async_callback(engine.aclose)
-        self._in_background(engine.warm())
+        self._in_background(_warm(engine))
         return engine
 
     def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _warm(engine: "ClaudeCodeEngine") -> None:
+    """Not at once: a server that is stopped again soon, or answers completions alone, has no use for it."""
+    await asyncio.sleep(_SETTLED)
+    await engine.warm()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .settings import Settings
 
+_LAST_PORT = 65535
+
 Watch = Callable[[Callable[[], object]], None]
 """Given what stops the server, sees to it that it is called, from whichever thread."""
 
@@ -41,10 +43,14 @@ def workspace(path: str) -> Path:
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 is any free one. Raises StartError."""
+    if not 0 <= port <= _LAST_PORT:
+        raise StartError(f"{port} is not a port: they go up to {_LAST_PORT}")
+    from ._listener import bind as bind_socket
+
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
+        return bind_socket(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             raise StartError(f"port {port} on {host} is in use; take another with --port") from None
         raise StartError(f"cannot listen on {host}, port {port}: {error}") from None
 

@@ -7,14 +7,15 @@ import contextlib
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from .engine.base import ArtifactFound, Spent
-from .records import PENDING, RUNNING, Artifact, Event, Failure, Task, Usage
+from .engine.base import Spent
+from .records import PENDING, RUNNING, Event, Task, Usage
+from .store_rows import row_of, spent_of, task_of
 
 _VERSION = 1
 _SCHEMA = """
@@ -122,7 +123,7 @@ class Store:
 
     def add_task(self, task: Task, claim: Claim | None = None) -> None:
         """Store a new task, and with it the Idempotency-Key it was asked for with."""
-        row = _row(task)
+        row = row_of(task)
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
         with self._db:
@@ -140,7 +141,7 @@ class Store:
 
     def end_task(self, task: Task, event: Event) -> None:
         """Store how a task ended, its terminal event and what it used up, all at once."""
-        row = _row(task)
+        row = row_of(task)
         values = ", ".join(f"{name} = :{name}" for name in row)
         with self._db:
             self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
@@ -150,7 +151,7 @@ class Store:
     def task(self, task_id: str, key: str | None = None) -> Task | None:
         """A task; with ``key`` only if it belongs to that key."""
         row = self._one("SELECT * FROM tasks WHERE id = ? AND (? IS NULL OR key = ?)", task_id, key, key)
-        return None if row is None else _task(row)
+        return None if row is None else task_of(row)
 
     def tasks(
         self, key: str, limit: int, *, status: str | None = None, before: int | None = None
@@ -162,11 +163,11 @@ class Store:
             key, status, status, before, before, limit + 1,
         )  # fmt: skip
         page = rows[:limit]
-        return [_task(row) for row in page], page[-1]["n"] if len(rows) > limit else None
+        return [task_of(row) for row in page], page[-1]["n"] if len(rows) > limit else None
 
     def unfinished(self) -> list[Task]:
         rows = self._all("SELECT * FROM tasks WHERE status IN (?, ?) ORDER BY n", PENDING, RUNNING)
-        return [_task(row) for row in rows]
+        return [task_of(row) for row in rows]
 
     def events(self, task_id: str, after: int = 0, limit: int = -1) -> list[Event]:
         """A task's events with a number greater than ``after``, in order."""
@@ -213,7 +214,7 @@ class Store:
             " FROM usage WHERE key = ? AND at >= ? GROUP BY model ORDER BY model",
             key, since,
         )  # fmt: skip
-        return [Usage(row["model"], row["requests"], _spent(row)) for row in rows]
+        return [Usage(row["model"], row["requests"], spent_of(row)) for row in rows]
 
     # ---- inside
 
@@ -264,50 +265,3 @@ def _locked(folder: Path) -> Iterator[None]:
         except OSError:
             raise StoreError(f"another server uses the state directory {folder}") from None
         yield
-
-
-def _row(task: Task) -> dict[str, Any]:
-    return {
-        "id": task.id,
-        "key": task.key,
-        "status": task.status,
-        "description": task.description,
-        "model": task.model,
-        "working_directory": task.working_directory,
-        "created_at": task.created_at,
-        "completed_at": task.completed_at,
-        "summary": task.summary,
-        "result": json.dumps(dict(task.result), default=str),
-        "artifacts": json.dumps([{"id": artifact.id, **asdict(artifact.found)} for artifact in task.artifacts]),
-        "input_tokens": task.spent.input_tokens,
-        "output_tokens": task.spent.output_tokens,
-        "cost": task.spent.cost,
-        "failure": None if task.failure is None else json.dumps(asdict(task.failure)),
-    }
-
-
-def _task(row: sqlite3.Row) -> Task:
-    failure: Mapping[str, Any] | None = json.loads(row["failure"]) if row["failure"] else None
-    return Task(
-        id=row["id"],
-        key=row["key"],
-        description=row["description"],
-        model=row["model"],
-        working_directory=row["working_directory"],
-        created_at=row["created_at"],
-        status=row["status"],
-        completed_at=row["completed_at"],
-        summary=row["summary"],
-        result=json.loads(row["result"]),
-        artifacts=tuple(_artifacts(json.loads(row["artifacts"]))),
-        spent=_spent(row),
-        failure=None if failure is None else Failure(**failure),
-    )
-
-
-def _artifacts(found: Iterable[dict[str, Any]]) -> Iterable[Artifact]:
-    return (Artifact(data.pop("id"), ArtifactFound(**data)) for data in found)
-
-
-def _spent(row: sqlite3.Row) -> Spent:
-    return Spent(row["input_tokens"], row["output_tokens"], row["cost"])

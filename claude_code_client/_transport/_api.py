@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Never, Self
 
-import attrs
 import httpx
 from claude_code_api import AuthenticatedClient
 
-from .._config import Config
+from .._config import override
+from .._seal import sealed
 from ..errors import ConfigurationError
 from ._async import AsyncConnection
 from ._sync import SyncConnection
@@ -31,24 +31,26 @@ class SyncEndpoints(AuthenticatedClient):
         self._connection = connection
 
     def get_httpx_client(self) -> httpx.Client:
-        return self._connection.http
+        return self._connection.checked_http
 
     def get_async_httpx_client(self) -> Never:
         raise ConfigurationError(
             "This is the api of a ClaudeClient: call the endpoint's sync functions, or use AsyncClaudeClient."
         )
 
+    @sealed
     def with_headers(self, headers: dict[str, str]) -> Self:
         """The same connections, with more headers; this one stays as it is."""
-        return type(self)(self._connection.reconfigured(_with_headers(self._connection.config, headers)))
+        return type(self)(self._connection.reconfigured(override(self._connection.config, headers=headers)))
 
+    @sealed
     def with_cookies(self, cookies: dict[str, str]) -> Self:
         """The same connections, with cookies; this one stays as it is."""
         return self.with_headers(_cookie_header(cookies))
 
     def with_timeout(self, timeout: httpx.Timeout | float) -> Self:
         """The same connections, with another timeout (seconds) for the whole call; this one stays as it is."""
-        return type(self)(self._connection.reconfigured(_with_timeout(self._connection.config, timeout)))
+        return type(self)(self._connection.reconfigured(override(self._connection.config, timeout=_seconds(timeout))))
 
     def set_httpx_client(self, client: httpx.Client) -> Never:
         raise ConfigurationError(_FIXED)
@@ -75,24 +77,26 @@ class AsyncEndpoints(AuthenticatedClient):
         self._connection = connection
 
     def get_async_httpx_client(self) -> httpx.AsyncClient:
-        return self._connection.http
+        return self._connection.checked_http
 
     def get_httpx_client(self) -> Never:
         raise ConfigurationError(
             "This is the api of an AsyncClaudeClient: call the endpoint's asyncio functions, or use ClaudeClient."
         )
 
+    @sealed
     def with_headers(self, headers: dict[str, str]) -> Self:
         """The same connections, with more headers; this one stays as it is."""
-        return type(self)(self._connection.reconfigured(_with_headers(self._connection.config, headers)))
+        return type(self)(self._connection.reconfigured(override(self._connection.config, headers=headers)))
 
+    @sealed
     def with_cookies(self, cookies: dict[str, str]) -> Self:
         """The same connections, with cookies; this one stays as it is."""
         return self.with_headers(_cookie_header(cookies))
 
     def with_timeout(self, timeout: httpx.Timeout | float) -> Self:
         """The same connections, with another timeout (seconds) for the whole call; this one stays as it is."""
-        return type(self)(self._connection.reconfigured(_with_timeout(self._connection.config, timeout)))
+        return type(self)(self._connection.reconfigured(override(self._connection.config, timeout=_seconds(timeout))))
 
     def set_httpx_client(self, client: httpx.Client) -> Never:
         raise ConfigurationError(_FIXED)
@@ -110,14 +114,9 @@ class AsyncEndpoints(AuthenticatedClient):
 _FIXED = "client.api uses its client's connections; for others, make a claude_code_api.AuthenticatedClient."
 
 
-def _with_headers(config: Config, headers: dict[str, str]) -> Config:
-    return attrs.evolve(config, headers={**config.headers, **headers})
-
-
 def _cookie_header(cookies: dict[str, str]) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
 
 
-def _with_timeout(config: Config, timeout: httpx.Timeout | float) -> Config:
-    seconds = timeout.read if isinstance(timeout, httpx.Timeout) else timeout
-    return config if seconds is None else attrs.evolve(config, timeout=float(seconds))
+def _seconds(timeout: httpx.Timeout | float) -> float | None:
+    return timeout.read if isinstance(timeout, httpx.Timeout) else timeout

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic
 
+import attrs
 import httpx
 
 from .._config import Config
 from .._flow import Command, Emit, Flow, Open, Read, Send, T
 from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
-from ._connect import default_headers, inner_arguments
+from ._connect import CLOSED, default_headers, inner_arguments
+from ._contract import check_async
 
 
 class AsyncRetryTransport(httpx.AsyncBaseTransport):
@@ -26,25 +28,28 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(request, self._config)
         while True:
-            problem: httpx.HTTPError | httpx.StreamError | None = None
-            try:
-                response = await self._inner.handle_async_request(call.next_request())
-                if call.wants_body(response):
-                    try:
-                        await response.aread()
-                    finally:
-                        await response.aclose()
-            except (httpx.HTTPError, httpx.StreamError) as error:
-                problem = error
+            outcome = await self._attempt(call)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
-            if problem is not None:
-                wait = call.after_failure(problem)
-            elif response.is_success:
-                call.succeeded(response)
-                return response
+            if isinstance(outcome, Exception):
+                wait = call.after_failure(outcome)
+            elif outcome.is_success:
+                call.succeeded(outcome)
+                return outcome
             else:
-                wait = call.after_refusal(response)
+                wait = call.after_refusal(outcome)
             await asyncio.sleep(wait)
+
+    async def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
+        try:
+            response = await self._inner.handle_async_request(call.next_request())
+            if call.wants_body(response):
+                try:
+                    await response.aread()
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            return error
+        return response
 
 
 class _Pools:
@@ -57,6 +62,8 @@ class _Pools:
         self.closed = False
 
     def transport(self) -> httpx.AsyncBaseTransport:
+        if self.closed:
+            raise ConfigurationError(CLOSED)
         loop = asyncio.get_running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
@@ -95,14 +102,19 @@ class AsyncConnection:
     @property
     def http(self) -> httpx.AsyncClient:
         """An httpx client on the running loop's connections. Raises ConfigurationError once the pools are closed."""
-        if self._pools.closed:
-            raise ConfigurationError("This client is closed: make a new one.")
         return httpx.AsyncClient(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
             transport=AsyncRetryTransport(self.config, self._pools.transport()),
             trust_env=False,
         )
+
+    @property
+    def checked_http(self) -> httpx.AsyncClient:
+        """The same for generated endpoints called directly: answers that they cannot read raise."""
+        http = self.http
+        http.event_hooks = {"response": [check_async]}
+        return http
 
     def reconfigured(self, config: Config) -> AsyncConnection:
         """The same pools with other options; closing it leaves the pools open."""
@@ -112,51 +124,74 @@ class AsyncConnection:
         if self._owns_pools:
             await self._pools.aclose()
 
-    async def run(self, flow: Flow[T], on_emit: Callable[[Any], None] | None = None) -> T:
-        """Carry a flow out and give its result."""
-        result: list[T] = []
-        async for value in self.iterate(flow, result):
-            if on_emit is not None:
-                on_emit(value)
-        return result[0]
-
-    async def iterate(self, flow: Flow[T], result: list[T] | None = None) -> AsyncGenerator[Any, None]:
-        """Carry a flow out and give what it emits. Leaving early closes the flow and its connection.
-
-        An asynchronous generator has no return value: the flow's is appended to ``result``.
-        """
-        http = self.http
-        stream = _AsyncStream(http)
+    async def run(self, flow: Flow[T]) -> T:
+        """Carry a flow out and give its result; what it emits is not wanted."""
+        execution = self.start(flow)
         try:
-            command = next(flow)
+            while isinstance(step := await execution.advance(), Emit):
+                pass
+            return step.value
+        finally:
+            await execution.aclose()
+
+    def start(self, flow: Flow[T]) -> AsyncExecution[T]:
+        """A flow to carry out step by step. Close it in the end: that closes its connection too."""
+        return AsyncExecution(self, flow)
+
+
+@attrs.frozen
+class Done(Generic[T]):
+    """A flow's end, and its result."""
+
+    value: T = attrs.field(repr=False)
+
+
+class AsyncExecution(Generic[T]):
+    """A flow that is being carried out.
+
+    Not an asynchronous generator, so that the one that a user holds is the only one: when an event loop ends it closes
+    all generators at once, and two of which one closes the other get in each other's way.
+    """
+
+    def __init__(self, connection: AsyncConnection, flow: Flow[T]) -> None:
+        self._connection = connection
+        self._flow = flow
+        self._stream: _AsyncStream | None = None
+
+    async def advance(self) -> Emit | Done[T]:
+        """Go on to the next value that the flow emits, or to its end."""
+        outcome: Any = None
+        failure: ClaudeAPIError | None = None
+        try:
             while True:
+                command = self._flow.send(outcome) if failure is None else self._flow.throw(failure)
                 if isinstance(command, Emit):
-                    yield command.value
-                    command = flow.send(None)
-                    continue
-                failure = None
-                outcome: Any = None
+                    return command
+                outcome = failure = None
                 try:
-                    outcome = await self._perform(command, http, stream)
+                    outcome = await self._perform(command)
                 except ClaudeAPIError as error:
                     failure = error
-                command = flow.throw(failure) if failure is not None else flow.send(outcome)
         except StopIteration as stop:
-            if result is not None:
-                result.append(stop.value)
-        finally:
-            flow.close()
-            await stream.aclose()
+            return Done(stop.value)
 
-    async def _perform(self, command: Command, http: httpx.AsyncClient, stream: _AsyncStream) -> Any:
+    async def aclose(self) -> None:
+        """End the flow where it is."""
+        self._flow.close()
+        if self._stream is not None:
+            await self._stream.aclose()
+
+    async def _perform(self, command: Command) -> Any:
         match command:
             case Send():
                 options = CallOptions(deadline=command.deadline, repeatable=command.repeatable)
-                return await http.request(**command.request, extensions=options.as_extensions())
+                return await self._connection.http.request(**command.request, extensions=options.as_extensions())
             case Open():
-                return await stream.open(command)
+                if self._stream is None:
+                    self._stream = _AsyncStream(self._connection.http)
+                return await self._stream.open(command)
             case Read():
-                return await stream.read()
+                return None if self._stream is None else await self._stream.read()
             case _:
                 raise TypeError(command)
 

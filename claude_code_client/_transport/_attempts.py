@@ -10,10 +10,11 @@ from typing import Any, Final
 import attrs
 import httpx
 
-from .._config import Config
+from .._config import Config, is_secret
 from .._retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
 from ..errors import (
     APIConnectionError,
+    AuthenticationError,
     ClaudeAPIError,
     ConfigurationError,
     TimeoutError,
@@ -26,7 +27,6 @@ logger = logging.getLogger("claude_code_client")
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds; a server that lives accepts a connection sooner, however long its answer takes."""
 _EXTENSION: Final = "claude_code_client"
-_SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"})
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +56,10 @@ class Call:
 
     def next_request(self) -> httpx.Request:
         """The request to send now. The key is added here, so that no object a caller can hold has it."""
+        if not self._config.api_key:
+            raise AuthenticationError(
+                "A client that was pickled does not carry its API key. Set CLAUDE_API_KEY in the process that uses it."
+            )
         self._number += 1
         self._started = time.monotonic()
         left = max(self._options.deadline - self._started, 0.001)
@@ -83,7 +87,8 @@ class Call:
         return not (self._options.stream and response.is_success)
 
     def succeeded(self, response: httpx.Response) -> None:
-        """Log the answer that ends this call."""
+        """Log the answer that ends this call, and note how many attempts it took."""
+        response.extensions["attempts"] = self._number
         self._log(str(response.status_code), response.headers.get("X-Request-Id"))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("headers %s", _redacted(response.headers))
@@ -151,17 +156,19 @@ def translate(
         case httpx.ConnectError():
             return APIConnectionError(f"Cannot connect to {server}: {reason}. {_CHECK_SERVER}")
         case httpx.TimeoutException() if overdue:
-            return TimeoutError(f"The call to {server} did not end within its timeout.")
+            return TimeoutError(f"The call to {server} did not end within its timeout. Give it a larger timeout.")
         case httpx.ConnectTimeout():
             return APIConnectionError(f"{server} accepted no connection within {CONNECT_TIMEOUT:g} s. {_CHECK_SERVER}")
         case httpx.TimeoutException():
-            return APIConnectionError(f"{server} sent nothing for too long ({type(problem).__name__}).")
+            return APIConnectionError(f"{server} sent nothing for too long ({type(problem).__name__}). {_CHECK_SERVER}")
         case httpx.LocalProtocolError() | httpx.UnsupportedProtocol() | httpx.InvalidURL():
             return ConfigurationError(f"The request to {server} cannot be sent: {reason}.")
         case httpx.DecodingError() | httpx.TooManyRedirects():
             return UnexpectedResponseError(f"The answer of {server} cannot be read: {reason}.")
         case _:
-            return APIConnectionError(f"The connection to {server} was cut before the answer was complete: {reason}.")
+            return APIConnectionError(
+                f"The connection to {server} was cut before the answer was complete: {reason}. {_CHECK_SERVER}"
+            )
 
 
 _CHECK_SERVER: Final = "Check that the server runs, and base_url or CLAUDE_BASE_URL."
@@ -173,4 +180,4 @@ def _origin(url: httpx.URL) -> str:
 
 
 def _redacted(headers: httpx.Headers) -> dict[str, str]:
-    return {name: "…" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()}
+    return {name: "…" if is_secret(name) else value for name, value in headers.items()}

@@ -10,8 +10,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from .. import __version__
-from .._config import Config, is_loopback
+from .._config import Config, is_loopback, merged
 
+CLOSED: Final = "This client is closed: make a new one."
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30)
 
 
@@ -28,7 +29,7 @@ def _no_tls_context() -> ssl.SSLContext:
 
 def default_headers(config: Config) -> dict[str, str]:
     """Headers of every request; the caller's own come last."""
-    return {"User-Agent": f"claude-code-client/{__version__}", **config.headers}
+    return merged({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
 def inner_arguments(config: Config) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+import weakref
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import httpx
@@ -13,7 +14,8 @@ from .._config import Config
 from .._flow import Command, Emit, Flow, Open, Read, Send, T
 from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
-from ._connect import default_headers, inner_arguments
+from ._connect import CLOSED, default_headers, inner_arguments
+from ._contract import check
 
 
 class RetryTransport(httpx.BaseTransport):
@@ -26,25 +28,28 @@ class RetryTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(request, self._config)
         while True:
-            problem: httpx.HTTPError | httpx.StreamError | None = None
-            try:
-                response = self._inner.handle_request(call.next_request())
-                if call.wants_body(response):
-                    try:
-                        response.read()
-                    finally:
-                        response.close()
-            except (httpx.HTTPError, httpx.StreamError) as error:
-                problem = error
+            outcome = self._attempt(call)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
-            if problem is not None:
-                wait = call.after_failure(problem)
-            elif response.is_success:
-                call.succeeded(response)
-                return response
+            if isinstance(outcome, Exception):
+                wait = call.after_failure(outcome)
+            elif outcome.is_success:
+                call.succeeded(outcome)
+                return outcome
             else:
-                wait = call.after_refusal(response)
+                wait = call.after_refusal(outcome)
             time.sleep(wait)
+
+    def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
+        try:
+            response = self._inner.handle_request(call.next_request())
+            if call.wants_body(response):
+                try:
+                    response.read()
+                finally:
+                    response.close()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            return error
+        return response
 
 
 class _Pool:
@@ -55,8 +60,12 @@ class _Pool:
         # A forked process must not talk on its parent's sockets; it gets its own, and leaves theirs open.
         self._by_process: dict[int, httpx.BaseTransport] = {}
         self.closed = False
+        # A client that nobody closes is closed when it is collected, or when the process ends.
+        self._finalize = weakref.finalize(self, _close_own, self._by_process)
 
     def transport(self) -> httpx.BaseTransport:
+        if self.closed:
+            raise ConfigurationError(CLOSED)
         process = os.getpid()
         transport = self._by_process.get(process)
         if transport is None:
@@ -66,9 +75,13 @@ class _Pool:
 
     def close(self) -> None:
         self.closed = True
-        transport = self._by_process.pop(os.getpid(), None)
-        if transport is not None:
-            transport.close()
+        self._finalize()
+
+
+def _close_own(by_process: dict[int, httpx.BaseTransport]) -> None:
+    transport = by_process.pop(os.getpid(), None)
+    if transport is not None:
+        transport.close()
 
 
 class SyncConnection:
@@ -78,23 +91,30 @@ class SyncConnection:
         self.config = config
         self._owns_pool = pool is None
         self._pool = pool or _Pool(config)
-        self._http: tuple[int, httpx.Client] | None = None
+        self._http: tuple[httpx.BaseTransport, httpx.Client] | None = None
 
     @property
     def http(self) -> httpx.Client:
         """An httpx client on this process's connections. Raises ConfigurationError once the pool is closed."""
-        if self._pool.closed:
-            raise ConfigurationError("This client is closed: make a new one.")
-        current = self._http
-        if current is None or current[0] != os.getpid():
-            http = httpx.Client(
-                base_url=self.config.base_url,
-                headers=default_headers(self.config),
-                transport=RetryTransport(self.config, self._pool.transport()),
-                trust_env=False,
-            )
-            self._http = current = (os.getpid(), http)
-        return current[1]
+        transport = self._pool.transport()
+        if self._http is None or self._http[0] is not transport:
+            self._http = (transport, self._on(transport))
+        return self._http[1]
+
+    @property
+    def checked_http(self) -> httpx.Client:
+        """The same for generated endpoints called directly: answers that they cannot read raise."""
+        http = self._on(self._pool.transport())
+        http.event_hooks = {"response": [check]}
+        return http
+
+    def _on(self, transport: httpx.BaseTransport) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.config.base_url,
+            headers=default_headers(self.config),
+            transport=RetryTransport(self.config, transport),
+            trust_env=False,
+        )
 
     def reconfigured(self, config: Config) -> SyncConnection:
         """The same pool with other options; closing it leaves the pool open."""
@@ -104,17 +124,15 @@ class SyncConnection:
         if self._owns_pool:
             self._pool.close()
 
-    def run(self, flow: Flow[T], on_emit: Callable[[Any], None] | None = None) -> T:
-        """Carry a flow out and give its result."""
+    def run(self, flow: Flow[T]) -> T:
+        """Carry a flow out and give its result; what it emits is not wanted."""
         driver = self.iterate(flow)
         while True:
             try:
-                value = next(driver)
+                next(driver)
             except StopIteration as stop:
                 result: T = stop.value
                 return result
-            if on_emit is not None:
-                on_emit(value)
 
     def iterate(self, flow: Flow[T]) -> Generator[Any, None, T]:
         """Carry a flow out and give what it emits. Leaving early closes the flow and its connection."""

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,29 @@ class ClaudeCodeEngine:
 
     async def warm(self) -> None:
         """Import what the first task would otherwise wait a second for."""
-        await asyncio.to_thread(importlib.import_module, _SDK)
+        loop = asyncio.get_running_loop()
+        imported: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if imported.done():
+                return
+            if error is None:
+                imported.set_result(None)
+            else:
+                imported.set_exception(error)
+
+        def work() -> None:
+            problem = None
+            try:
+                importlib.import_module(_SDK)
+            except Exception as error:
+                problem = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle, problem)
+
+        # A worker of the loop's own would hold up the server's end until the import is done.
+        threading.Thread(target=work, name="warm", daemon=True).start()
+        await imported
 
     async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
         if (problem := _unknown(order)) is not None:

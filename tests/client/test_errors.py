@@ -32,7 +32,7 @@ def test_handlers_for_builtins_catch_ours() -> None:
     assert issubclass(errors.PermissionError, builtins.PermissionError)
     assert issubclass(errors.APIConnectionError, builtins.ConnectionError)
     assert all(issubclass(cls, ClaudeAPIError) for cls in ALL)
-    assert {name for name in errors.__all__} <= set(claude_code_client.__all__)
+    assert set(errors.__all__) <= set(claude_code_client.__all__)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,19 @@ from claude_code_client.errors import APIConnectionError, ClaudeAPIError, from_r
 
 
 def decide(
-    error: ClaudeAPIError, *, sent: bool = True, should_retry: bool | None = None, **attempt: object
+    error: ClaudeAPIError,
+    *,
+    sent: bool = True,
+    should_retry: bool | None = None,
+    number: int = 1,
+    max_retries: int = 3,
+    repeatable: bool = True,
+    time_left: float = 1000.0,
 ) -> float | None:
-    state = {"number": 1, "max_retries": 3, "repeatable": True, "time_left": 1000.0, **attempt}
-    return wait_before_retry(
-        Failure(error=error, sent=sent, should_retry=should_retry),
-        Attempt(**state),
-        lambda: 0.5,  # type: ignore[arg-type]
-    )
+    """The policy's decision, with jitter at its middle."""
+    failure = Failure(error=error, sent=sent, should_retry=should_retry)
+    attempt = Attempt(number=number, max_retries=max_retries, repeatable=repeatable, time_left=time_left)
+    return wait_before_retry(failure, attempt, lambda: 0.5)
 
 
 def answer(status: int, type: str = "", retry_after: float | None = None) -> ClaudeAPIError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from claude_code_client import StreamInterruptedError
@@ -44,8 +46,7 @@ def test_every_split_in_two_gives_the_same_events() -> None:
 def test_an_endless_event_is_refused(chunk: bytes) -> None:
     decoder = EventDecoder(max_event_bytes=100)
     with pytest.raises(StreamInterruptedError, match="larger than 100 bytes"):
-        for _ in range(20):
-            list(decoder.feed(chunk))
+        list(chain.from_iterable(decoder.feed(chunk) for _ in range(20)))
 
 
 def test_pings_do_not_count_as_an_event() -> None:

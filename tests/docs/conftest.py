@@ -48,12 +48,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture
-def in_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def in_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """In the workspace, with the environment variables set that the documents name."""
     monkeypatch.chdir(place.workspace)
     monkeypatch.setenv("CLAUDE_API_KEY", KEYS[0])
     monkeypatch.setenv("CLAUDE_BASE_URL", place.base_url)
-    yield place
+    return place
 
 
 @pytest.fixture

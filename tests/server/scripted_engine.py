@@ -55,7 +55,7 @@ Step = Emitted | Gate | Exception | Outcome
 
 
 class ScriptedEngine:
-    """Every run takes the same steps; one that is asked to stop ends at the next gate. ``orders`` holds what was run."""
+    """Every run takes the same steps; one that is asked to stop ends at the next gate. ``orders`` is what was run."""
 
     name = "scripted"
 

@@ -275,7 +275,10 @@ def test_a_long_task_is_followed_to_its_end(workspace: Path) -> None:
 
 
 def test_text_that_is_not_unicode_does_not_break_the_stream(workspace: Path) -> None:
-    with serving(workspace, ScriptedEngine(says("half: \ud83d\nline\u2028two"), DONE)) as server, server.client() as client:
+    with (
+        serving(workspace, ScriptedEngine(says("half: \ud83d\nline\u2028two"), DONE)) as server,
+        server.client() as client,
+    ):
         task = client.post("/task", json=TASK).json()
         assert all_events(client, task["id"])[0].data["content"] == "half: ?\nline\u2028two"
 
@@ -340,9 +343,7 @@ def test_the_same_key_and_body_is_the_same_task(workspace: Path) -> None:
 def test_twenty_calls_at_once_with_one_key_are_one_run(workspace: Path, gate: Gate) -> None:
     engine = ScriptedEngine(gate, DONE)
     with serving(workspace, engine) as server, server.client() as client, ThreadPoolExecutor(20) as threads:
-        calls = [
-            threads.submit(client.post, "/task", json=TASK, headers={"Idempotency-Key": "k"}) for _ in range(20)
-        ]
+        calls = [threads.submit(client.post, "/task", json=TASK, headers={"Idempotency-Key": "k"}) for _ in range(20)]
         assert gate.reached.wait(5)
         gate.open()
         answers = [call.result(10) for call in calls]
@@ -365,7 +366,11 @@ def test_cancelling_answers_once_the_task_has_ended_and_again_the_same(workspace
 
 
 def test_one_key_knows_nothing_of_anothers_tasks(workspace: Path) -> None:
-    with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client, server.client(OTHER_KEY) as other:
+    with (
+        serving(workspace, ScriptedEngine(DONE)) as server,
+        server.client() as client,
+        server.client(OTHER_KEY) as other,
+    ):
         task_id = client.post("/task", json=TASK).json()["id"]
         for response in (
             other.get(f"/task/{task_id}"),

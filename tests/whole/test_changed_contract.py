@@ -68,7 +68,8 @@ def test_facade_and_server_follow_the_contract(workspace: Path, tmp_path: Path) 
     with contract.open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(json.loads(json.dumps(changed_contract())), file)
     generated = tmp_path / "generated"
-    command = [sys.executable, "scripts/generate.py", "--spec", contract, "--output", generated / "claude_code_api"]
+    command = [sys.executable, "scripts/generate.py", "--spec", str(contract)]
+    command += ["--output", str(generated / "claude_code_api")]
     subprocess.run(command, cwd=ROOT, check=True, timeout=60)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM.format(workspace=str(workspace)))],

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -148,7 +149,7 @@ def test_a_server_that_cannot_start_says_why(
 def test_the_end_of_local_leaves_nothing_behind(both: Both, workspace: Path, temporary: Path) -> None:
     client = both.local(workspace)
     server = psutil.Process(client._server.pid)
-    stream = both.each(client.stream_task("Count Python files", allow_tools=["Bash"]))
+    stream: Any = both.each(client.stream_task("Count Python files", allow_tools=["Bash"]))
     next(stream)
     assert list(temporary.iterdir())
     running = [server, *server.children(recursive=True)]

@@ -1,0 +1,510 @@
+"""How long clients live, and where: threads, forks, event loops, pickles; and what they leave open."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from support import raw, wire
+from support.both import KEY, Both
+
+from claude_code_client import AsyncClaudeClient, AuthenticationError, ClaudeClient, ConfigurationError
+
+DELTA = b'data: {"type": "text_delta", "text": "a"}\n\n'
+
+
+def reply(request: raw.Request) -> Any:
+    """What the API would say; its streams stay open after their second event."""
+    match request.method, request.path:
+        case "POST", "/v1/task":
+            return raw.answer(202, wire.task("pending"))
+        case "POST", "/v1/chat/completions":
+            return raw.answer(200, wire.COMPLETION)
+        case "POST", "/v1/chat/completions/stream":
+            return raw.stream(DELTA, DELTA, end=False)
+        case "GET", "/v1/task/task_1/events":
+            return raw.stream(wire.event(1, "thinking"), wire.event(2, "thinking"), end=False)
+        case "GET", "/v1/task":
+            return raw.answer(200, {"data": [wire.task(), wire.task()], "next_cursor": None})
+        case _:
+            return raw.answer(404, wire.error("not_found_error"))
+
+
+@pytest.fixture
+def server() -> Iterator[raw.RawServer]:
+    with raw.serve(raw.RawServer(reply)) as running:
+        yield running
+
+
+STREAMS: dict[str, tuple[int, Callable[[Any], Any]]] = {
+    "stream_task": (2, lambda client: client.stream_task("x")),
+    "stream_complete": (1, lambda client: client.stream_complete("x")),
+}
+each_stream = pytest.mark.parametrize("kind", STREAMS)
+
+
+# Threads and loops
+
+
+def test_one_client_for_64_threads(server: raw.RawServer) -> None:
+    threads, calls = 64, 4
+    together = threading.Barrier(threads)
+
+    with ClaudeClient(KEY, server.base_url) as client, ThreadPoolExecutor(threads) as pool:
+
+        def work(_: int) -> list[str]:
+            together.wait()
+            return [client.with_options(timeout=30).complete("x").content for _ in range(calls)]
+
+        replies = [content for contents in pool.map(work, range(threads)) for content in contents]
+    assert replies == ["Python is a language."] * threads * calls
+    assert len(server.requests) == threads * calls
+    assert server.connections <= threads
+    server.wait_until(lambda: not server.open)
+
+
+def test_one_asynchronous_client_for_64_tasks(server: raw.RawServer) -> None:
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client:
+            await asyncio.gather(*(client.complete("x") for _ in range(64)))
+
+    asyncio.run(main())
+    assert len(server.requests) == 64
+    server.wait_until(lambda: not server.open)
+
+
+def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw.RawServer) -> None:
+    client = AsyncClaudeClient(KEY, server.base_url)
+
+    async def main() -> None:
+        await client.complete("x")
+        await client.with_options(timeout=9).complete("x")
+        async for _ in client.stream_task("x"):
+            break
+
+    for number in (1, 2, 3):
+        asyncio.run(main())
+        assert len(server.requests) == 4 * number
+        server.wait_until(lambda: not server.open)
+
+
+def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw.RawServer) -> None:
+    client = AsyncClaudeClient(KEY, server.base_url)
+    together = threading.Barrier(2)
+
+    async def main() -> set[int]:
+        await client.complete("x")
+        await asyncio.to_thread(together.wait)
+        await asyncio.gather(*(client.complete("x") for _ in range(8)))
+        await asyncio.to_thread(together.wait)
+        await client.complete("x")
+        return set()
+
+    with ThreadPoolExecutor(2) as pool:
+        for running in [pool.submit(asyncio.run, main()) for _ in range(2)]:
+            running.result()
+    assert len(server.requests) == 20
+    server.wait_until(lambda: not server.open)
+
+
+# What is left open
+
+
+@each_stream
+def test_a_stream_that_is_broken_off_closes_its_connection(both: Both, server: raw.RawServer, kind: str) -> None:
+    requests, start = STREAMS[kind]
+    client = both.client(server.base_url)
+    for _ in both.each(start(client)):
+        break
+    assert len(server.requests) == requests
+    streaming = server.requests[-1].connection
+    server.wait_until(lambda: streaming not in server.open)
+    both.call(client.complete("x"))
+    assert server.requests[-1].connection != streaming
+
+
+@each_stream
+def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw.RawServer, kind: str) -> None:
+    _, start = STREAMS[kind]
+    with ClaudeClient(KEY, server.base_url) as client:
+        stream = start(client)
+        next(stream)
+        streaming = server.requests[-1].connection
+        assert streaming in server.open
+        del stream
+        gc.collect()
+        server.wait_until(lambda: streaming not in server.open)
+
+
+@each_stream
+def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
+    server: raw.RawServer, kind: str
+) -> None:
+    _, start = STREAMS[kind]
+
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client:
+            async for _ in start(client):
+                break
+            gc.collect()
+            streaming = server.requests[-1].connection
+            await asyncio.to_thread(server.wait_until, lambda: streaming not in server.open)
+            await client.complete("x")
+
+    asyncio.run(main())
+
+
+@each_stream
+def test_a_stream_that_is_never_read_sends_nothing(both: Both, server: raw.RawServer, kind: str) -> None:
+    _, start = STREAMS[kind]
+    stream = start(both.client(server.base_url))
+    both.call(stream.aclose() if both.kind == "async" else stream.close())
+    assert server.connections == 0
+
+
+def test_a_list_that_is_broken_off_leaves_its_connection_for_others(both: Both, server: raw.RawServer) -> None:
+    client = both.client(server.base_url)
+    for _ in both.each(client.list_tasks()):
+        break
+    both.call(client.complete("x"))
+    assert [request.connection for request in server.requests] == [0, 0]
+
+
+def test_exceptions_of_the_loops_body_pass_unchanged(both: Both, server: raw.RawServer) -> None:
+    client, raised = both.client(server.base_url), KeyError("mine")
+
+    def loop() -> None:
+        for _ in both.each(client.stream_task("x")):
+            raise raised
+
+    with pytest.raises(KeyError) as caught:
+        loop()
+    assert caught.value is raised
+    streaming = server.requests[-1].connection
+    server.wait_until(lambda: streaming not in server.open)
+
+
+def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server: raw.RawServer) -> None:
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client:
+            await client.complete("x")
+
+            async def follow() -> None:
+                async for _ in client.stream_task("x"):
+                    followed.set()
+
+            followed = asyncio.Event()
+            following = asyncio.create_task(follow())
+            await followed.wait()
+            following.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await following
+            streaming = server.requests[-1].connection
+            await asyncio.to_thread(server.wait_until, lambda: streaming not in server.open)
+            await client.complete("x")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("closed_by", ["close", "with", "collection"])
+def test_a_client_leaves_no_connection_open(server: raw.RawServer, closed_by: str) -> None:
+    client = ClaudeClient(KEY, server.base_url)
+    client.complete("x")
+    assert server.open == {0}
+    if closed_by == "close":
+        client.close()
+    elif closed_by == "with":
+        with client:
+            pass
+    del client
+    gc.collect()
+    server.wait_until(lambda: not server.open)
+
+
+def test_use_after_close(both: Both, server: raw.RawServer) -> None:
+    client = both.client(server.base_url)
+    other, stream = client.with_options(timeout=9), client.stream_task("x")
+    both.call(client.complete("x"))
+    both.call(client.close())
+    both.call(client.close())
+    server.wait_until(lambda: not server.open)
+    for call in (
+        lambda: client.complete("x"),
+        lambda: other.get_task("task_1"),
+        lambda: next(both.each(stream)),
+        lambda: next(both.each(client.list_tasks())),
+        client.api.get_httpx_client if both.kind == "sync" else lambda: in_loop(client.api.get_async_httpx_client),
+    ):
+        with pytest.raises(ConfigurationError, match="closed: make a new one"):
+            both.call(call())
+    assert len(server.requests) == 1
+
+
+async def in_loop(function: Callable[[], Any]) -> Any:
+    return function()
+
+
+def test_closing_what_with_options_gave_closes_nothing(both: Both, server: raw.RawServer) -> None:
+    client = both.client(server.base_url)
+    other = client.with_options(timeout=9)
+    both.call(other.complete("x"))
+    both.call(other.close())
+    both.call(client.complete("x"))
+    both.call(other.complete("x"))
+    assert server.connections == 1
+
+
+# Copies and pickles
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
+def test_copies_are_set_up_alike_and_live_on_their_own(
+    both: Both, server: raw.RawServer, duplicate: Callable[[Any], Any]
+) -> None:
+    secret = {"X-Team": "a", "Cookie": "session=secret"}
+    client = both.client(server.base_url, timeout=9, max_retries=1, headers=secret)
+    other = both.keep(duplicate(client))
+    assert type(other) is type(client)
+    assert other._config == client._config
+    both.call(client.complete("x"))
+    both.call(other.complete("x"))
+    assert [request.connection for request in server.requests] == [0, 1]
+    for request in server.requests:
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert (request.headers["x-team"], request.headers["cookie"]) == ("a", "session=secret")
+    both.call(other.close())
+    both.call(client.complete("x"))
+    assert server.requests[-1].connection == 0
+
+
+def test_a_pickle_carries_nothing_secret(both: Both) -> None:
+    headers = {"X-Team": "blue", "Cookie": "session=secret", "X-Api-Token": "secret"}
+    stored = pickle.dumps(both.client("http://127.0.0.1:9", headers=headers))
+    assert KEY.encode() not in stored
+    assert b"secret" not in stored
+    assert b"blue" in stored
+    assert b"http://127.0.0.1:9/v1" in stored
+
+
+def run(tmp_path: Path, script: str, *arguments: str, **environ: str) -> str:
+    """What a script prints; it must end well and warn of nothing."""
+    path = tmp_path / "script.py"
+    path.write_text(dedent(script))
+    ran = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", str(path), *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", **environ},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert ran.stderr == ""
+    assert ran.returncode == 0
+    return ran.stdout
+
+
+WORKERS = """
+    import multiprocessing, sys
+    from concurrent.futures import ProcessPoolExecutor
+    from claude_code_client import AuthenticationError, ClaudeClient
+
+    def ask(client, prompt):
+        with client:
+            return client.complete(prompt).content
+
+    if __name__ == "__main__":
+        _, method, base_url = sys.argv
+        client = ClaudeClient("sk-proj-parent", base_url, max_retries=0)
+        with client, ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+            for future in [pool.submit(ask, client, prompt) for prompt in "ab"]:
+                try:
+                    print(future.result())
+                except AuthenticationError as error:
+                    print(error)
+            client.complete("c")
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "environ", "keys", "printed"),
+    [
+        ("fork", {}, {"Bearer sk-proj-parent": 3}, "Python is a language."),
+        ("spawn", {"CLAUDE_API_KEY": "sk-proj-own"}, {"Bearer sk-proj-own": 2, "Bearer sk-proj-parent": 1}, "Python"),
+        ("spawn", {}, {"Bearer sk-proj-parent": 1}, "Set CLAUDE_API_KEY in the process that uses it"),
+    ],
+)
+def test_a_client_goes_to_the_workers_of_a_process_pool(
+    tmp_path: Path, server: raw.RawServer, method: str, environ: dict[str, str], keys: dict[str, int], printed: str
+) -> None:
+    lines = run(tmp_path, WORKERS, method, server.base_url, **environ).splitlines()
+    assert len(lines) == 2
+    assert all(printed in line for line in lines)
+    assert Counter(request.headers["authorization"] for request in server.requests) == keys
+
+
+def test_a_client_from_elsewhere_has_no_key_until_its_process_has_one(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {**both.client("http://127.0.0.1:9").__getstate__(), "mark": "of another process"}
+    arrived = object.__new__(both.client_class)
+    arrived.__setstate__(state)
+    with pytest.raises(AuthenticationError, match="Set CLAUDE_API_KEY"):
+        both.call(arrived.complete("x"))
+    monkeypatch.setenv("CLAUDE_API_KEY", "sk-proj-own")
+    arrived.__setstate__(state)
+    assert arrived._config.api_key == "sk-proj-own"
+
+
+# Forks
+
+
+FORK = """
+    import asyncio, os, sys
+    from claude_code_client import AsyncClaudeClient, ClaudeClient
+
+    base_url = sys.argv[1]
+    client, waiting = ClaudeClient("sk-proj-x", base_url), AsyncClaudeClient("sk-proj-x", base_url)
+
+    def everything(name):
+        client.complete(name)
+        asyncio.run(waiting.complete(name))
+
+    def in_child(work):
+        child = os.fork()
+        if not child:
+            try:
+                work()
+                next(client.stream_task("x"))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        return child
+
+    def ended_well(child):
+        assert os.waitpid(child, 0)[1] == 0
+
+    everything("parent")
+    ended_well(in_child(lambda: everything("first child")))
+    everything("parent")
+    reading, writing = os.pipe()
+
+    def after_the_parent():
+        os.read(reading, 1)
+        everything("second child")
+
+    child = in_child(after_the_parent)
+    everything("parent")
+    os.write(writing, b"x")
+    ended_well(child)
+    everything("parent")
+    client.close()
+    print("closed")
+"""
+
+
+def test_a_forked_process_talks_on_sockets_of_its_own(tmp_path: Path, server: raw.RawServer) -> None:
+    assert run(tmp_path, FORK, server.base_url) == "closed\n"
+    by_process: dict[str, set[int]] = {"parent": set(), "first child": set(), "second child": set()}
+    for request in server.requests:
+        for name in by_process:
+            if name.encode() in request.body:
+                by_process[name].add(request.connection)
+    parent, first, second = by_process.values()
+    assert parent
+    assert first
+    assert second
+    assert len(parent | first | second) == len(parent) + len(first) + len(second)
+    assert [request.connection for request in server.requests if b"parent" in request.body].count(0) == 4
+
+
+# Warnings
+
+FORGETFUL = """
+    import asyncio, sys
+    from claude_code_client import AsyncClaudeClient, ClaudeClient
+
+    base_url = sys.argv[1]
+    kept = []
+
+    def in_a_function():
+        client = ClaudeClient("sk-proj-x", base_url)
+        client.complete("x")
+        next(client.stream_task("x"))
+
+    def in_another_loop(client):
+        async def main():
+            await client.complete("x")
+        asyncio.run(main())
+
+    async def main(client):
+        await client.complete("x")
+        async for _ in client.stream_task("x"):
+            break
+        stream = client.stream_task("x")
+        kept.append(stream)
+        await anext(stream)
+        kept.append(client.stream_complete("x"))
+        await anext(client.stream_complete("x"))
+        await anext(client.list_tasks())
+        try:
+            async for _ in client.stream_complete("x"):
+                raise KeyError
+        except KeyError:
+            pass
+        async with asyncio.timeout(5):
+            await client.complete("x")
+        following = asyncio.create_task(anext(client.stream_complete("x")))
+        await asyncio.sleep(0)
+
+    in_a_function()
+    waiting = AsyncClaudeClient("sk-proj-x", base_url)
+    for _ in range(3):
+        asyncio.run(main(waiting))
+        asyncio.run(main(AsyncClaudeClient("sk-proj-x", base_url)))
+    in_another_loop(waiting)
+    client = ClaudeClient("sk-proj-x", base_url)
+    client.complete("x")
+    stream = client.stream_task("x")
+    next(stream)
+    never = client.stream_task("x")
+    other = client.with_options(timeout=9)
+    other.complete("x")
+    print("end")
+"""
+
+
+def test_forgetting_to_close_warns_of_nothing_and_leaves_nothing_open(tmp_path: Path, server: raw.RawServer) -> None:
+    assert run(tmp_path, FORGETFUL, server.base_url) == "end\n"
+    server.wait_until(lambda: not server.open)
+
+
+INTERRUPTED = """
+    import os, signal, sys, threading
+    from claude_code_client import ClaudeClient
+
+    client = ClaudeClient("sk-proj-x", sys.argv[1])
+    stream = client.stream_task("x")
+    next(stream), next(stream)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        next(stream)
+    except KeyboardInterrupt:
+        print(client.complete("x").content)
+"""
+
+
+def test_control_c_ends_a_stream_and_leaves_the_client_usable(tmp_path: Path, server: raw.RawServer) -> None:
+    assert run(tmp_path, INTERRUPTED, server.base_url) == "Python is a language.\n"

@@ -1,0 +1,399 @@
+"""The server as a process: `serve` in the foreground, and the child that a client starts for itself."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import psutil
+import pytest
+from contract_check import check_response
+from http_server import events_of
+from scripted_messages import ScriptedMessages, message, tool
+
+from claude_code_server import serve, starting
+from claude_code_server.settings import Settings
+
+KEY = "sk-proj-test"
+REAL_KEY = "sk-ant-real-key"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    (folder / "src").mkdir(parents=True)
+    for name in ("a.py", "b.py", "c.txt"):
+        (folder / "src" / name).write_text("x = 1\n")
+    return folder
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """Where the servers of a test put their temporary files."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+class Process:
+    """A server process with an environment built from nothing. Gone at the end, whatever happened."""
+
+    def __init__(self, temporary: Path, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "claude_code_server", *arguments],
+            env={"PATH": os.environ["PATH"], "HOME": str(temporary), "TMPDIR": str(temporary), **environment},
+            cwd=temporary,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        family = self.family()
+        self.process.kill()
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    def family(self) -> list[psutil.Process]:
+        if self.process.poll() is not None:
+            return []
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def tell(self, **told: Any) -> dict[str, str]:
+        """Write the child's one line, and read its answer."""
+        self._stdin.write(json.dumps(told) + "\n")
+        self._stdin.flush()
+        return self.answer()
+
+    def answer(self) -> dict[str, str]:
+        assert self.process.stdout is not None
+        answer: dict[str, str] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def hang_up(self) -> None:
+        self._stdin.close()
+
+    def banner(self) -> str:
+        """What `serve` prints up to the line that says how to stop it."""
+        assert self.process.stdout is not None
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("Press Ctrl-C"):
+            lines.append(self.process.stdout.readline())
+            assert lines[-1], self.process.stderr and self.process.stderr.read()
+        return "".join(lines)
+
+    def end(self, timeout: float = 10) -> tuple[int, str]:
+        """The exit code and stderr, once it has ended by itself."""
+        code = self.process.wait(timeout)
+        assert self.process.stderr is not None
+        return code, self.process.stderr.read()
+
+    @property
+    def _stdin(self) -> IO[str]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+
+@contextlib.contextmanager
+def client_of(base_url: str, key: str = KEY) -> Iterator[httpx.Client]:
+    hooks = {"response": [check_response]}
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=base_url, headers=headers, event_hooks=hooks, timeout=30) as client:
+        yield client
+
+
+def setup_of(folder: Path, **changed: Any) -> dict[str, Any]:
+    return {
+        "workspace": str(folder),
+        "upstream": None,
+        "api_keys": [KEY],
+        "anthropic_api_key": None,
+        "model": None,
+        "state_dir": None,
+        **changed,
+    }
+
+
+def address_in(banner: str) -> str:
+    found = re.search(r"^export CLAUDE_BASE_URL=(http://127\.0\.0\.1:\d+/v1)$", banner, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_busy_server_without_a_trace(workspace: Path, temporary: Path, number: signal.Signals) -> None:
+    started = workspace / "started"
+    os.mkfifo(started)
+    script = [message(tool("Bash", command="echo yes >started; sleep 97"))]
+    with (
+        ScriptedMessages(script) as endpoint,
+        Process(
+            temporary, "serve", "--port", "0", "--workspace", str(workspace), "--upstream", endpoint.url,
+            CLAUDE_API_KEY=KEY, ANTHROPIC_API_KEY=REAL_KEY,
+        ) as server,
+    ):  # fmt: skip
+        banner = server.banner()
+        assert f"export CLAUDE_API_KEY={KEY}" in banner
+        assert str(workspace) in banner
+        assert endpoint.url in banner
+        assert REAL_KEY not in banner
+        with client_of(address_in(banner)) as client:
+            task = client.post("/task", json={"description": "Sleep"}, headers={"Prefer": "respond-async"}).json()
+            with client.stream("GET", f"/task/{task['id']}/events") as response:
+                events = (event for event in events_of(response.iter_lines()) if event.type != "comment")
+                assert next(events).data["tool"] == "Bash"
+                assert started.read_text() == "yes\n"
+                family = server.family()
+                assert len(family) >= 3
+                assert any(temporary.iterdir())
+                os.kill(server.process.pid, number)
+                last = list(events)[-1]
+                assert (last.type, last.data["status"]) == ("result", "cancelled")
+        code, errors = server.end()
+        assert (code, errors) == (0, "")
+        assert [one for one in family if _runs(one)] == []
+        assert list(temporary.iterdir()) == []
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_without_settings_it_is_offline_with_a_random_key(workspace: Path, temporary: Path) -> None:
+    with Process(temporary, "serve", "--port", "0", "--workspace", str(workspace)) as server:
+        banner = server.banner()
+        assert "offline (rules instead of a language model" in banner
+        assert "WARNING" not in banner
+        found = re.search(r"^export CLAUDE_API_KEY=(sk-proj-\S{20,})$", banner, re.MULTILINE)
+        assert found
+        with client_of(address_in(banner), found[1]) as client:
+            assert client.get("/models").status_code == 200
+            assert client.get("/health").json()["engine"] == "claude-code"
+        with client_of(address_in(banner)) as client:
+            assert client.get("/models").status_code == 401
+        server.process.send_signal(signal.SIGINT)
+        assert server.end() == (0, "")
+        assert list(temporary.iterdir()) == []
+
+
+def test_state_is_kept_over_restarts_and_belongs_to_one_server(workspace: Path, temporary: Path) -> None:
+    state = temporary.parent / "state"
+    arguments = ["serve", "--port", "0", "--workspace", str(workspace), "--state-dir", str(state), "--api-key", KEY]
+    ask = {"messages": [{"role": "user", "content": "Hi"}]}
+    replies = set()
+    for _ in range(2):
+        with Process(temporary, *arguments) as server:
+            with client_of(address_in(server.banner())) as client:
+                reply = client.post("/chat/completions", json=ask, headers={"Idempotency-Key": "k"})
+                replies.add(reply.json()["id"])
+                assert client.get("/usage").json()["models"][0]["requests"] == 1
+            with Process(temporary, *arguments) as second:
+                code, errors = second.end()
+            assert code == 1
+            assert errors == f"claude-code-client serve: another server uses the state directory {state}\n"
+            server.process.send_signal(signal.SIGTERM)
+            assert server.end() == (0, "")
+    assert len(replies) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (["--workspace", "nowhere"], 1, "is not a folder"),
+        (["--upstream", "anthropic"], 1, "ANTHROPIC_API_KEY"),
+        (["--upstream", "ftp://x"], 1, "http"),
+        (["--api-key", ""], 1, "empty"),
+        (["--port", "70000"], 1, "70000"),
+        (["--host", "nowhere.invalid"], 1, "nowhere.invalid"),
+        (["--state-dir", "/dev/null/x"], 1, "/dev/null/x"),
+        (["--port", "x"], 2, "--port"),
+        (["--nonsense"], 2, "--nonsense"),
+    ],
+)
+def test_what_it_cannot_start_with_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], code: int, part: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    given = arguments if "--port" in arguments else ["--port", "0", *arguments]
+    assert serve.run_foreground(given) == code
+    captured = capsys.readouterr()
+    last = captured.err.splitlines()[-1]
+    assert last.startswith("claude-code-client serve: ")
+    assert part in last
+    assert "Traceback" not in captured.err
+    if code == 1:
+        assert len(captured.err.splitlines()) == 1
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert serve.run_foreground(["--port", port, "--workspace", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error == f"claude-code-client serve: port {port} on 127.0.0.1 is in use; take another with --port\n"
+
+
+def test_an_address_that_others_can_reach_comes_with_a_warning(tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path, api_keys=("k",))
+    for host, warned in (("0.0.0.0", True), ("192.0.2.1", True), ("127.0.0.1", False), ("::1", False)):
+        assert ("WARNING" in serve._banner(settings, "http://x/v1", host)) is warned
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with starting.bind("127.0.0.1", 0) as sock:
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_child_serves_until_its_stdin_ends(workspace: Path, temporary: Path) -> None:
+    with Process(temporary, "child") as child:
+        told = child.tell(**setup_of(workspace))
+        assert told.keys() == {"base_url", "upstream"}
+        assert told["upstream"] == "offline"
+        os.kill(child.process.pid, signal.SIGINT)
+        with client_of(told["base_url"]) as client:
+            body = {"description": "Count Python files in src/", "allow_tools": ["Bash"]}
+            assert "2 Python files" in client.post("/task", json=body).json()["result"]["summary"]
+        child.hang_up()
+        assert child.end() == (0, "")
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_child_stops_at_sigterm(workspace: Path, temporary: Path) -> None:
+    with Process(temporary, "child") as child:
+        child.tell(**setup_of(workspace))
+        child.process.terminate()
+        assert child.end() == (0, "")
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_child_ends_with_its_parent(workspace: Path, temporary: Path) -> None:
+    parent = """
+import json, os, signal, subprocess, sys
+command = [sys.executable, "-m", "claude_code_server", "child"]
+child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdin.write(sys.argv[1].encode() + b"\\n")
+child.stdin.flush()
+child.stdout.readline()
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(temporary), "TMPDIR": str(temporary)}
+    ended = subprocess.run(
+        [sys.executable, "-c", parent, json.dumps(setup_of(workspace))],
+        env=environment, capture_output=True, text=True, timeout=20, cwd=temporary,
+    )  # fmt: skip
+    assert ended.returncode == -signal.SIGKILL
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(ended.stdout)).wait(10)
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_real_key_stays_with_the_child(workspace: Path, temporary: Path) -> None:
+    script = [message(tool("Bash", command="env; cat /proc/$PPID/environ")), message("Seen.")]
+    with (
+        ScriptedMessages(script) as endpoint,
+        Process(temporary, "child", ANTHROPIC_AUTH_TOKEN="sk-ant-other") as child,
+    ):
+        told = child.tell(**setup_of(workspace, upstream=endpoint.url, anthropic_api_key=REAL_KEY, model="haiku"))
+        with client_of(told["base_url"]) as client:
+            task = client.post("/task", json={"description": "Look", "allow_tools": ["Bash"]}).json()
+        assert task["status"] == "completed"
+        assert "ANTHROPIC_API_KEY=sk-task-" in json.dumps(task)
+        seen = _everything(child.process.pid, temporary)
+        child.hang_up()
+        code, errors = child.end()
+    assert code == 0
+    assert {request.headers["x-api-key"] for request in endpoint.requests} == {REAL_KEY}
+    assert endpoint.requests[0].body["model"] == "claude-haiku-5-5"
+    for key in (REAL_KEY, "sk-ant-other", KEY):
+        assert key not in json.dumps(task)
+    for key in (REAL_KEY, KEY):
+        assert key not in errors
+        assert [name for name, data in seen.items() if key.encode() in data] == []
+
+
+def _everything(pid: int, temporary: Path) -> Mapping[str, bytes]:
+    """What others can read of a process and of its files."""
+    files = {str(path): path.read_bytes() for path in temporary.rglob("*") if path.is_file()}
+    assert any(name.endswith("state.sqlite3") for name in files)
+    return files | {name: Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")}
+
+
+Changed = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ({"workspace": "/nowhere"}, "/nowhere is not a folder"),
+        ({"api_keys": None}, "JSON object"),
+        ({"upstream": "anthropic"}, "ANTHROPIC_API_KEY"),
+        ({"state_dir": "/dev/null/x"}, "/dev/null/x"),
+    ],
+)
+def test_a_child_that_cannot_start_says_why(
+    workspace: Path, temporary: Path, changed: dict[str, Any], part: str
+) -> None:
+    with Process(temporary, "child") as child:
+        told = child.tell(**setup_of(workspace, **changed))
+        assert told.keys() == {"error"}
+        assert part in told["error"]
+        assert "\n" not in told["error"]
+        assert child.end() == (2, "")
+
+
+def test_a_child_without_a_first_line_ends(temporary: Path) -> None:
+    with Process(temporary, "child") as child:
+        child.hang_up()
+        assert "JSON object" in child.answer()["error"]
+        assert child.end()[0] == 2
+
+
+def test_importing_the_server_is_cheap_and_knows_nothing_of_the_client() -> None:
+    code = """
+import sys, claude_code_server, claude_code_server.serve, claude_code_server.child
+heavy = {"starlette", "uvicorn", "httpx", "jsonschema", "claude_agent_sdk", "sqlite3"} & set(sys.modules)
+import claude_code_server.app, claude_code_server.listening, claude_code_server.engine.claude_code
+print(sorted(heavy), [name for name in sys.modules if name.startswith(("claude_code_client", "claude_agent_sdk"))])
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert told.stdout.strip() == "[] []"
+
+
+def test_usage_of_the_module(temporary: Path) -> None:
+    with Process(temporary, "nonsense") as process:
+        code, errors = process.end()
+        assert code == 2
+        assert errors.startswith("usage: python -m claude_code_server")
+
+
+def test_several_children_at_once_are_several_servers(workspace: Path, temporary: Path) -> None:
+    with ThreadPoolExecutor(3) as threads, Process(temporary, "child") as one, Process(temporary, "child") as other:
+        told = list(threads.map(lambda child: child.tell(**setup_of(workspace)), (one, other)))
+        assert told[0]["base_url"] != told[1]["base_url"]
+        for child in (one, other):
+            child.hang_up()
+            assert child.end() == (0, "")
