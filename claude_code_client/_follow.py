@@ -20,6 +20,7 @@ from .errors import (
     TimeoutError,
     UnexpectedResponseError,
     from_detail,
+    shorten_body,
 )
 
 READ_TIMEOUT: Final = 45.0
@@ -104,7 +105,9 @@ def _event(sse: ServerSentEvent) -> dict[str, Any]:
     except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
-        raise UnexpectedResponseError(f"The stream's event {sse.id or '?'} is not a JSON object.", body=sse.data[:200])
+        raise UnexpectedResponseError(
+            f"The stream's event {sse.id or '?'} is not a JSON object.", body=shorten_body(sse.data.encode())
+        )
     event.setdefault("type", sse.type)
     return event
 

@@ -14,7 +14,7 @@ from .._config import Config
 from .._flow import Command, Emit, Flow, Open, Read, Send, T
 from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
-from ._connect import CLOSED, default_headers, inner_arguments
+from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check_async
 
 
@@ -56,6 +56,7 @@ class _Pools:
     """The connections of one client and of those made from it by ``with_options``: a pool for each event loop."""
 
     def __init__(self, config: Config) -> None:
+        check_url(config)
         self._config = config
         # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, AsyncGenerator[None, None]]] = {}

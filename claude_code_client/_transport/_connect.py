@@ -11,6 +11,7 @@ import httpx
 
 from .. import __version__
 from .._config import Config, is_loopback, merged
+from ..errors import ConfigurationError
 
 CLOSED: Final = "This client is closed: make a new one."
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30)
@@ -41,6 +42,17 @@ def inner_arguments(config: Config) -> dict[str, Any]:
         "proxy": _proxy_for(url),
         "trust_env": False,
     }
+
+
+def check_url(config: Config) -> None:
+    """Raises ConfigurationError for a base_url that httpx cannot use, such as one whose host is no host name."""
+    try:
+        httpx.URL(config.base_url)
+    except httpx.InvalidURL as error:
+        problem = str(error).rstrip(".")
+    else:
+        return
+    raise ConfigurationError(f"base_url is not a URL: {problem}.", param="base_url")
 
 
 def _proxy_for(url: httpx.URL) -> str | None:

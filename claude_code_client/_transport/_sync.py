@@ -14,7 +14,7 @@ from .._config import Config
 from .._flow import Command, Emit, Flow, Open, Read, Send, T
 from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
-from ._connect import CLOSED, default_headers, inner_arguments
+from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check
 
 
@@ -56,6 +56,7 @@ class _Pool:
     """The connections of one client and of those made from it by ``with_options``."""
 
     def __init__(self, config: Config) -> None:
+        check_url(config)
         self._config = config
         # A forked process must not talk on its parent's sockets; it gets its own, and leaves theirs open.
         self._by_process: dict[int, httpx.BaseTransport] = {}

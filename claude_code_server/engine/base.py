@@ -98,6 +98,7 @@ class Engine(Protocol):
 
     async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
         """Run one task to its end. Leaves no process and no file of its own behind, however it ends."""
+        ...
 
     async def aclose(self) -> None:
         """Release what the engine holds. Runs in progress were stopped before."""

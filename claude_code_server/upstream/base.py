@@ -49,12 +49,15 @@ class Upstream(Protocol):
 
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         """One whole reply. Raises UpstreamError."""
+        ...
 
     def stream(self, request: Mapping[str, Any], *, beta: str | None = None) -> AsyncGenerator[Event, None]:
         """The reply as events, ``message_stop`` last. Raises UpstreamError, also in the middle."""
+        ...
 
     async def count_tokens(self, request: Mapping[str, Any], *, beta: str | None = None) -> int:
         """Prompt tokens of a request. Raises UpstreamError."""
+        ...
 
     async def aclose(self) -> None:
         """Close its connections."""
