@@ -45,10 +45,10 @@ def inner_arguments(config: Config) -> dict[str, Any]:
 
 
 def check_url(config: Config) -> None:
-    """Raises ConfigurationError for a base_url that httpx cannot use, such as one whose host is no host name."""
+    """Raises ConfigurationError for a base_url that cannot be used, such as one whose host is no host name."""
     try:
-        httpx.URL(config.base_url)
-    except httpx.InvalidURL as error:
+        httpx.URL(config.base_url).host.encode("idna")  # as the socket does
+    except (httpx.InvalidURL, UnicodeError) as error:
         problem = str(error).rstrip(".")
     else:
         return

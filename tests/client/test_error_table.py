@@ -172,9 +172,7 @@ def calls(both: Both, server: Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", BY_STATUS)
-def test_a_status_with_every_shape_of_body(
-    both: Both, server: Server, calls: dict[str, Any], status: int
-) -> None:
+def test_a_status_with_every_shape_of_body(both: Both, server: Server, calls: dict[str, Any], status: int) -> None:
     names = itertools.cycle(calls)
     for shape, (body, content_type, said) in UNTYPED.items():
         server.set(status, body, content_type, X_Request_Id="req_7", Retry_After="7")
@@ -320,9 +318,7 @@ def test_documented_fields_of_a_task_have_their_types_or_it_raises(
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_body_that_cannot_be_decoded(
-    both: Both, server: Server, calls: dict[str, Any], status: int
-) -> None:
+def test_a_body_that_cannot_be_decoded(both: Both, server: Server, calls: dict[str, Any], status: int) -> None:
     server.set(status, b"this is not gzip", Content_Encoding="gzip")
     for name in ("complete", "stream_task", "api get_task"):
         assert isinstance(failure_of(both, calls[name]), errors.UnexpectedResponseError), name

@@ -1,0 +1,479 @@
+"""A marked key and a marked prompt: neither comes out anywhere, with every logger on DEBUG and whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import pickle
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from claude_code_api.api.tasks import create_task, get_task
+from claude_code_api.models import CreateTaskRequest
+from support import raw, wire
+from support.both import Both
+
+from claude_code_client import AsyncClaudeClient, errors
+
+KEY = "sk-proj-CANARY-key"
+SECRET = "CANARY-header"
+PROMPT = "CANARY-prompt"
+MARK = "CANARY"
+HEADERS = {"Authorization": f"Basic {SECRET}", "X-Access-Token": SECRET, "Cookie": f"session={SECRET}"}
+TURNS = [{"role": "user", "content": PROMPT}]
+CONTEXT = {"notes": PROMPT, "deep": [{"er": PROMPT}]}
+TESTS = str(Path(__file__).parents[1])
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "complete": lambda client: client.complete(PROMPT),
+    "complete messages": lambda client: client.complete(messages=TURNS, stop=[PROMPT]),
+    "stream_complete": lambda client: client.stream_complete(PROMPT),
+    "execute_task": lambda client: client.execute_task(PROMPT, context=CONTEXT),
+    "stream_task": lambda client: client.stream_task(PROMPT, context=CONTEXT),
+    "get_task": lambda client: client.get_task("task_1"),
+    "cancel_task": lambda client: client.cancel_task("task_1"),
+    "list_tasks": lambda client: client.list_tasks(),
+}
+
+
+@pytest.fixture(autouse=True)
+def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What all loggers of the process say, on DEBUG, through a real handler."""
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s %(args)s"))
+    stack = ("claude_code_client", "httpx", "httpcore", "httpcore.http11", "httpcore.connection", "asyncio", "anyio")
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in {*logging.root.manager.loggerDict, *stack})]
+    before = [(logger, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield written
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for logger, level in before:
+            logger.setLevel(level)
+
+
+def outcome(both: Both, call: Callable[[], Any]) -> Any:
+    """What a call gives, or the exception that it ends in."""
+    try:
+        result = both.call(call())
+        is_stream = hasattr(result, "__next__") or hasattr(result, "__anext__")
+        return list(both.each(result)) if is_stream else result
+    except BaseException as error:
+        return error
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it holds: causes, contexts (suppressed ones too), groups."""
+    found, todo = [], [error]
+    while todo:
+        current = todo.pop()
+        if any(current is other for other in found):
+            continue
+        found.append(current)
+        todo += [other for other in (current.__cause__, current.__context__) if other is not None]
+        todo += getattr(current, "exceptions", ())
+    return iter(found)
+
+
+def with_locals(error: BaseException) -> str:
+    """The traceback as a crash reporter has it: with the locals of all frames but the tests' own."""
+    frames = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if not f.f_code.co_filename.startswith(TESTS)]
+    return "".join(traceback.StackSummary.extract(iter(frames), capture_locals=True).format())
+
+
+def shown(result: Any) -> str:
+    """All that a result or an exception shows, to whoever prints, logs, pickles or reports it."""
+    if not isinstance(result, BaseException):
+        return repr(result)
+    parts = [str(result), repr(result), *map(repr, result.args)]
+    for error in chain(result):
+        parts += [str(error), repr(error), repr(vars(error)), with_locals(error), *getattr(error, "__notes__", ())]
+    if isinstance(result, errors.ClaudeAPIError):
+        stored = pickle.dumps(result)
+        parts += [repr(stored), json.dumps(vars(pickle.loads(stored)), default=lambda model: model.to_dict())]
+    return "\n".join(parts)
+
+
+def open_client(both: Both, base_url: str, **options: Any) -> Any:
+    return both.client(base_url, api_key=KEY, headers=HEADERS, **{"max_retries": 0, **options})
+
+
+TASK = wire.task(description=PROMPT)
+
+
+def good(request: raw.Request) -> Any:
+    """A server on which all goes well; like a real one it tells a task's description."""
+    match request.method, request.path:
+        case "POST", "/v1/task":
+            return raw.answer(202, wire.task("pending", description=PROMPT))
+        case "POST", "/v1/chat/completions/stream":
+            delta = {"type": "text_delta", "text": "Hi"}
+            done = {"type": "completion", "completion": wire.COMPLETION}
+            return raw.stream(*(f"data: {json.dumps(event)}\n\n".encode() for event in (delta, done)))
+        case "POST", "/v1/chat/completions":
+            return raw.answer(200, wire.COMPLETION)
+        case "GET", "/v1/task/task_1/events":
+            return raw.stream(wire.event(1, "thinking"), wire.result_event(2))
+        case "GET", "/v1/task":
+            return raw.answer(200, {"data": [TASK], "next_cursor": None})
+        case _:
+            return raw.answer(200, TASK)
+
+
+def always(*pieces: bytes) -> raw.Handler:
+    return lambda _: list(pieces)
+
+
+def then(*ending: bytes) -> raw.Handler:
+    """A task that is submitted, and a stream that ends like this."""
+    start = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def handle(request: raw.Request) -> Any:
+        if request.path.endswith(("/events", "/stream")):
+            return [start, *ending, b""]
+        return good(request)
+
+    return handle
+
+
+def ended(status: str, **fields: Any) -> raw.Handler:
+    return always(*raw.answer(200, wire.task(status, description=PROMPT, **fields)))
+
+
+def hang_up_within(handle: raw.Handler) -> raw.Handler:
+    """Send the first half of each answer."""
+
+    def cut(request: raw.Request) -> Any:
+        data = b"".join(handle(request) or ())
+        yield data[: len(data) * 2 // 3]
+        raise ConnectionAbortedError
+
+    return cut
+
+
+# FastAPI with pydantic 2 repeats the input in its complaints.
+COMPLAINT = {"detail": [{"loc": ["body", "timeout"], "msg": "too small", "input": {"description": PROMPT, **CONTEXT}}]}
+ECHO = {"error": {"type": "server_error", "message": f"No {KEY}"}, "headers": {"Authorization": f"Bearer {KEY}"}}
+FAILURES: dict[str, tuple[raw.Handler, tuple[type[errors.ClaudeAPIError], ...]]] = {
+    "hang up": (lambda _: None, (errors.APIConnectionError, errors.StreamInterruptedError)),
+    "reset mid-body": (hang_up_within(good), (errors.APIConnectionError, errors.StreamInterruptedError)),
+    "no HTTP": (always(b"SSH-2.0-OpenSSH\r\n\r\n"), (errors.APIConnectionError,)),
+    "401": (always(*raw.answer(401, wire.error("authentication_error"))), (errors.AuthenticationError,)),
+    "401 that repeats the key": (always(*raw.answer(401, ECHO)), (errors.ServerError,)),
+    "422 that repeats the request": (always(*raw.answer(422, COMPLAINT)), (errors.InvalidRequestError,)),
+    "500": (always(*raw.answer(500, wire.error("server_error"))), (errors.ServerError,)),
+    "500 that repeats the task": (always(*raw.answer(500, TASK)), (errors.ServerError,)),
+    "302": (always(*raw.answer(302, Location="http://127.0.0.1:9/")), (errors.UnexpectedResponseError,)),
+    "HTML": (
+        always(*raw.answer(200, f"<html>Bearer {KEY}".encode(), Content_Type="text/html")),
+        (errors.UnexpectedResponseError, errors.StreamInterruptedError),
+    ),
+    "another shape": (
+        always(
+            *raw.answer(200, {"task": {**TASK, "context": CONTEXT}, "messages": TURNS, "data": [{"prompt": PROMPT}]})
+        ),
+        (errors.UnexpectedResponseError, errors.StreamInterruptedError),
+    ),
+    "broken JSON": (
+        always(*raw.answer(200, json.dumps(TASK).encode()[:-9])),
+        (errors.UnexpectedResponseError, errors.StreamInterruptedError),
+    ),
+    "not gzip": (
+        always(*raw.answer(200, TASK, Content_Encoding="gzip")),
+        (errors.UnexpectedResponseError, errors.StreamInterruptedError),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_success(both: Both, logs: io.StringIO, name: str) -> None:
+    with raw.serve(raw.RawServer(good)) as server:
+        client = open_client(both, server.base_url)
+        result = outcome(both, lambda: CALLS[name](client))
+        both.call(client.close())
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert not isinstance(result, BaseException)
+    assert MARK not in shown(result)
+    assert "claude_code_client INFO" in logs.getvalue()
+    assert "httpcore" in logs.getvalue()
+    assert MARK not in logs.getvalue()
+    assert "Python is" not in logs.getvalue()
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_failure(both: Both, logs: io.StringIO, failure: str) -> None:
+    handle, expected = FAILURES[failure]
+    with raw.serve(raw.RawServer(handle)) as server:
+        client = open_client(both, server.base_url)
+        for name, call in CALLS.items():
+            result = outcome(both, lambda call=call: call(client))
+            assert isinstance(result, expected), (name, result)
+            assert MARK not in shown(result), name
+        both.call(client.close())
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert MARK not in logs.getvalue()
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_refused(both: Both, logs: io.StringIO, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claude_code_client._retry.BASE_DELAY", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = open_client(both, f"http://127.0.0.1:{port}", max_retries=retries)
+    for name, call in CALLS.items():
+        result = outcome(both, lambda call=call: call(client))
+        assert isinstance(result, errors.APIConnectionError)
+        assert result.attempts == retries + 1
+        assert MARK not in shown(result), name
+    assert MARK not in logs.getvalue()
+
+
+@pytest.mark.parametrize("name", ["complete", "stream_complete", "execute_task", "stream_task", "get_task"])
+def test_timeout(both: Both, logs: io.StringIO, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claude_code_client._calls.GRACE", 0.0)
+    released = threading.Event()
+
+    def late(request: raw.Request) -> Any:
+        released.wait(raw.TIMEOUT)
+        return None
+
+    with raw.serve(raw.RawServer(late)) as server:
+        client = open_client(both, server.base_url, timeout=0.05)
+        result = outcome(both, lambda: CALLS[name](client))
+        released.set()
+        both.call(client.close())
+    assert isinstance(result, errors.TimeoutError)
+    assert MARK not in shown(result)
+    assert MARK not in logs.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "handle", "expected"),
+    [
+        ("stream_task", then(b"5\r\ndata:"), errors.StreamInterruptedError),
+        ("stream_task", then(b"0\r\n\r\n"), errors.StreamInterruptedError),
+        ("stream_complete", then(b"0\r\n\r\n"), errors.StreamInterruptedError),
+        (
+            "stream_task",
+            lambda r: raw.stream(b'data: "%s"\n\n' % KEY.encode()) if r.path.endswith("/events") else good(r),
+            errors.UnexpectedResponseError,
+        ),
+        (
+            "stream_task",
+            lambda r: (
+                raw.stream(wire.event(1, "error", error={"type": "cost_exceeded_error", "message": "Too dear."}))
+                if r.path.endswith("/events")
+                else good(r)
+            ),
+            errors.CostExceededError,
+        ),
+        ("execute_task", ended("cost_exceeded"), errors.CostExceededError),
+        ("execute_task", ended("timeout", error={"type": "timeout_error", "message": "Late."}), errors.TimeoutError),
+    ],
+)
+def test_ends_of_tasks_and_streams(
+    both: Both, logs: io.StringIO, name: str, handle: raw.Handler, expected: type[errors.ClaudeAPIError]
+) -> None:
+    def hang_up_after(request: raw.Request) -> Any:
+        pieces = list(handle(request) or ())
+        yield from pieces
+        if pieces[-1] == b"":
+            raise ConnectionAbortedError
+
+    with raw.serve(raw.RawServer(hang_up_after)) as server:
+        client = open_client(both, server.base_url)
+        result = outcome(both, lambda: CALLS[name](client))
+        both.call(client.close())
+    assert type(result) is expected
+    if name == "execute_task":
+        assert result.task is not None
+        assert result.task.usage.cost == 0.5
+    assert MARK not in shown(result)
+    assert MARK not in logs.getvalue()
+
+
+def test_a_task_that_does_not_end_in_time_is_attached_without_its_description(
+    both: Both, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claude_code_client._calls.GRACE", 0.0)
+    running = wire.task("running", description=PROMPT)
+
+    def handle(request: raw.Request) -> Any:
+        return raw.answer(202 if request.method == "POST" else 200, running)
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        client = open_client(both, server.base_url)
+        result = outcome(both, lambda: client.execute_task(PROMPT, timeout=0.05))
+        both.call(client.close())
+    assert isinstance(result, errors.TimeoutError)
+    assert result.task is not None
+    assert (result.task_id, result.task.status, result.task.description) == ("task_1", "running", None)
+    assert MARK not in shown(result)
+    assert MARK not in logs.getvalue()
+
+
+ARGUMENTS: dict[str, Callable[[Any], Any]] = {
+    "temperature": lambda client: client.complete(PROMPT, temperature=9),
+    "prompt": lambda client: client.complete(f"{PROMPT} \ud800"),
+    "prompt and messages": lambda client: client.complete(PROMPT, messages=TURNS),
+    "role": lambda client: client.complete(messages=[{"role": PROMPT, "content": PROMPT}]),
+    "message": lambda client: client.complete(messages=[PROMPT]),
+    "stop": lambda client: client.complete(PROMPT, stop=PROMPT),
+    "timeout": lambda client: client.complete(PROMPT, timeout=-1),
+    "idempotency_key": lambda client: client.complete(PROMPT, idempotency_key=f"{PROMPT} x"),
+    "max_tokens": lambda client: client.stream_complete(PROMPT, max_tokens=0),
+    "max_cost": lambda client: client.execute_task(PROMPT, max_cost=-1, context=CONTEXT),
+    "allow_tools": lambda client: client.execute_task(PROMPT, PROMPT),
+    "context": lambda client: client.execute_task(PROMPT, context={**CONTEXT, "x": {PROMPT}}),
+    "context surrogate": lambda client: client.stream_task(PROMPT, context={PROMPT: f"{PROMPT} \ud800"}),
+    "task_id": lambda client: client.get_task(f"{PROMPT}\n"),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_invalid_argument(both: Both, logs: io.StringIO, name: str) -> None:
+    client = open_client(both, "http://127.0.0.1:9")
+    result = outcome(both, lambda: ARGUMENTS[name](client))
+    assert isinstance(result, errors.InvalidRequestError | errors.ConfigurationError)
+    assert MARK not in shown(result)
+    assert MARK not in logs.getvalue()
+
+
+def test_an_argument_that_does_not_exist(both: Both) -> None:
+    client = open_client(both, "http://127.0.0.1:9")
+    result = outcome(both, lambda: client.complete(PROMPT, nonsense=PROMPT))
+    assert isinstance(result, TypeError)
+    assert MARK not in shown(result)
+
+
+SETUPS: dict[str, dict[str, Any]] = {
+    "swapped": {"api_key": "https://a.example", "base_url": KEY},
+    "key in the URL": {"base_url": f"https://a.example/v1?key={KEY}"},
+    "key as password": {"base_url": f"https://user:{KEY}@a.example"},
+    "clear text": {"base_url": "http://a.example/v1"},
+    "timeout": {"timeout": -1},
+    "key as retries": {"max_retries": KEY},
+    "key as timeout": {"timeout": KEY},
+    "line break in a key": {"api_key": f"{KEY}\n{KEY}"},
+    "line break in a header": {"headers": {"X-Token": f"{SECRET}\n{SECRET}"}},
+    "header that is no name": {"headers": {f"{SECRET} {SECRET}": "x"}},
+    "headers that are a text": {"headers": KEY},
+    "host with an empty label": {"base_url": "https://a..example"},
+    "host that IDNA refuses": {"base_url": "https://xn--.example"},
+    "host of unprintable characters": {"base_url": "https://a\x7f.example"},
+}
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_unusable_setups(both: Both, name: str) -> None:
+    options = {"api_key": KEY, "headers": HEADERS, **SETUPS[name]}
+    result = outcome(both, lambda: both.client_class(**options))
+    assert isinstance(result, errors.ConfigurationError | errors.AuthenticationError), result
+    assert MARK not in shown(result)
+    client = open_client(both, "http://127.0.0.1:9")
+    if "headers" in SETUPS[name]:
+        for change in (
+            lambda: client.with_options(**SETUPS[name]),
+            lambda: client.api.with_headers(options["headers"]),
+        ):
+            result = outcome(both, change)
+            assert isinstance(result, errors.ConfigurationError)
+            assert MARK not in shown(result)
+
+
+def test_clients_show_nothing(both: Both) -> None:
+    client = open_client(both, "http://127.0.0.1:9")
+    for thing in (client, client.with_options(timeout=9), client.api, client.api.with_headers({"X-Token": SECRET})):
+        assert MARK not in repr(thing) + str(thing) + repr(vars(thing)) + repr(getattr(thing, "_config", None))
+    assert MARK.encode() not in pickle.dumps(client)
+    assert MARK not in repr(client._connection) + repr(vars(client._connection))
+
+
+def test_generated_endpoints_keep_the_key(both: Both, logs: io.StringIO) -> None:
+    """Their own frames are the caller's, with the request's body in them; the key is in none of them."""
+    for failure, (handle, _) in FAILURES.items():
+        with raw.serve(raw.RawServer(handle)) as server:
+            api = open_client(both, server.base_url).api
+            for call in (
+                lambda api=api: both.endpoint(create_task)(client=api, body=CreateTaskRequest(description="x")),
+                lambda api=api: both.endpoint(get_task)("task_1", client=api),
+            ):
+                result = outcome(both, call)
+                assert isinstance(result, errors.ClaudeAPIError)
+                assert KEY not in shown(result), failure
+                assert SECRET not in shown(result), failure
+    assert MARK not in logs.getvalue()
+
+
+def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
+    """asyncio's TimeoutError holds the CancelledError, and so the frames in which the call was."""
+    released = threading.Event()
+
+    def late(request: raw.Request) -> Any:
+        arrived.set()
+        released.wait(raw.TIMEOUT)
+        return None
+
+    async def main(base_url: str, name: str) -> None:
+        async with AsyncClaudeClient(KEY, base_url, headers=HEADERS) as client, asyncio.timeout(None) as limit:
+            call = CALLS[name](client)
+            waiting = asyncio.ensure_future(anext(call) if hasattr(call, "__anext__") else call)
+            await asyncio.to_thread(arrived.wait)
+            limit.reschedule(asyncio.get_running_loop().time())
+            await waiting
+
+    for name in ("complete", "stream_complete", "execute_task", "stream_task"):
+        arrived = threading.Event()
+        released.clear()
+        with raw.serve(raw.RawServer(late)) as server:
+            try:
+                asyncio.run(main(server.base_url, name))
+            except TimeoutError as error:
+                result: BaseException = error
+            released.set()
+        assert len(list(chain(result))) > 1
+        assert MARK not in shown(result), name
+    assert MARK not in logs.getvalue()
+
+
+@pytest.mark.parametrize("name", ["complete", "stream_task"])
+def test_control_c(both: Both, logs: io.StringIO, name: str) -> None:
+    released = threading.Event()
+
+    def interrupt(request: raw.Request) -> Any:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        released.wait(raw.TIMEOUT)
+        return None
+
+    with raw.serve(raw.RawServer(interrupt)) as server:
+        client = open_client(both, server.base_url)
+        result = outcome(both, lambda: CALLS[name](client))
+        released.set()
+    assert isinstance(result, KeyboardInterrupt)
+    assert MARK not in shown(result)
+    assert MARK not in logs.getvalue()
+
+
+def test_the_marks_would_be_found(both: Both, logs: io.StringIO) -> None:
+    """The checks above can fail."""
+    names: dict[str, Any] = {}
+    exec(compile("def call(convert, prompt):\n    convert(prompt)", "elsewhere.py", "exec"), names)
+    error = outcome(both, lambda: names["call"](int, PROMPT))
+    assert MARK in with_locals(error)
+    assert MARK in shown(errors.ClaudeAPIError("x", body={"a": PROMPT}))
+    assert MARK in shown(errors.ClaudeAPIError(PROMPT))
+    logging.getLogger("httpcore.http11").debug("%s", PROMPT)
+    assert MARK in logs.getvalue()

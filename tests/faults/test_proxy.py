@@ -1,0 +1,81 @@
+"""The fault proxy does what it is told: without this the other tests here would prove nothing."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+from support.fault_proxy import FaultProxy, Port
+from support.faults import Answer, CutRequest, CutResponse, Drip, Fault, Refuse, Stall, StallRequest, refusal
+from support.scripted_server import Scripted
+
+REQUEST = b"GET /v1/health HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+def exchange(port: Port) -> tuple[bytes, str]:
+    """What comes back for a request on a connection of its own, and how the connection ends."""
+    with socket.create_connection(("127.0.0.1", int(port.base_url.split(":")[2].split("/")[0])), 5) as peer:
+        peer.settimeout(0.6)
+        received = b""
+        try:
+            peer.sendall(REQUEST)
+            while piece := peer.recv(65536):
+                received += piece
+        except TimeoutError:
+            return received, "open"
+        except ConnectionError:
+            return received, "rst"
+        return received, "fin"
+
+
+@pytest.mark.parametrize(
+    ("fault", "length", "end"),
+    [
+        (CutRequest(0, "fin"), 0, "fin"),
+        (CutRequest(0, "rst"), 0, "rst"),
+        (CutRequest(7, "fin"), 0, "fin"),
+        (CutRequest(7, "rst"), 0, "rst"),
+        (CutResponse(0, "fin"), 0, "fin"),
+        (CutResponse(33, "fin"), 33, "fin"),
+        (CutResponse(33, "rst"), 33, "rst"),
+        (StallRequest(7), 0, "open"),
+        (Stall(12), 12, "open"),
+        (Answer(b"nonsense", "garbage", close=True), 8, "fin"),
+        (Refuse(5), 0, "rst"),
+    ],
+    ids=repr,
+)
+def test_cuts(server: Scripted, proxy: FaultProxy, fault: Fault, length: int, end: str) -> None:
+    port = proxy.open(server.address, lambda exchange: fault if _is_its_time(fault, exchange.path) else None)
+    received, ended = exchange(port)
+    assert (len(received), ended) == (length, end)
+    assert port.counts == {fault.name: 1}
+
+
+def _is_its_time(fault: Fault, path: str) -> bool:
+    return isinstance(fault, CutRequest | StallRequest | Refuse) or path != ""
+
+
+def test_what_is_whole(server: Scripted, proxy: FaultProxy) -> None:
+    plans: dict[int, Fault] = {1: Stall(20, 0.1), 2: Drip(0, 0.0005), 3: refusal(503, "0")}
+    port = proxy.open(server.address, lambda exchange: plans.get(exchange.number) if exchange.path else None)
+    plain, delayed, dripped, refused = (exchange(port)[0] for _ in range(4))
+    assert len(plain) == len(delayed) == len(dripped)
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert port.counts == {"none": 1, "response delayed": 1, "response dripped": 1, "503": 1}
+    assert [seen.path for seen in port.exchanges] == ["/v1/health"] * 4
+
+
+def test_refused_connections(server: Scripted, proxy: FaultProxy) -> None:
+    port = proxy.open(server.address, lambda exchange: Refuse(0.2) if exchange.number == 0 else None)
+    assert exchange(port) == (b"", "rst")
+    refused, limit = 0, time.monotonic() + 5
+    while time.monotonic() < limit:
+        try:
+            answer, _ = exchange(port)
+            break
+        except ConnectionRefusedError:
+            refused += 1
+    assert refused > 0
+    assert answer.startswith(b"HTTP/1.1 200 ")

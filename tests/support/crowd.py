@@ -1,0 +1,95 @@
+"""Many calls at once on one client: by threads on a synchronous one, by coroutines on an asynchronous one."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+
+from claude_code_client import AsyncClaudeClient, ClaudeClient
+
+from .both import KEY
+
+Job = Callable[[Any], Any]
+"""Given the client; on an asynchronous one its result is awaited."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one call ended."""
+
+    seconds: float
+    value: Any = None
+    error: BaseException | None = None
+
+
+def client_of(kind: str, base_url: str, **options: Any) -> Any:
+    """A client of the given kind; to be closed by whoever asks for it."""
+    kinds: dict[str, Any] = {"sync": ClaudeClient, "async": AsyncClaudeClient}
+    return kinds[kind](**{"api_key": KEY, "base_url": base_url, **options})
+
+
+def crowd(client: Any, jobs: Sequence[Job], at_once: int) -> list[Ended]:
+    """Do all jobs, ``at_once`` at the same time; how each ended, in their order. Closes the client."""
+    if isinstance(client, AsyncClaudeClient):
+        return asyncio.run(_coroutines(client, jobs, at_once))
+    with client, ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(lambda job: _call(client, job), jobs))
+
+
+def _call(client: Any, job: Job) -> Ended:
+    start = time.monotonic()
+    try:
+        value = job(client)
+    except Exception as error:
+        return Ended(time.monotonic() - start, error=error)
+    return Ended(time.monotonic() - start, value)
+
+
+async def _coroutines(client: Any, jobs: Sequence[Job], at_once: int) -> list[Ended]:
+    turn = asyncio.Semaphore(at_once)
+
+    async def call(job: Job) -> Ended:
+        async with turn:
+            start = time.monotonic()
+            try:
+                value = job(client)
+                if inspect.isawaitable(value):
+                    value = await value
+            except Exception as error:
+                return Ended(time.monotonic() - start, error=error)
+            return Ended(time.monotonic() - start, value)
+
+    async with client:
+        return await asyncio.gather(*(call(job) for job in jobs))
+
+
+@contextmanager
+def sampled(look: Callable[[], None]) -> Iterator[list[int]]:
+    """Look again and again from a thread of its own, until the end; how often is in the list."""
+    stop, looks = Event(), [0]
+    failed: list[BaseException] = []
+
+    def sample() -> None:
+        try:
+            while not stop.wait(0.0002):
+                look()
+                looks[0] += 1
+        except BaseException as error:
+            failed.append(error)
+
+    thread = Thread(target=sample, name="sampler")
+    thread.start()
+    try:
+        yield looks
+    finally:
+        stop.set()
+        thread.join(10)
+    if failed:
+        raise failed[0]

@@ -1,0 +1,119 @@
+"""The embedded server on a fast engine that does what each task's ``context`` says, and what of it is in the store.
+
+The HTTP, the store and the runner are the real ones; only what runs a task is not Claude Code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from http_server import Running, serving
+
+from claude_code_server.engine.base import Emit, Order, Outcome, Spent, Stop
+from support.both import KEY
+
+TIMEOUT = 20.0
+"""Seconds until something that a test waits for counts as never."""
+
+
+class ContextEngine:
+    """A task's ``context`` may have: ``events``, how many it emits; ``seconds`` that it takes; ``hold``, to run until
+    it is stopped; ``cost`` in USD; ``status``, how it ends.
+    """
+
+    name = "scripted"
+
+    def __init__(self) -> None:
+        self.runs: Counter[str] = Counter()
+        """By description."""
+        self.running = 0
+        self.most_committed = 0.0
+        """The most that ended tasks had cost and running ones may have cost, together, at any moment; USD."""
+        self._committed = 0.0
+        self._changed = threading.Condition()
+
+    async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
+        context: dict[str, Any] = dict(order.context)
+        spent = Spent(10, 5, float(context.get("cost", 0.0)))
+        self._began(order)
+        try:
+            for number in range(context.get("events", 0)):
+                emit("thinking", content=f"{number + 1}")
+            if context.get("hold"):
+                await stop.wait()
+            elif seconds := context.get("seconds"):
+                await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=seconds)
+            summary = f"Done: {order.description}"
+            status = stop.reason or context.get("status", "completed")
+            return Outcome(status, summary=summary, result={"summary": summary}, spent=spent)
+        finally:
+            self._ended(order, spent.cost)
+
+    async def aclose(self) -> None:
+        return None
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
+        """Wait until something is so of the runs; fails if it never is."""
+        with self._changed:
+            assert self._changed.wait_for(condition, seconds), (self.running, self.runs)
+
+    def _began(self, order: Order) -> None:
+        with self._changed:
+            self.runs[order.description] += 1
+            self.running += 1
+            self._committed += order.max_cost
+            self.most_committed = max(self.most_committed, self._committed)
+            self._changed.notify_all()
+
+    def _ended(self, order: Order, cost: float) -> None:
+        with self._changed:
+            self.running -= 1
+            self._committed += cost - order.max_cost
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class Scripted:
+    server: Running
+    engine: ContextEngine
+    _file: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.server.address
+
+    @property
+    def base_url(self) -> str:
+        return self.server.base_url
+
+    def tasks(self) -> list[tuple[str, str, str]]:
+        """Id, status and description of every task in the store, in the order that they came."""
+        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT id, status, description FROM tasks ORDER BY n").fetchall()
+        return [(str(id_), str(status), str(description)) for id_, status, description in rows]
+
+    def described(self) -> Counter[str]:
+        """How many tasks there are in the store, by description."""
+        return Counter(description for _, _, description in self.tasks())
+
+    def statuses(self) -> Counter[str]:
+        """How many tasks there are in the store, by status."""
+        return Counter(status for _, status, _ in self.tasks())
+
+
+@contextmanager
+def scripted(folder: Path, **settings: Any) -> Iterator[Scripted]:
+    """A server that runs as many tasks at once as it is given."""
+    engine = ContextEngine()
+    state = folder / "state"
+    told = {"api_keys": (KEY,), "state_dir": state, "max_concurrent_tasks": 10_000, **settings}
+    with serving(folder, engine, **told) as running:
+        yield Scripted(running, engine, state / "state.sqlite3")
