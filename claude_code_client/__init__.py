@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import models as models
     from .async_client import AsyncClaudeClient
+    from .budget import Budget
     from .client import ClaudeClient
     from .errors import (
         APIConnectionError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         TimeoutError,
         UnexpectedResponseError,
     )
+    from .handles import AsyncTaskHandle, TaskHandle
     from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
 
 __version__ = "0.1.0"
@@ -39,7 +41,9 @@ __all__ = [
     "AgenticTaskResponse",
     "Artifact",
     "AsyncClaudeClient",
+    "AsyncTaskHandle",
     "AuthenticationError",
+    "Budget",
     "ClaudeAPIError",
     "ClaudeClient",
     "CompletionResponse",
@@ -55,6 +59,7 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "TaskEvent",
+    "TaskHandle",
     "TimeoutError",
     "UnexpectedResponseError",
     "Usage",
@@ -62,18 +67,22 @@ __all__ = [
 ]
 
 # Names are imported when they are first used (PEP 562), so that importing the package costs next to nothing.
-_MODULES = {"AsyncClaudeClient": "async_client", "ClaudeClient": "client"}
+_MODULES = {"AsyncClaudeClient": "async_client", "Budget": "budget", "ClaudeClient": "client"}
+_MODULES |= {"AsyncTaskHandle": "handles", "TaskHandle": "handles"}
 _MODULES |= dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models")
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("errors", "models"):
-        return import_module(f".{name}", __name__)
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_MODULES.get(name, 'errors')}", __name__), name)
-    globals()[name] = value
-    return value
+# Type checkers would take it for a promise that there is every name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in ("errors", "models"):
+            return import_module(f".{name}", __name__)
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_MODULES.get(name, 'errors')}", __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

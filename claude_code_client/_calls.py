@@ -16,7 +16,7 @@ from claude_code_api import models as generated
 from claude_code_api.api.account import get_capabilities, get_usage, list_models
 from claude_code_api.api.completions import create_completion, stream_completion
 from claude_code_api.api.system import get_health
-from claude_code_api.api.tasks import cancel_task, create_task, get_task
+from claude_code_api.api.tasks import cancel_task, get_task
 from claude_code_api.api.tasks import list_tasks as list_tasks_endpoint
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
 from claude_code_api.models.create_task_request import CreateTaskRequest
@@ -28,9 +28,13 @@ from . import _convert as convert
 from . import _older
 from ._arguments import completion_request, task_request
 from ._config import Config, check_timeout
-from ._flow import Emit, Flow, Request, Send
-from ._follow import follow_completion, follow_task
-from .errors import ClaudeAPIError, InvalidRequestError, TimeoutError, from_detail
+from ._estimate import completion_bound
+from ._flow import Emit, Flow, Send
+from ._follow import follow_completion
+from ._shared import Shared
+from ._tasks import TaskOrder, TaskRun
+from .budget import Reservation
+from .errors import APIConnectionError, ClaudeAPIError, ConfigurationError, InvalidRequestError
 from .models import (
     AgenticTaskResponse,
     Capabilities,
@@ -44,10 +48,6 @@ from .models import (
 R = TypeVar("R")
 T = TypeVar("T")
 
-GRACE: Final = 5.0
-"""Seconds beyond a task's timeout, for the server to stop it and answer."""
-LONG_POLL: Final = 25
-"""Seconds that one request waits for a task's end; less than what proxies commonly allow."""
 MAX_PAGE_SIZE: Final = 100
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
@@ -87,29 +87,59 @@ def question(
     return Question(body=body, idempotency_key=_key(idempotency_key), timeout=_seconds(timeout, config))
 
 
-def complete(asked: Question) -> Flow[CompletionResponse]:
+def complete(asked: Question, config: Config, shared: Shared) -> Flow[CompletionResponse]:
     request = create_completion._get_kwargs(body=asked.body, idempotency_key=asked.idempotency_key)
-    response = yield Send(request=request, deadline=time.monotonic() + asked.timeout)
-    return convert.parse(
-        create_completion, response, generated.CompletionResponse, convert.completion, adapt=_older.completion
-    )
+    deadline = time.monotonic() + asked.timeout
+    bill = yield from _bill(asked, config, shared)
+    try:
+        response = yield Send(request=request, deadline=deadline)
+        reply = convert.parse(
+            create_completion, response, generated.CompletionResponse, convert.completion, adapt=_older.completion
+        )
+    except ClaudeAPIError as error:
+        bill.failed(error)
+        raise
+    bill.paid(reply)
+    return reply
 
 
-def stream_complete(asked: Question) -> Flow[None]:
+def stream_complete(asked: Question, config: Config, shared: Shared) -> Flow[None]:
     request = stream_completion._get_kwargs(body=asked.body, idempotency_key=asked.idempotency_key)
-    yield from follow_completion(request, deadline=time.monotonic() + asked.timeout)
+    deadline = time.monotonic() + asked.timeout
+    bill = yield from _bill(asked, config, shared)
+    try:
+        yield from follow_completion(request, deadline=deadline, on_reply=bill.paid)
+    except ClaudeAPIError as error:
+        bill.failed(error)
+        raise
 
 
-@attrs.frozen(kw_only=True)
-class TaskOrder:
-    """A task to submit: its body, its key, and the seconds that the call may take."""
+@attrs.frozen
+class _Bill:
+    """What budgets hold for one completion."""
 
-    body: CreateTaskRequest = attrs.field(repr=False)
-    idempotency_key: str
-    timeout: float
+    reservations: list[Reservation]
 
-    def submission(self, prefer: str) -> Request:
-        return create_task._get_kwargs(body=self.body, idempotency_key=self.idempotency_key, prefer=prefer)
+    def paid(self, reply: CompletionResponse) -> None:
+        self._settle(reply.usage.cost)
+
+    def failed(self, error: ClaudeAPIError) -> None:
+        refused = isinstance(error, APIConnectionError) or (error.status_code or 0) >= 400
+        # An answer that cannot be read, or that was cut, has been paid for.
+        if refused and not error.outcome_unknown:
+            self._settle(0.0)
+
+    def _settle(self, cost: float) -> None:
+        for reservation in self.reservations:
+            reservation.settle(cost)
+
+
+def _bill(asked: Question, config: Config, shared: Shared) -> Flow[_Bill]:
+    if not shared.ledger.active:
+        return _Bill([])
+    if shared.models is None:
+        shared.models = yield from models(config)
+    return _Bill(shared.ledger.reserve(completion_bound(asked.body, shared.models)))
 
 
 def task_order(
@@ -142,31 +172,22 @@ def task_order(
     return TaskOrder(body=body, idempotency_key=_key(idempotency_key), timeout=seconds)
 
 
-def execute_task(order: TaskOrder) -> Flow[AgenticTaskResponse]:
-    deadline = time.monotonic() + order.timeout + GRACE
-    prefer = f"respond-async, {_wait(deadline)}"
-    response = yield Send(request=order.submission(prefer), deadline=deadline)
-    task = _task(create_task, response)
-    try:
-        while not task.is_terminal:
-            if time.monotonic() >= deadline:
-                raise TimeoutError(
-                    f"The task {task.id} did not end within its timeout of {order.timeout:g} s. Give it a larger one."
-                )
-            request = get_task._get_kwargs(task.id, prefer=_wait(deadline))
-            response = yield Send(request=request, deadline=deadline)
-            task = _task(get_task, response)
-    except ClaudeAPIError as error:
-        error.task_id, error.task = task.id, _without_prompt(task)
-        raise
-    return _settled(task)
-
-
-def stream_task(order: TaskOrder) -> Flow[None]:
-    deadline = time.monotonic() + order.timeout + GRACE
-    response = yield Send(request=order.submission("respond-async"), deadline=deadline)
-    task = _task(create_task, response)
-    yield from _about(task.id, follow_task(task.id, deadline=deadline))
+def unfinished(shared: Shared) -> list[tuple[TaskRun, str | None]]:
+    """The tasks that the journal has as unfinished, and their ids where they are known."""
+    if shared.journal is None:
+        raise ConfigurationError("This client has no journal: give it one with journal=path.", param="journal")
+    return [
+        (
+            TaskRun(
+                TaskOrder(
+                    body=CreateTaskRequest.from_dict(entry.body), idempotency_key=entry.key, timeout=entry.timeout
+                ),
+                shared,
+            ),
+            entry.task_id,
+        )
+        for entry in shared.journal.unfinished()
+    ]
 
 
 def get_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
@@ -254,26 +275,8 @@ def _about(task_id: str, flow: Flow[T]) -> Flow[T]:
         raise
 
 
-def _without_prompt(task: AgenticTaskResponse) -> AgenticTaskResponse:
-    """The task as an exception carries it."""
-    return attrs.evolve(task, description=None)
-
-
 def _deadline(config: Config) -> float:
     return time.monotonic() + config.timeout
-
-
-def _settled(task: AgenticTaskResponse) -> AgenticTaskResponse:
-    """The ended task, or the exception that its status stands for; failed and cancelled are for the caller to see."""
-    if task.status not in ("timeout", "cost_exceeded"):
-        return task
-    detail = {"type": f"{task.status}_error", "message": f"The task ended with status {task.status}."}
-    raise from_detail({**detail, **(task.error or {})}, task=_without_prompt(task))
-
-
-def _wait(deadline: float) -> str:
-    """The preference for a long poll (RFC 7240, 4.3) that ends before the deadline."""
-    return f"wait={max(0, min(LONG_POLL, int(deadline - time.monotonic() - GRACE / 2)))}"
 
 
 def _seconds(timeout: float | None, config: Config) -> float:

@@ -124,6 +124,20 @@ def task(reply: generated.AgenticTaskResponse) -> AgenticTaskResponse:
     )
 
 
+def task_after(known: AgenticTaskResponse, event: generated.ResultEvent) -> AgenticTaskResponse:
+    """What is known of a task once its last event has come."""
+    error = _or_none(event.error)
+    return attrs.evolve(
+        known,
+        status=str(event.status),
+        result=event.result.to_dict(),
+        artifacts=[_artifact(artifact) for artifact in event.artifacts],
+        usage=_usage(event.usage, event.usage.total_cost),
+        error=error.to_dict() if error is not None else None,
+        completed_at=event.timestamp,
+    )
+
+
 @attrs.frozen
 class TaskPage:
     """One page of ``list_tasks``."""

@@ -6,7 +6,7 @@ once; a synchronous and an asynchronous driver carry it out. (psycopg 3's ``gene
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import attrs
@@ -42,13 +42,30 @@ class Read:
 
 
 @attrs.frozen
+class Do:
+    """Do something that takes a moment, such as writing to a disk. Sent back: what it gives."""
+
+    work: Callable[[], Any] = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Emit:
     """Hand a value to the caller. Sent back: nothing."""
 
     value: Any = attrs.field(repr=False)
 
 
-Command = Send | Open | Read | Emit
+Command = Send | Open | Read | Do | Emit
+
+
+class Abandoned(Exception):  # noqa: N818 (no error: a message to a flow)
+    """Thrown into a flow whose caller has left. It may still yield what tidies up; what it emits goes nowhere."""
+
+    def __init__(self, cause: BaseException | None = None) -> None:
+        super().__init__()
+        self.cause = cause
+        """What made the caller leave; it may be given a note."""
+
 
 T = TypeVar("T")
 Flow = Generator[Command, Any, T]

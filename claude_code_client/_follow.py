@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from claude_code_api.api.tasks import stream_task_events
 from claude_code_api.models.completion_response import CompletionResponse as GeneratedCompletion
+from claude_code_api.models.result_event import ResultEvent as GeneratedResult
 
 from . import _convert as convert
 from ._flow import Emit, Flow, Open, Read, Request
@@ -22,13 +24,16 @@ from .errors import (
     from_detail,
     shorten_body,
 )
+from .models import CompletionResponse
 
 READ_TIMEOUT: Final = 45.0
 """Seconds; a server that lives sends a ping every 15."""
 
 
-def follow_task(task_id: str, *, deadline: float) -> Flow[None]:
-    """Emits each event of a task as a dict, the ``result`` event last.
+def follow_task(
+    task_id: str, *, deadline: float, on_result: Callable[[GeneratedResult | None], Flow[None]]
+) -> Flow[None]:
+    """Emits each event of a task as a dict, the ``result`` event last; before it, ``on_result`` gets what it says.
 
     Raises the exception that a terminal ``error`` event stands for; StreamInterruptedError where neither came.
     """
@@ -38,13 +43,17 @@ def follow_task(task_id: str, *, deadline: float) -> Flow[None]:
         event = yield from reader.next_event()
         if event["type"] == "error":
             raise from_detail(_detail(event), task_id=task_id)
-        yield Emit(event)
         if event["type"] == "result":
+            yield from on_result(_result(event))
+            yield Emit(event)
             return
+        yield Emit(event)
 
 
-def follow_completion(request: Request, *, deadline: float) -> Flow[None]:
-    """Emits the reply's text as it is written, then the CompletionResponse."""
+def follow_completion(
+    request: Request, *, deadline: float, on_reply: Callable[[CompletionResponse], None]
+) -> Flow[None]:
+    """Emits the reply's text as it is written, then the CompletionResponse; before that one goes ``on_reply``."""
     yield Open(request=request, deadline=deadline, read_timeout=READ_TIMEOUT)
     reader = EventReader("the completion", deadline)
     while True:
@@ -53,7 +62,9 @@ def follow_completion(request: Request, *, deadline: float) -> Flow[None]:
             case "text_delta":
                 yield Emit(_field(event, "text", str))
             case "completion":
-                yield Emit(_completion(_field(event, "completion", dict)))
+                reply = _completion(_field(event, "completion", dict))
+                on_reply(reply)
+                yield Emit(reply)
                 return
             case "error":
                 raise from_detail(_detail(event))
@@ -126,7 +137,15 @@ def _field(event: dict[str, Any], name: str, kind: type[Any]) -> Any:
     return value
 
 
-def _completion(body: dict[str, Any]) -> Any:
+def _result(event: dict[str, Any]) -> GeneratedResult | None:
+    """The last event, unless it lacks what the contract promises."""
+    try:
+        return GeneratedResult.from_dict(event)
+    except convert.MISREADINGS:
+        return None
+
+
+def _completion(body: dict[str, Any]) -> CompletionResponse:
     try:
         return convert.completion(GeneratedCompletion.from_dict(body))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

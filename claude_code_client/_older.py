@@ -18,7 +18,7 @@ def task(body: Any) -> Any:
         return body
     known = {name: value for name, value in body.items() if name != "task_id"} if "id" not in body else dict(body)
     known.setdefault("id", body.get("task_id"))
-    known.setdefault("created_at", "")
+    known["created_at"] = body.get("created_at") or ""
     known["result"] = _result(body.get("result"))
     known["execution_log"] = [_filled(_STEP, step) for step in body.get("execution_log") or []]
     known["artifacts"] = [_filled(_ARTIFACT, artifact) for artifact in body.get("artifacts") or []]
@@ -29,10 +29,10 @@ def task(body: Any) -> Any:
 
 
 def task_list(body: Any) -> Any:
-    """A page of tasks: a bare list."""
-    page = {"data": body, "next_cursor": None} if isinstance(body, list) else body
+    """A page of tasks: a bare list, or one without a cursor."""
+    page = {"data": body} if isinstance(body, list) else body
     tasks = page.get("data") if isinstance(page, dict) else None
-    return {**page, "data": [task(item) for item in tasks]} if isinstance(tasks, list) else page
+    return {"next_cursor": None, **page, "data": [task(item) for item in tasks]} if isinstance(tasks, list) else page
 
 
 def completion(body: Any) -> Any:

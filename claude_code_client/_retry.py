@@ -30,6 +30,8 @@ class Failure:
     """Whether the server may have received anything."""
     should_retry: bool | None = None
     """``x-should-retry``, where the server says so."""
+    timed_out: bool = False
+    """Whether it was given up waiting."""
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +49,33 @@ class Attempt:
 
 def is_repeatable(method: str, headers: Mapping[str, str]) -> bool:
     """A call may be repeated if it changes nothing, or if its key makes the server run it once."""
-    return method.upper() in _SAFE_METHODS or bool(headers.get("Idempotency-Key"))
+    return is_safe(method) or bool(headers.get("Idempotency-Key"))
+
+
+def is_safe(method: str) -> bool:
+    """Whether a call with this method changes nothing."""
+    return method.upper() in _SAFE_METHODS
+
+
+def may_have_run(failure: Failure) -> bool:
+    """Whether the server may have run what was sent: it did not refuse it in so many words."""
+    status, type_ = failure.error.status_code, failure.error.error_type
+    if not failure.sent:
+        return False
+    if status is None or status < 400:
+        return True
+    # Ended by a limit: it did run, or may have.
+    if type_ in ("timeout_error", "cost_exceeded_error"):
+        return True
+    return status >= 500 and type_ not in ("overloaded_error", "not_implemented_error")
+
+
+def in_short(failure: Failure) -> str:
+    """One attempt, for a history of them."""
+    error = failure.error
+    if error.status_code is None:
+        return type(error).__name__
+    return f"{error.status_code} {error.error_type}" if error.error_type else str(error.status_code)
 
 
 def wait_before_retry(failure: Failure, attempt: Attempt, random: Callable[[], float]) -> float | None:

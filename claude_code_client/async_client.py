@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _calls
 from ._config import Config, override, resolve
+from ._journal import Journal
 from ._revive import from_state, remember, to_state
 from ._seal import seal_async, sealed, sealed_async
+from ._shared import Shared
+from ._tasks import TaskRun
 from ._transport import AsyncConnection, AsyncEndpoints
+from .budget import Budget
+from .handles import AsyncTaskHandle
 from .models import (
     AgenticTaskResponse,
     Capabilities,
@@ -45,6 +51,7 @@ class AsyncClaudeClient:
         max_retries: int | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        journal: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         """Nothing is sent yet.
@@ -55,26 +62,29 @@ class AsyncClaudeClient:
             timeout: Seconds for a whole call; else ``CLAUDE_TIMEOUT``, else 300.
             max_retries: How often a call that may be repeated safely is tried again; 3 when left out.
             headers: More headers for every request.
+            journal: A file in which tasks are noted before they are sent, so that :meth:`recover` finds them again
+                after a crash. It holds prompts; only its owner may read it.
             allow_insecure_http: Accept an ``http://`` base_url of another machine, although the key travels in clear.
 
         Raises:
             AuthenticationError: There is no usable key.
             ConfigurationError: Anything else is unusable.
         """
+        config = resolve(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=headers,
+            allow_insecure_http=allow_insecure_http,
+        )
         self._connect(
-            resolve(
-                api_key=api_key,
-                base_url=base_url,
-                timeout=timeout,
-                max_retries=max_retries,
-                headers=headers,
-                allow_insecure_http=allow_insecure_http,
-            )
+            config, AsyncConnection(config, Shared(journal=Journal(journal) if journal is not None else None))
         )
 
-    def _connect(self, config: Config, connection: AsyncConnection | None = None) -> None:
+    def _connect(self, config: Config, connection: AsyncConnection) -> None:
         self._config = remember(config)
-        self._connection = connection or AsyncConnection(config)
+        self._connection = connection
         self._server: LocalServer | None = None
 
     @classmethod
@@ -133,7 +143,8 @@ class AsyncClaudeClient:
         return to_state(self._config)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._connect(from_state(state))
+        config = from_state(state)
+        self._connect(config, AsyncConnection(config, Shared()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
@@ -218,7 +229,9 @@ class AsyncClaudeClient:
                     stop=stop,
                     timeout=timeout,
                     idempotency_key=idempotency_key,
-                )
+                ),
+                self._config,
+                self._connection.shared,
             )
         )
 
@@ -255,7 +268,7 @@ class AsyncClaudeClient:
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return seal_async(self._connection.start(_calls.stream_complete(asked)))
+        return seal_async(self._connection.start(_calls.stream_complete(asked, self._config, self._connection.shared)))
 
     @sealed_async
     async def execute_task(
@@ -294,23 +307,20 @@ class AsyncClaudeClient:
             CostExceededError: It was ended at ``max_cost``; ``task`` has what there is.
             ClaudeAPIError: Any other way in which the call failed.
         """
-        return await self._connection.run(
-            _calls.execute_task(
-                _calls.task_order(
-                    self._config,
-                    description=description,
-                    allow_tools=allow_tools,
-                    allow_agents=allow_agents,
-                    allow_skills=allow_skills,
-                    timeout=timeout,
-                    max_cost=max_cost,
-                    context=context,
-                    model=model,
-                    working_directory=working_directory,
-                    idempotency_key=idempotency_key,
-                )
-            )
+        order = _calls.task_order(
+            self._config,
+            description=description,
+            allow_tools=allow_tools,
+            allow_agents=allow_agents,
+            allow_skills=allow_skills,
+            timeout=timeout,
+            max_cost=max_cost,
+            context=context,
+            model=model,
+            working_directory=working_directory,
+            idempotency_key=idempotency_key,
         )
+        return await self._connection.run(TaskRun(order, self._connection.shared).execute())
 
     @sealed
     def stream_task(
@@ -350,7 +360,78 @@ class AsyncClaudeClient:
             working_directory=working_directory,
             idempotency_key=idempotency_key,
         )
-        return seal_async(self._connection.start(_calls.stream_task(order)))
+        return seal_async(self._connection.start(TaskRun(order, self._connection.shared).stream()))
+
+    @sealed_async
+    async def submit_task(
+        self,
+        description: str,
+        allow_tools: Sequence[str] | None = None,
+        allow_agents: Sequence[str] | None = None,
+        allow_skills: Sequence[str] | None = None,
+        timeout: float | None = None,
+        max_cost: float | None = None,
+        context: Mapping[str, Any] | None = None,
+        *,
+        model: str | None = None,
+        working_directory: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncTaskHandle:
+        """Submit an agentic task, and return as soon as the server has it.
+
+        Arguments and exceptions are those of :meth:`execute_task`. Use the handle in an ``async with``: leaving it
+        early cancels the task, unless it was detached.
+        """
+        order = _calls.task_order(
+            self._config,
+            description=description,
+            allow_tools=allow_tools,
+            allow_agents=allow_agents,
+            allow_skills=allow_skills,
+            timeout=timeout,
+            max_cost=max_cost,
+            context=context,
+            model=model,
+            working_directory=working_directory,
+            idempotency_key=idempotency_key,
+        )
+        run = TaskRun(order, self._connection.shared)
+        await self._connection.run(run.submit())
+        return AsyncTaskHandle(self._connection, run)
+
+    @sealed_async
+    async def recover(self) -> list[AsyncTaskHandle]:
+        """Find the tasks that the journal has as unfinished, such as those of a process that has crashed.
+
+        What the server never confirmed is submitted once more with its own key, so that it runs once. Tasks that have
+        ended meanwhile are among the handles; those that the server does not know any more are not.
+
+        Raises:
+            ConfigurationError: This client has no journal.
+        """
+        handles = []
+        for run, task_id in _calls.unfinished(self._connection.shared):
+            if await self._connection.run(run.recover(task_id)):
+                handles.append(AsyncTaskHandle(self._connection, run))
+        return handles
+
+    @contextmanager
+    def budget(self, usd: float) -> Iterator[Budget]:
+        """A budget that all calls of this client, from any thread, count against until its ``with`` is left.
+
+        What a call may cost at most is reserved before it is sent: a task's ``max_cost``, 1.0 USD when left out, and
+        for a completion its longest reply at the model's price. A call that the budget cannot bear raises
+        CostExceededError with ``estimated_cost``, and nothing is sent. Calls whose cost stays unknown stay reserved.
+
+        Args:
+            usd: USD that may be spent.
+        """
+        budget = Budget(usd)
+        self._connection.shared.ledger.open(budget)
+        try:
+            yield budget
+        finally:
+            self._connection.shared.ledger.close(budget)
 
     @sealed_async
     async def get_task(self, task_id: str) -> AgenticTaskResponse:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _calls
 from ._config import Config, override, resolve
+from ._journal import Journal
 from ._revive import from_state, remember, to_state
-from ._seal import seal, sealed
+from ._seal import sealed
+from ._shared import Shared
+from ._tasks import TaskRun
 from ._transport import SyncConnection, SyncEndpoints
+from .budget import Budget
+from .handles import TaskHandle
 from .models import (
     AgenticTaskResponse,
     Capabilities,
@@ -44,6 +50,7 @@ class ClaudeClient:
         max_retries: int | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        journal: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         """Nothing is sent yet.
@@ -54,26 +61,27 @@ class ClaudeClient:
             timeout: Seconds for a whole call; else ``CLAUDE_TIMEOUT``, else 300.
             max_retries: How often a call that may be repeated safely is tried again; 3 when left out.
             headers: More headers for every request.
+            journal: A file in which tasks are noted before they are sent, so that :meth:`recover` finds them again
+                after a crash. It holds prompts; only its owner may read it.
             allow_insecure_http: Accept an ``http://`` base_url of another machine, although the key travels in clear.
 
         Raises:
             AuthenticationError: There is no usable key.
             ConfigurationError: Anything else is unusable.
         """
-        self._connect(
-            resolve(
-                api_key=api_key,
-                base_url=base_url,
-                timeout=timeout,
-                max_retries=max_retries,
-                headers=headers,
-                allow_insecure_http=allow_insecure_http,
-            )
+        config = resolve(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=headers,
+            allow_insecure_http=allow_insecure_http,
         )
+        self._connect(config, SyncConnection(config, Shared(journal=Journal(journal) if journal is not None else None)))
 
-    def _connect(self, config: Config, connection: SyncConnection | None = None) -> None:
+    def _connect(self, config: Config, connection: SyncConnection) -> None:
         self._config = remember(config)
-        self._connection = connection or SyncConnection(config)
+        self._connection = connection
         self._server: LocalServer | None = None
 
     @classmethod
@@ -131,7 +139,8 @@ class ClaudeClient:
         return to_state(self._config)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._connect(from_state(state))
+        config = from_state(state)
+        self._connect(config, SyncConnection(config, Shared()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
@@ -216,7 +225,9 @@ class ClaudeClient:
                     stop=stop,
                     timeout=timeout,
                     idempotency_key=idempotency_key,
-                )
+                ),
+                self._config,
+                self._connection.shared,
             )
         )
 
@@ -253,7 +264,7 @@ class ClaudeClient:
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return seal(self._connection.iterate(_calls.stream_complete(asked)))
+        return self._connection.stream(_calls.stream_complete(asked, self._config, self._connection.shared))
 
     @sealed
     def execute_task(
@@ -292,23 +303,20 @@ class ClaudeClient:
             CostExceededError: It was ended at ``max_cost``; ``task`` has what there is.
             ClaudeAPIError: Any other way in which the call failed.
         """
-        return self._connection.run(
-            _calls.execute_task(
-                _calls.task_order(
-                    self._config,
-                    description=description,
-                    allow_tools=allow_tools,
-                    allow_agents=allow_agents,
-                    allow_skills=allow_skills,
-                    timeout=timeout,
-                    max_cost=max_cost,
-                    context=context,
-                    model=model,
-                    working_directory=working_directory,
-                    idempotency_key=idempotency_key,
-                )
-            )
+        order = _calls.task_order(
+            self._config,
+            description=description,
+            allow_tools=allow_tools,
+            allow_agents=allow_agents,
+            allow_skills=allow_skills,
+            timeout=timeout,
+            max_cost=max_cost,
+            context=context,
+            model=model,
+            working_directory=working_directory,
+            idempotency_key=idempotency_key,
         )
+        return self._connection.run(TaskRun(order, self._connection.shared).execute())
 
     @sealed
     def stream_task(
@@ -348,7 +356,78 @@ class ClaudeClient:
             working_directory=working_directory,
             idempotency_key=idempotency_key,
         )
-        return seal(self._connection.iterate(_calls.stream_task(order)))
+        return self._connection.stream(TaskRun(order, self._connection.shared).stream())
+
+    @sealed
+    def submit_task(
+        self,
+        description: str,
+        allow_tools: Sequence[str] | None = None,
+        allow_agents: Sequence[str] | None = None,
+        allow_skills: Sequence[str] | None = None,
+        timeout: float | None = None,
+        max_cost: float | None = None,
+        context: Mapping[str, Any] | None = None,
+        *,
+        model: str | None = None,
+        working_directory: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> TaskHandle:
+        """Submit an agentic task, and return as soon as the server has it.
+
+        Arguments and exceptions are those of :meth:`execute_task`. Use the handle in a ``with``: leaving it early
+        cancels the task, unless it was detached.
+        """
+        order = _calls.task_order(
+            self._config,
+            description=description,
+            allow_tools=allow_tools,
+            allow_agents=allow_agents,
+            allow_skills=allow_skills,
+            timeout=timeout,
+            max_cost=max_cost,
+            context=context,
+            model=model,
+            working_directory=working_directory,
+            idempotency_key=idempotency_key,
+        )
+        run = TaskRun(order, self._connection.shared)
+        self._connection.run(run.submit())
+        return TaskHandle(self._connection, run)
+
+    @sealed
+    def recover(self) -> list[TaskHandle]:
+        """Find the tasks that the journal has as unfinished, such as those of a process that has crashed.
+
+        What the server never confirmed is submitted once more with its own key, so that it runs once. Tasks that have
+        ended meanwhile are among the handles; those that the server does not know any more are not.
+
+        Raises:
+            ConfigurationError: This client has no journal.
+        """
+        handles = []
+        for run, task_id in _calls.unfinished(self._connection.shared):
+            if self._connection.run(run.recover(task_id)):
+                handles.append(TaskHandle(self._connection, run))
+        return handles
+
+    @contextmanager
+    def budget(self, usd: float) -> Iterator[Budget]:
+        """A budget that all calls of this client, from any thread, count against until its ``with`` is left.
+
+        What a call may cost at most is reserved before it is sent: a task's ``max_cost``, 1.0 USD when left out, and
+        for a completion its longest reply at the model's price. A call that the budget cannot bear raises
+        CostExceededError with ``estimated_cost``, and nothing is sent. Calls whose cost stays unknown stay reserved.
+
+        Args:
+            usd: USD that may be spent.
+        """
+        budget = Budget(usd)
+        self._connection.shared.ledger.open(budget)
+        try:
+            yield budget
+        finally:
+            self._connection.shared.ledger.close(budget)
 
     @sealed
     def get_task(self, task_id: str) -> AgenticTaskResponse:
@@ -370,7 +449,7 @@ class ClaudeClient:
             status: Only tasks with this status.
             page_size: Tasks for each request, 1 to 100.
         """
-        return seal(self._connection.iterate(_calls.list_tasks(self._config, status=status, page_size=page_size)))
+        return self._connection.stream(_calls.list_tasks(self._config, status=status, page_size=page_size))
 
     @sealed
     def list_models(self) -> list[ModelInfo]:

@@ -69,6 +69,8 @@ class ClaudeAPIError(Exception):
         estimated_cost (float | None): USD; what it would have cost, where known.
         task (AgenticTaskResponse | None): The task as far as it came, where known.
         attempts (int): HTTP attempts that were made; 0 where nothing was sent.
+        history (tuple[str, ...]): What each attempt met, the last one included.
+        outcome_unknown (bool): The server may have run the call nonetheless, or still be running it.
     """
 
     def __init__(
@@ -85,6 +87,8 @@ class ClaudeAPIError(Exception):
         estimated_cost: float | None = None,
         task: AgenticTaskResponse | None = None,
         attempts: int = 0,
+        history: tuple[str, ...] = (),
+        outcome_unknown: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -98,6 +102,8 @@ class ClaudeAPIError(Exception):
         self.estimated_cost = estimated_cost
         self.task = task
         self.attempts = attempts
+        self.history = history
+        self.outcome_unknown = outcome_unknown
 
     def __str__(self) -> str:
         facts = [f"{name} {value}" for name, value in self._facts() if value not in (None, "")]

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
-from typing import Any, Generic
+from contextlib import closing, suppress
+from typing import Any, Final, Generic
 
 import attrs
 import httpx
 
 from .._config import Config
-from .._flow import Command, Emit, Flow, Open, Read, Send, T
+from .._flow import Command, Do, Emit, Flow, Open, Read, Send, T
+from .._quota import RetryQuota
+from .._shared import Shared
 from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check_async
+from ._sync import SyncConnection
 
 
 class AsyncRetryTransport(httpx.AsyncBaseTransport):
     """Adds the key, retries, errors and logging to every request, also to those of generated endpoints."""
 
-    def __init__(self, config: Config, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, config: Config, inner: httpx.AsyncBaseTransport, quota: RetryQuota) -> None:
         self._config = config
         self._inner = inner
+        self._quota = quota
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = Call(request, self._config)
+        call = Call(request, self._config, self._quota)
         while True:
             outcome = await self._attempt(call)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
@@ -41,15 +48,26 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
 
     async def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
         try:
-            response = await self._inner.handle_async_request(call.next_request())
-            if call.wants_body(response):
-                try:
-                    await response.aread()
-                finally:
-                    await response.aclose()
+            async with _until(call.deadline):
+                response = await self._inner.handle_async_request(call.next_request())
+                if call.wants_body(response):
+                    try:
+                        await response.aread()
+                    finally:
+                        await response.aclose()
         except (httpx.HTTPError, httpx.StreamError) as error:
             return error
+        except TimeoutError:
+            return httpx.ReadTimeout(_OVERDUE)
         return response
+
+
+def _until(deadline: float) -> asyncio.Timeout:
+    """Ends what runs within at ``deadline`` (monotonic seconds), with TimeoutError."""
+    return asyncio.timeout(max(deadline - time.monotonic(), 0.0))
+
+
+_OVERDUE: Final = "deadline"
 
 
 class _Pools:
@@ -95,8 +113,9 @@ class _Pools:
 class AsyncConnection:
     """Connection pools to one server, and the driver of flows on them."""
 
-    def __init__(self, config: Config, pools: _Pools | None = None) -> None:
+    def __init__(self, config: Config, shared: Shared, pools: _Pools | None = None) -> None:
         self.config = config
+        self.shared = shared
         self._owns_pools = pools is None
         self._pools = pools or _Pools(config)
 
@@ -106,7 +125,7 @@ class AsyncConnection:
         return httpx.AsyncClient(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=AsyncRetryTransport(self.config, self._pools.transport()),
+            transport=AsyncRetryTransport(self.config, self._pools.transport(), self.shared.quota),
             trust_env=False,
         )
 
@@ -119,7 +138,7 @@ class AsyncConnection:
 
     def reconfigured(self, config: Config) -> AsyncConnection:
         """The same pools with other options; closing it leaves the pools open."""
-        return AsyncConnection(config, self._pools)
+        return AsyncConnection(config, self.shared, self._pools)
 
     async def aclose(self) -> None:
         if self._owns_pools:
@@ -175,9 +194,38 @@ class AsyncExecution(Generic[T]):
                     failure = error
         except StopIteration as stop:
             return Done(stop.value)
+        except BaseException as cause:
+            await self._abandon(cause)
+            raise
+
+    async def _abandon(self, cause: BaseException | None) -> None:
+        """Let a flow that waits for an outcome, or for its caller, do what there is to do when nobody will come.
+
+        A thread does it, on a connection of its own: the event loop may be ending, or this task be cancelled again.
+        """
+        if inspect.getgeneratorstate(self._flow) != inspect.GEN_SUSPENDED:
+            return
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def settle() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        def work() -> None:
+            try:
+                with closing(SyncConnection(self._connection.config, self._connection.shared)) as connection:
+                    connection.abandon(self._flow, cause)
+            finally:
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(settle)
+
+        threading.Thread(target=work, name="claude-code-client: tidy up").start()
+        await done
 
     async def aclose(self) -> None:
-        """End the flow where it is."""
+        """End the flow where it is, once it has tidied up."""
+        await self._abandon(None)
         self._flow.close()
         if self._stream is not None:
             await self._stream.aclose()
@@ -193,6 +241,8 @@ class AsyncExecution(Generic[T]):
                 return await self._stream.open(command)
             case Read():
                 return None if self._stream is None else await self._stream.read()
+            case Do():
+                return await asyncio.to_thread(command.work)
             case _:
                 raise TypeError(command)
 
@@ -204,9 +254,11 @@ class _AsyncStream:
         self._http = http
         self._response: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
+        self._deadline = 0.0
 
     async def open(self, command: Open) -> None:
         await self.aclose()
+        self._deadline = command.deadline
         options = CallOptions(deadline=command.deadline, stream=True, read_timeout=command.read_timeout)
         request = self._http.build_request(**command.request, extensions=options.as_extensions())
         request.headers["Accept"] = "text/event-stream"
@@ -216,11 +268,15 @@ class _AsyncStream:
     async def read(self) -> bytes | None:
         if self._response is None or self._chunks is None:
             return None
+        problem: httpx.HTTPError | httpx.StreamError
         try:
-            return await anext(self._chunks, None)
+            async with _until(self._deadline):
+                return await anext(self._chunks, None)
+        except TimeoutError:
+            problem = httpx.ReadTimeout(_OVERDUE)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
-        raise translate(problem, self._response.url)
+        raise translate(problem, self._response.url, overdue=time.monotonic() >= self._deadline)
 
     async def aclose(self) -> None:
         if self._response is not None:

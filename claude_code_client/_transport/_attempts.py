@@ -11,7 +11,17 @@ import attrs
 import httpx
 
 from .._config import Config, is_secret
-from .._retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
+from .._quota import RetryQuota
+from .._retry import (
+    Attempt,
+    Failure,
+    in_short,
+    is_repeatable,
+    is_safe,
+    may_have_run,
+    parse_retry_after,
+    wait_before_retry,
+)
 from ..errors import (
     APIConnectionError,
     AuthenticationError,
@@ -45,9 +55,13 @@ class CallOptions:
 class Call:
     """The attempts of one call. Decides; the transport that holds it does the I/O."""
 
-    def __init__(self, request: httpx.Request, config: Config) -> None:
+    def __init__(self, request: httpx.Request, config: Config, quota: RetryQuota) -> None:
         self._request = request
         self._config = config
+        self._quota = quota
+        self._taken = 0
+        self._history: list[str] = []
+        self._may_have_run = False
         self._options: CallOptions = request.extensions.get(_EXTENSION) or CallOptions(
             deadline=time.monotonic() + config.timeout
         )
@@ -82,6 +96,11 @@ class Call:
             extensions={**self._request.extensions, "timeout": timeout},
         )
 
+    @property
+    def deadline(self) -> float:
+        """On the monotonic clock, in seconds."""
+        return self._options.deadline
+
     def wants_body(self, response: httpx.Response) -> bool:
         """Whether to read the whole body now: that of an error always is, to tell what it says."""
         return not (self._options.stream and response.is_success)
@@ -89,6 +108,7 @@ class Call:
     def succeeded(self, response: httpx.Response) -> None:
         """Log the answer that ends this call, and note how many attempts it took."""
         response.extensions["attempts"] = self._number
+        self._quota.give_back(self._taken)
         self._log(str(response.status_code), response.headers.get("X-Request-Id"))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("headers %s", _redacted(response.headers))
@@ -109,10 +129,20 @@ class Call:
         """Seconds to wait before the next attempt. Raises a typed exception if there is to be none."""
         self._log(type(problem).__name__, None)
         error = translate(problem, self._request.url, overdue=time.monotonic() >= self._options.deadline)
-        return self._wait_or_raise(Failure(error=error, sent=not isinstance(problem, _NOT_SENT)))
+        return self._wait_or_raise(
+            Failure(
+                error=error,
+                sent=not isinstance(problem, _NOT_SENT),
+                timed_out=isinstance(problem, httpx.TimeoutException),
+            )
+        )
 
     def _wait_or_raise(self, failure: Failure) -> float:
-        failure.error.attempts = self._number
+        error = failure.error
+        self._history.append(in_short(failure))
+        self._may_have_run = self._may_have_run or (may_have_run(failure) and not is_safe(self._request.method))
+        error.attempts, error.history = self._number, tuple(self._history)
+        error.outcome_unknown = self._may_have_run
         repeatable = self._options.repeatable
         if repeatable is None:
             repeatable = is_repeatable(self._request.method, self._request.headers)
@@ -124,11 +154,15 @@ class Call:
             time_left=self._options.deadline - time.monotonic(),
         )
         wait = None
-        if not isinstance(failure.error, ConfigurationError | UnexpectedResponseError):
+        if not isinstance(error, ConfigurationError | UnexpectedResponseError):
             wait = wait_before_retry(failure, attempt, random.random)  # jitter, not a secret
-        if wait is None:
-            raise failure.error
-        logger.info("retrying in %.2f s: %s", wait, type(failure.error).__name__)
+        if wait is not None:
+            self._taken = self._quota.take(timed_out=failure.timed_out)
+            if not self._taken:
+                logger.warning("not retrying: this client's calls have used up their quota of retries")
+        if wait is None or not self._taken:
+            raise error
+        logger.info("retrying in %.2f s: %s", wait, type(error).__name__)
         return wait
 
     def _log(self, outcome: str, request_id: str | None) -> None:

@@ -14,7 +14,8 @@ from .._config import Config, is_loopback, merged
 from ..errors import ConfigurationError
 
 CLOSED: Final = "This client is closed: make a new one."
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=30)
+# httpcore counts busy connections too as kept alive: with a limit, more threads than that get no connection twice.
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
 
 
 @functools.cache

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 import weakref
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
 
 from .._config import Config
-from .._flow import Command, Emit, Flow, Open, Read, Send, T
+from .._flow import Abandoned, Command, Do, Emit, Flow, Open, Read, Send, T
+from .._quota import RetryQuota
+from .._seal import seal
+from .._shared import Shared
 from ..errors import ClaudeAPIError, ConfigurationError
 from ._attempts import Call, CallOptions, translate
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check
+from ._network import DeadlineBackend, deadline
 
 
 class RetryTransport(httpx.BaseTransport):
     """Adds the key, retries, errors and logging to every request, also to those of generated endpoints."""
 
-    def __init__(self, config: Config, inner: httpx.BaseTransport) -> None:
+    def __init__(self, config: Config, inner: httpx.BaseTransport, quota: RetryQuota) -> None:
         self._config = config
         self._inner = inner
+        self._quota = quota
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        call = Call(request, self._config)
+        call = Call(request, self._config, self._quota)
         while True:
             outcome = self._attempt(call)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
@@ -41,12 +48,13 @@ class RetryTransport(httpx.BaseTransport):
 
     def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
         try:
-            response = self._inner.handle_request(call.next_request())
-            if call.wants_body(response):
-                try:
-                    response.read()
-                finally:
-                    response.close()
+            with deadline(call.deadline):
+                response = self._inner.handle_request(call.next_request())
+                if call.wants_body(response):
+                    try:
+                        response.read()
+                    finally:
+                        response.close()
         except (httpx.HTTPError, httpx.StreamError) as error:
             return error
         return response
@@ -71,6 +79,8 @@ class _Pool:
         transport = self._by_process.get(process)
         if transport is None:
             fresh = httpx.HTTPTransport(**inner_arguments(self._config))
+            # httpx has no argument for it; httpcore, whose pool this is, has.
+            fresh._pool._network_backend = DeadlineBackend()
             transport = self._by_process.setdefault(process, fresh)
         return transport
 
@@ -88,8 +98,9 @@ def _close_own(by_process: dict[int, httpx.BaseTransport]) -> None:
 class SyncConnection:
     """A connection pool to one server, and the driver of flows on it. Safe to share between threads."""
 
-    def __init__(self, config: Config, pool: _Pool | None = None) -> None:
+    def __init__(self, config: Config, shared: Shared, pool: _Pool | None = None) -> None:
         self.config = config
+        self.shared = shared
         self._owns_pool = pool is None
         self._pool = pool or _Pool(config)
         self._http: tuple[httpx.BaseTransport, httpx.Client] | None = None
@@ -113,13 +124,13 @@ class SyncConnection:
         return httpx.Client(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=RetryTransport(self.config, transport),
+            transport=RetryTransport(self.config, transport, self.shared.quota),
             trust_env=False,
         )
 
     def reconfigured(self, config: Config) -> SyncConnection:
         """The same pool with other options; closing it leaves the pool open."""
-        return SyncConnection(config, self._pool)
+        return SyncConnection(config, self.shared, self._pool)
 
     def close(self) -> None:
         if self._owns_pool:
@@ -135,8 +146,14 @@ class SyncConnection:
                 result: T = stop.value
                 return result
 
+    def stream(self, flow: Flow[Any]) -> Generator[Any, None, None]:
+        """What a flow emits, for a user to hold: one that is held to the end of the process is abandoned there."""
+        stream = seal(self.iterate(flow))
+        weakref.finalize(stream, self.abandon, flow, None)
+        return stream
+
     def iterate(self, flow: Flow[T]) -> Generator[Any, None, T]:
-        """Carry a flow out and give what it emits. Leaving early closes the flow and its connection."""
+        """Carry a flow out and give what it emits. Leaving early lets the flow tidy up, and closes its connection."""
         stream = _Stream(self.http)
         try:
             command = next(flow)
@@ -155,8 +172,30 @@ class SyncConnection:
         except StopIteration as stop:
             result: T = stop.value
             return result
+        except BaseException as cause:
+            stream.close()
+            self.abandon(flow, cause)
+            raise
         finally:
             flow.close()
+            stream.close()
+
+    def abandon(self, flow: Flow[Any], cause: BaseException | None) -> None:
+        """Let a flow that waits for an outcome, or for its caller, do what there is to do when nobody will come."""
+        if inspect.getgeneratorstate(flow) != inspect.GEN_SUSPENDED:
+            return
+        if self._pool.closed:
+            with closing(SyncConnection(self.config, self.shared)) as other:
+                other.abandon(flow, cause)
+            return
+        stream = _Stream(self.http)
+        try:
+            command = flow.throw(Abandoned(cause))
+            while True:
+                command = flow.send(None if isinstance(command, Emit) else self._perform(command, stream))
+        except (StopIteration, Abandoned, ClaudeAPIError):
+            return
+        finally:
             stream.close()
 
     def _perform(self, command: Command, stream: _Stream) -> Any:
@@ -168,6 +207,8 @@ class SyncConnection:
                 return stream.open(command)
             case Read():
                 return stream.read()
+            case Do():
+                return command.work()
             case _:
                 raise TypeError(command)
 
@@ -179,9 +220,11 @@ class _Stream:
         self._http = http
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
+        self._deadline = 0.0
 
     def open(self, command: Open) -> None:
         self.close()
+        self._deadline = command.deadline
         options = CallOptions(deadline=command.deadline, stream=True, read_timeout=command.read_timeout)
         request = self._http.build_request(**command.request, extensions=options.as_extensions())
         request.headers["Accept"] = "text/event-stream"
@@ -192,10 +235,11 @@ class _Stream:
         if self._response is None:
             return None
         try:
-            return next(self._chunks, None)
+            with deadline(self._deadline):
+                return next(self._chunks, None)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
-        raise translate(problem, self._response.url)
+        raise translate(problem, self._response.url, overdue=time.monotonic() >= self._deadline)
 
     def close(self) -> None:
         if self._response is not None:

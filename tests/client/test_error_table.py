@@ -129,7 +129,7 @@ def failure_of(both: Both, call: Any) -> ClaudeAPIError:
 def ways(both: Both, client: Any) -> dict[str, Any]:
     """Every way to make a call, by name."""
     messages = [Message(role=Role.USER, content="x")]
-    direct = {
+    direct: dict[Any, dict[str, Any]] = {
         create_completion: {"body": CreateCompletionRequest(messages=messages)},
         create_task: {"body": CreateTaskRequest(description="x")},
         get_task: {"task_id": "task_1"},

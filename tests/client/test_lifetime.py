@@ -39,6 +39,8 @@ def reply(request: raw.Request) -> Any:
             return raw.stream(wire.event(1, "thinking"), wire.event(2, "thinking"), end=False)
         case "GET", "/v1/task":
             return raw.answer(200, {"data": [wire.task(), wire.task()], "next_cursor": None})
+        case "POST", "/v1/task/task_1/cancel":
+            return raw.answer(200, wire.task("cancelled"))
         case _:
             return raw.answer(404, wire.error("not_found_error"))
 
@@ -49,10 +51,17 @@ def server() -> Iterator[raw.RawServer]:
         yield running
 
 
-STREAMS: dict[str, tuple[int, Callable[[Any], Any]]] = {
-    "stream_task": (2, lambda client: client.stream_task("x")),
-    "stream_complete": (1, lambda client: client.stream_complete("x")),
+STREAMS: dict[str, Callable[[Any], Any]] = {
+    "stream_task": lambda client: client.stream_task("x"),
+    "stream_complete": lambda client: client.stream_complete("x"),
 }
+
+
+def streaming_on(server: raw.RawServer) -> int:
+    """The connection that the last stream came on."""
+    return next(r.connection for r in reversed(server.requests) if r.path.endswith(("/events", "/stream")))
+
+
 each_stream = pytest.mark.parametrize("kind", STREAMS)
 
 
@@ -61,7 +70,7 @@ each_stream = pytest.mark.parametrize("kind", STREAMS)
 
 def test_one_client_for_64_threads(server: raw.RawServer) -> None:
     threads, calls = 64, 4
-    together = threading.Barrier(threads)
+    together = threading.Barrier(threads, timeout=raw.TIMEOUT)
 
     with ClaudeClient(KEY, server.base_url) as client, ThreadPoolExecutor(threads) as pool:
 
@@ -97,13 +106,13 @@ def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw.Ra
 
     for number in (1, 2, 3):
         asyncio.run(main())
-        assert len(server.requests) == 4 * number
+        assert len(server.requests) == 5 * number
         server.wait_until(lambda: not server.open)
 
 
 def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw.RawServer) -> None:
     client = AsyncClaudeClient(KEY, server.base_url)
-    together = threading.Barrier(2)
+    together = threading.Barrier(2, timeout=raw.TIMEOUT)
 
     async def main() -> set[int]:
         await client.complete("x")
@@ -125,12 +134,11 @@ def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw.RawServ
 
 @each_stream
 def test_a_stream_that_is_broken_off_closes_its_connection(both: Both, server: raw.RawServer, kind: str) -> None:
-    requests, start = STREAMS[kind]
+    start = STREAMS[kind]
     client = both.client(server.base_url)
     for _ in both.each(start(client)):
         break
-    assert len(server.requests) == requests
-    streaming = server.requests[-1].connection
+    streaming = streaming_on(server)
     server.wait_until(lambda: streaming not in server.open)
     both.call(client.complete("x"))
     assert server.requests[-1].connection != streaming
@@ -138,11 +146,11 @@ def test_a_stream_that_is_broken_off_closes_its_connection(both: Both, server: r
 
 @each_stream
 def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw.RawServer, kind: str) -> None:
-    _, start = STREAMS[kind]
+    start = STREAMS[kind]
     with ClaudeClient(KEY, server.base_url) as client:
         stream = start(client)
         next(stream)
-        streaming = server.requests[-1].connection
+        streaming = streaming_on(server)
         assert streaming in server.open
         del stream
         gc.collect()
@@ -153,14 +161,14 @@ def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw.Ra
 def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
     server: raw.RawServer, kind: str
 ) -> None:
-    _, start = STREAMS[kind]
+    start = STREAMS[kind]
 
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             async for _ in start(client):
                 break
             gc.collect()
-            streaming = server.requests[-1].connection
+            streaming = streaming_on(server)
             await asyncio.to_thread(server.wait_until, lambda: streaming not in server.open)
             await client.complete("x")
 
@@ -169,7 +177,7 @@ def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
 
 @each_stream
 def test_a_stream_that_is_never_read_sends_nothing(both: Both, server: raw.RawServer, kind: str) -> None:
-    _, start = STREAMS[kind]
+    start = STREAMS[kind]
     stream = start(both.client(server.base_url))
     both.call(stream.aclose() if both.kind == "async" else stream.close())
     assert server.connections == 0
@@ -193,7 +201,7 @@ def test_exceptions_of_the_loops_body_pass_unchanged(both: Both, server: raw.Raw
     with pytest.raises(KeyError) as caught:
         loop()
     assert caught.value is raised
-    streaming = server.requests[-1].connection
+    streaming = streaming_on(server)
     server.wait_until(lambda: streaming not in server.open)
 
 
@@ -208,11 +216,11 @@ def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server:
 
             followed = asyncio.Event()
             following = asyncio.create_task(follow())
-            await followed.wait()
+            await asyncio.wait_for(followed.wait(), raw.TIMEOUT)
             following.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await following
-            streaming = server.requests[-1].connection
+            streaming = streaming_on(server)
             await asyncio.to_thread(server.wait_until, lambda: streaming not in server.open)
             await client.complete("x")
 

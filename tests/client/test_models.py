@@ -213,7 +213,12 @@ def test_a_running_task_has_no_end() -> None:
 
 def test_reprs_are_short_and_show_neither_prompt_nor_reply() -> None:
     long = "PROMPT " * 1000
-    talkative = {"description": long, "result": {"summary": long}, "execution_log": [{"a": long}], "extra": {"b": long}}
+    talkative: dict[str, Any] = {
+        "description": long,
+        "result": {"summary": long},
+        "execution_log": [{"a": long}],
+        "extra": {"b": long},
+    }
     assert repr(attrs.evolve(a_task(), **talkative)) == (
         "AgenticTaskResponse(id='task_1', status='completed', steps=1, artifacts=['docs/x.md'], "
         "usage=Usage(input_tokens=9, output_tokens=1, total_tokens=10, cost=0.5))"

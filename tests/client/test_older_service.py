@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_execute_task_blocks_and_is_not_polled(both: Both, older: Older) -> None
 def test_tasks_in_their_forms(both: Both, older: Older, fields: dict[str, Any], expected: dict[str, Any]) -> None:
     client = both.client(older.base_url)
     older.set({**TASK, **fields})
-    tasks = [both.call(call()) for call in (lambda: client.execute_task("x"), lambda: client.get_task("task_1"))]
+    tasks = [both.call(call()) for call in (partial(client.execute_task, "x"), partial(client.get_task, "task_1"))]
     older.set({"data": [{**TASK, **fields}], "next_cursor": None})
     tasks += both.each(client.list_tasks())
     assert tasks[0] == tasks[1] == tasks[2]
@@ -182,7 +183,7 @@ def test_error_bodies_have_a_detail(
 ) -> None:
     client = both.client(older.base_url, max_retries=0)
     older.set({"detail": "Not with this"}, status)
-    for call in (lambda: client.complete("x"), lambda: client.execute_task("x"), lambda: client.get_task("task_1")):
+    for call in (partial(client.complete, "x"), partial(client.execute_task, "x"), partial(client.get_task, "task_1")):
         with pytest.raises(expected, match="Not with this") as caught:
             both.call(call())
         assert (caught.value.status_code, caught.value.body) == (status, {"detail": "Not with this"})

@@ -13,6 +13,7 @@ import pytest
 
 import claude_code_client
 from claude_code_client import AsyncClaudeClient, ClaudeClient, errors, models
+from claude_code_client.handles import AsyncTaskHandle, TaskHandle
 
 PACKAGE = [
     "APIConnectionError",
@@ -84,6 +85,7 @@ ERRORS = [
 CLIENT = [
     "api",
     "base_url",
+    "budget",
     "cancel_task",
     "close",
     "complete",
@@ -95,15 +97,30 @@ CLIENT = [
     "list_models",
     "list_tasks",
     "local",
+    "recover",
     "stream_complete",
     "stream_task",
+    "submit_task",
     "with_options",
 ]
-PROTOCOLS = ["__getstate__", "__init__", "__repr__", "__setstate__"]
+
+
+HANDLE = ["cancel", "detach", "events", "id", "refresh", "status", "task", "usage", "wait"]
+TWINS: list[tuple[Any, Any, list[str]]] = [
+    (ClaudeClient, AsyncClaudeClient, CLIENT),
+    (TaskHandle, AsyncTaskHandle, HANDLE),
+]
+METHODS = [(ours, theirs, name) for ours, theirs, names in TWINS for name in names]
+PROTOCOLS = [
+    (ClaudeClient, AsyncClaudeClient, name) for name in ("__getstate__", "__init__", "__repr__", "__setstate__")
+]
+AT_ONCE = {"api", "base_url", "budget", "local", "with_options", "detach", "id", "status", "task", "usage"}
+
+each_method = pytest.mark.parametrize(("ours", "theirs", "name"), METHODS)
 
 
 def public(cls: type) -> list[str]:
-    return sorted(name for name in vars(cls) if not name.startswith("_"))
+    return [name for name in dir(cls) if not name.startswith("_")]
 
 
 def function_of(cls: type, name: str) -> Any:
@@ -113,45 +130,45 @@ def function_of(cls: type, name: str) -> Any:
     return getattr(attribute, "__func__", attribute)
 
 
-def kind_of(cls: type, name: str) -> str:
-    attribute = inspect.getattr_static(cls, name)
-    return type(attribute).__name__
+def without_async(text: object) -> str:
+    """Words of the asynchronous side, in those of the synchronous one."""
+    one = re.sub(r"AsyncGenerator\[(.*), None\]", r"Generator[\1, None, None]", str(text))
+    return re.sub(r"\bAsync(?=ClaudeClient|TaskHandle)", "", one).replace("AsyncEndpoints", "SyncEndpoints")
 
 
-def synchronous(annotation: object) -> str:
-    """An annotation of the asynchronous client, as the synchronous one has it."""
-    text = re.sub(r"AsyncGenerator\[(.*), None\]", r"Generator[\1, None, None]", str(annotation))
-    return re.sub(r"\bAsync(?=ClaudeClient|Endpoints)", "", text).replace("AsyncEndpoints", "SyncEndpoints")
-
-
-def in_synchronous_words(doc: str) -> str:
+def words_of(doc: str | None) -> str:
+    assert doc
     busy = "; in a busy event loop, call it as ``await asyncio.to_thread(AsyncClaudeClient.local)``"
-    joined = " ".join(doc.split())
-    return joined.replace(busy, "").replace("share it between calls.", "share it: between calls, and between threads.")
+    words = (
+        " ".join(doc.split())
+        .replace(busy, "")
+        .replace("an ``async with``", "a ``with``")
+        .replace("``async with``", "``with``")
+    )
+    return without_async(words).replace("share it between calls.", "share it: between calls, and between threads.")
 
 
-def test_both_clients_have_the_methods_that_are_promised() -> None:
-    assert public(ClaudeClient) == CLIENT
-    assert public(AsyncClaudeClient) == CLIENT
+@pytest.mark.parametrize(("ours", "theirs", "names"), TWINS)
+def test_both_kinds_have_the_methods_that_are_promised(ours: type, theirs: type, names: list[str]) -> None:
+    assert public(ours) == names
+    assert public(theirs) == names
 
 
-@pytest.mark.parametrize("name", [*CLIENT, *PROTOCOLS])
-def test_signatures_are_the_same_but_for_await(name: str) -> None:
-    assert kind_of(ClaudeClient, name) == kind_of(AsyncClaudeClient, name)
-    ours, theirs = function_of(ClaudeClient, name), function_of(AsyncClaudeClient, name)
-    blocking, awaiting = inspect.signature(ours), inspect.signature(theirs)
+@pytest.mark.parametrize(("ours", "theirs", "name"), METHODS + PROTOCOLS)
+def test_signatures_are_the_same_but_for_await(ours: type, theirs: type, name: str) -> None:
+    assert type(inspect.getattr_static(ours, name)) is type(inspect.getattr_static(theirs, name))
+    blocking = inspect.signature(function_of(ours, name))
+    awaiting = inspect.signature(function_of(theirs, name))
     assert list(blocking.parameters.values()) == list(awaiting.parameters.values())
-    expected = str(blocking.return_annotation).replace("SyncEndpoints", "Endpoints")
-    assert synchronous(awaiting.return_annotation) == expected
+    assert without_async(awaiting.return_annotation) == str(blocking.return_annotation)
 
 
-@pytest.mark.parametrize("name", CLIENT)
-def test_methods_wait_where_their_twins_are_awaited(name: str) -> None:
-    awaited = inspect.iscoroutinefunction(function_of(AsyncClaudeClient, name))
-    returned = str(inspect.signature(function_of(ClaudeClient, name)).return_annotation)
-    at_once = name in {"api", "base_url", "local", "with_options"} or returned.startswith("Generator")
-    assert awaited is not at_once
-    assert not inspect.iscoroutinefunction(function_of(ClaudeClient, name))
+@each_method
+def test_methods_wait_where_their_twins_are_awaited(ours: type, theirs: type, name: str) -> None:
+    returned = str(inspect.signature(function_of(ours, name)).return_annotation)
+    at_once = name in AT_ONCE or returned.startswith("Generator")
+    assert inspect.iscoroutinefunction(function_of(theirs, name)) is not at_once
+    assert not inspect.iscoroutinefunction(function_of(ours, name))
 
 
 def test_streams_are_generators_of_their_kind() -> None:
@@ -166,12 +183,14 @@ def test_streams_are_generators_of_their_kind() -> None:
     waiting.close()
 
 
-@pytest.mark.parametrize("name", [None, *CLIENT, "__init__"])
-def test_docstrings_are_the_same_but_for_known_words(name: str | None) -> None:
-    ours = ClaudeClient if name is None else function_of(ClaudeClient, name)
-    theirs = AsyncClaudeClient if name is None else function_of(AsyncClaudeClient, name)
-    assert ours.__doc__
-    assert in_synchronous_words(theirs.__doc__) == " ".join(ours.__doc__.split())
+@each_method
+def test_docstrings_are_the_same_but_for_known_words(ours: type, theirs: type, name: str) -> None:
+    assert words_of(function_of(theirs, name).__doc__) == words_of(function_of(ours, name).__doc__)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [twins[:2] for twins in TWINS])
+def test_classes_are_described_alike(ours: type, theirs: type) -> None:
+    assert words_of(theirs.__doc__) == words_of(ours.__doc__)
 
 
 @pytest.mark.parametrize(

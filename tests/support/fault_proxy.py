@@ -58,6 +58,21 @@ def no_faults(_: Exchange) -> None:
     """A plan."""
 
 
+class Once:
+    """A plan: one fault, for the first exchange that ``when`` is so of."""
+
+    def __init__(self, fault: Fault, when: Callable[[Exchange], bool] | None = None) -> None:
+        self._fault: Fault | None = fault
+        self._early = isinstance(fault, StartFault) and when is None
+        self._when = when or (lambda _: True)
+
+    def __call__(self, exchange: Exchange) -> Fault | None:
+        if self._fault is None or (not self._early and not exchange.path) or not self._when(exchange):
+            return None
+        fault, self._fault = self._fault, None
+        return fault
+
+
 class Port:
     """A port of the proxy, in front of one server."""
 
@@ -70,14 +85,13 @@ class Port:
         """Faults that took place, by name; ``none`` for exchanges without."""
         self.connections = 0
         self._changed = threading.Condition()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self._listener.setblocking(False)
-        self._address = self._listener.getsockname()
+        self._listener = _listener()
+        self.address: tuple[str, int] = self._listener.getsockname()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._address[1]}/v1"
+        return f"http://127.0.0.1:{self.address[1]}/v1"
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
         """Wait until something is so of the exchanges; fails if it never is."""
@@ -128,6 +142,8 @@ class Port:
 
     def reach(self, exchange: Exchange) -> None:
         """The exchange's fault takes place."""
+        if exchange.reached:
+            return
         exchange.reached = True
         self.counts["none" if exchange.fault is None else exchange.fault.name] += 1
         self.changed()
@@ -141,7 +157,12 @@ class Port:
     async def connect(self) -> socket.socket:
         upstream = socket.socket()
         upstream.setblocking(False)
-        await self._loop.sock_connect(upstream, self._server)
+        try:
+            await self._loop.sock_connect(upstream, self._server)
+        except BaseException:
+            self._loop.remove_writer(upstream)
+            upstream.close()
+            raise
         upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return upstream
 
@@ -180,9 +201,8 @@ class _Connection:
         except OSError:
             pass
         finally:
-            self._client.close()
-            if self._server is not None:
-                self._server.close()
+            self._close(self._client)
+            self._close_server()
 
     async def _exchange(self, exchange: Exchange, data: bytes) -> bytes:
         """The first bytes of the next exchange; none at the connection's end."""
@@ -223,7 +243,7 @@ class _Connection:
             for peer in (self._client, self._server):
                 if peer is not None:
                     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    peer.close()
+                    self._close(peer)
             return b""
         if how == "fin":
             self._close_server()
@@ -292,8 +312,24 @@ class _Connection:
 
     def _close_server(self) -> None:
         if self._server is not None:
-            self._server.close()
+            self._close(self._server)
             self._server = None
+
+    def _close(self, peer: socket.socket) -> None:
+        if peer.fileno() >= 0:
+            # A cancelled read lets go of its socket a moment later only, when the number may be another one's.
+            self._loop.remove_reader(peer)
+            self._loop.remove_writer(peer)
+            peer.close()
+
+
+def _listener() -> socket.socket:
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        address = chosen.getsockname()
+    # Only a port that was named stays the socket's own while it does not listen.
+    listener = socket.create_server(address, backlog=1024)
+    listener.setblocking(False)
+    return listener
 
 
 def _take(exchange: Exchange, data: bytes) -> bool:

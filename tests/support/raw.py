@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-TIMEOUT = 20.0
+TIMEOUT = 15.0
 """Seconds until something that a test waits for counts as never."""
 
 

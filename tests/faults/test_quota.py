@@ -1,0 +1,60 @@
+"""All calls of a client together send no storm of retries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.crowd import client_of, crowd
+from support.fault_proxy import FaultProxy
+from support.faults import answer, refusal
+
+from claude_code_client.errors import ClaudeAPIError, OverloadedError
+
+CALLS = 1000
+RETRIES = 100
+"""500 tokens, 5 for each."""
+
+
+def _execute(client: Any) -> Any:
+    return client.execute_task("Count")
+
+
+def _complete(client: Any) -> Any:
+    return client.complete("Hello")
+
+
+def _with_options(client: Any) -> Any:
+    return client.with_options(timeout=20).get_task("task_1")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
+    port = proxy.open(plan=lambda exchange: refusal(503, "0") if exchange.path else None)
+    kinds = [_execute, _complete, _with_options]
+    ended = crowd(client_of(kind, port.base_url), [kinds[number % 3] for number in range(CALLS)], at_once=32)
+    errors = [end.error for end in ended]
+    assert all(isinstance(error, OverloadedError) for error in errors)
+    attempts = sum(error.attempts for error in errors if isinstance(error, ClaudeAPIError))
+    assert attempts == sum(exchange.path != "" for exchange in port.seen) == CALLS + RETRIES
+    print(f"{kind}: {CALLS} calls, {attempts - CALLS} retries")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_success_gives_back(proxy: FaultProxy, kind: str) -> None:
+    port = proxy.open(plan=lambda exchange: refusal(503, "0") if exchange.path else None)
+    client = client_of(kind, port.base_url)
+    storm = [_with_options] * 200
+
+    def well() -> None:
+        port.plan = lambda exchange: answer(200, b'{"data": []}') if exchange.path else None
+
+    def ill() -> None:
+        port.plan = lambda exchange: refusal(503, "0") if exchange.path else None
+
+    steps: list[Any] = [*storm, lambda _: well(), *[lambda c: c.list_models()] * 12, lambda _: ill(), *storm]
+    ended = crowd(client, steps, at_once=1)
+    first = [end.error.attempts for end in ended[:200] if isinstance(end.error, ClaudeAPIError)]
+    last = [end.error.attempts for end in ended[-200:] if isinstance(end.error, ClaudeAPIError)]
+    assert sum(first) - 200 == RETRIES
+    assert sum(last) - 200 == 2, "12 successes are worth two retries"
