@@ -93,6 +93,8 @@ class EventReader:
                 raise TimeoutError(
                     f"The stream of {self._what} did not end within its timeout. Give it a larger one.",
                     task_id=self._task_id,
+                    attempts=1,
+                    outcome_unknown=self._task_id is None,
                 )
             if chunk is None:
                 raise self._interrupted(problem)
@@ -103,7 +105,11 @@ class EventReader:
         reason = problem.message.rstrip(".") if problem else "the server closed it"
         advice = " The task may still run; get_task() tells how it stands." if self._task_id else " Call again."
         error = StreamInterruptedError(
-            f"The stream of {self._what} was cut before its end: {reason}.{advice}", task_id=self._task_id
+            f"The stream of {self._what} was cut before its end: {reason}.{advice}",
+            task_id=self._task_id,
+            attempts=problem.attempts if problem else 1,
+            history=problem.history if problem else ("end of the stream",),
+            outcome_unknown=self._task_id is None,
         )
         error.last_event_id = self._decoder.last_event_id or None
         return error

@@ -99,6 +99,7 @@ class AsyncClaudeClient:
         state_dir: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Start the embedded server on a free loopback port, and give a client on it; ``close()`` stops both.
 
@@ -114,6 +115,7 @@ class AsyncClaudeClient:
             state_dir: Where tasks and events are kept; a temporary folder when left out.
             timeout: As for the client.
             max_retries: As for the client.
+            journal: As for the client; of use with a ``state_dir``, which outlives the server.
 
         Raises:
             ConfigurationError: The server cannot start; the message says why.
@@ -127,7 +129,13 @@ class AsyncClaudeClient:
             model=model,
             state_dir=state_dir,
         )
-        client = cls(api_key=server.api_key, base_url=server.base_url, timeout=timeout, max_retries=max_retries)
+        client = cls(
+            api_key=server.api_key,
+            base_url=server.base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            journal=journal,
+        )
         client._server = server
         return client
 

@@ -18,7 +18,7 @@ from .._flow import Command, Do, Emit, Flow, Open, Read, Send, T
 from .._quota import RetryQuota
 from .._shared import Shared
 from ..errors import ClaudeAPIError, ConfigurationError
-from ._attempts import Call, CallOptions, translate
+from ._attempts import Call, CallOptions, cut
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check_async
 from ._sync import SyncConnection
@@ -276,7 +276,7 @@ class _AsyncStream:
             problem = httpx.ReadTimeout(_OVERDUE)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
-        raise translate(problem, self._response.url, overdue=time.monotonic() >= self._deadline)
+        raise cut(problem, self._response, overdue=time.monotonic() >= self._deadline)
 
     async def aclose(self) -> None:
         if self._response is not None:

@@ -205,6 +205,15 @@ def translate(
             )
 
 
+def cut(problem: httpx.HTTPError | httpx.StreamError, response: httpx.Response, *, overdue: bool) -> ClaudeAPIError:
+    """The exception for a body that broke off while it was read."""
+    error = translate(problem, response.url, overdue=overdue)
+    error.attempts = response.extensions.get("attempts", 1)
+    error.history = (str(response.status_code), type(error).__name__)
+    error.outcome_unknown = not is_safe(response.request.method)
+    return error
+
+
 _CHECK_SERVER: Final = "Check that the server runs, and base_url or CLAUDE_BASE_URL."
 
 

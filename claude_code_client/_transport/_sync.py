@@ -18,7 +18,7 @@ from .._quota import RetryQuota
 from .._seal import seal
 from .._shared import Shared
 from ..errors import ClaudeAPIError, ConfigurationError
-from ._attempts import Call, CallOptions, translate
+from ._attempts import Call, CallOptions, cut
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check
 from ._network import DeadlineBackend, deadline
@@ -239,7 +239,7 @@ class _Stream:
                 return next(self._chunks, None)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
-        raise translate(problem, self._response.url, overdue=time.monotonic() >= self._deadline)
+        raise cut(problem, self._response, overdue=time.monotonic() >= self._deadline)
 
     def close(self) -> None:
         if self._response is not None:

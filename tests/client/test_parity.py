@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 import claude_code_client
-from claude_code_client import AsyncClaudeClient, ClaudeClient, errors, models
-from claude_code_client.handles import AsyncTaskHandle, TaskHandle
+from claude_code_client import AsyncClaudeClient, AsyncTaskHandle, ClaudeClient, TaskHandle, errors, models
 
 PACKAGE = [
     "APIConnectionError",
     "AgenticTaskResponse",
     "Artifact",
     "AsyncClaudeClient",
+    "AsyncTaskHandle",
     "AuthenticationError",
+    "Budget",
     "ClaudeAPIError",
     "ClaudeClient",
     "CompletionResponse",
@@ -36,6 +37,7 @@ PACKAGE = [
     "ServerError",
     "StreamInterruptedError",
     "TaskEvent",
+    "TaskHandle",
     "TimeoutError",
     "UnexpectedResponseError",
     "Usage",

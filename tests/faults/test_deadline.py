@@ -1,17 +1,25 @@
-"""``timeout`` bounds the whole call, whatever the server does; at most a tenth of it is added to learn how a task stands."""
+"""``timeout`` bounds the whole call, whatever the server does; a tenth of it at most is added, to learn how a task stands.
+
+The calls of one test run at the same time, each on a client and a port of its own.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from support import wire
 from support.both import Both
-from support.fault_proxy import Exchange, FaultProxy, Plan
+from support.crowd import Ended, client_of
+from support.fault_proxy import Exchange, FaultProxy, Once, Plan
 from support.faults import Drip, Fault, Stall, StallRequest, answer, refusal
 from support.scripted_server import Scripted
 
@@ -21,17 +29,9 @@ TIMEOUT = 1.0
 BOUND = 1.1
 NOISE = 0.15
 """Seconds that a busy machine may take to wake a thread and to unwind a call."""
+STAGGER = 0.025
+"""Seconds between the starts of calls, so that they do not all end at once."""
 HOLD = {"hold": True}
-Call = Callable[[Any], Any]
-
-FAULTS: dict[str, Fault] = {
-    "dripping head": Drip(0),
-    "dripping body": Drip(250),
-    "stalling": Stall(0),
-    "stalling in the head": Stall(40),
-    "stalling in the body": Stall(250),
-    "stalling in the request": StallRequest(60),
-}
 
 
 def execute(client: Any) -> Any:
@@ -54,17 +54,61 @@ def read(client: Any) -> Any:
     return client.with_options(timeout=TIMEOUT).list_models()
 
 
-def timed(both: Both, base_url: str, call: Call, **options: Any) -> ClaudeAPIError:
-    """The error that the call ends with, which has to come in time."""
-    client = both.client(base_url, **options)
-    start = time.monotonic()
-    with pytest.raises(ClaudeAPIError) as caught:
-        result = call(client)
-        list(both.each(result)) if hasattr(result, "close") else both.call(result)
-    seconds = time.monotonic() - start
-    assert seconds <= BOUND + NOISE, f"{seconds:.3f} s: {caught.value!r}"
-    print(f"{both.kind}: {type(caught.value).__name__} in {seconds:.3f} s")
-    return caught.value
+CALLS = [execute, stream, complete, stream_complete, read]
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    call: Callable[[Any], Any]
+    base_url: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def errors_in_time(kind: str, cases: list[Case]) -> dict[str, ClaudeAPIError]:
+    """The errors that the calls end with, by the cases' names; all of them have to come in time."""
+    ended = asyncio.run(_all_async(cases)) if kind == "async" else _all_sync(cases)
+    for case, end in zip(cases, ended, strict=True):
+        assert end.error is not None, (case, end)
+    errors = {case.name: end.error for case, end in zip(cases, ended, strict=True)}
+    late = {case.name: end for case, end in zip(cases, ended, strict=True) if end.seconds > BOUND + NOISE}
+    assert not late
+    assert {name: error for name, error in errors.items() if not isinstance(error, ClaudeAPIError)} == {}
+    print(f"{kind}: {len(cases)} calls, the longest took {max(end.seconds for end in ended):.3f} s")
+    return {name: error for name, error in errors.items() if isinstance(error, ClaudeAPIError)}
+
+
+def _all_sync(cases: list[Case]) -> list[Ended]:
+    def one(numbered: tuple[int, Case]) -> Ended:
+        number, case = numbered
+        time.sleep(number * STAGGER)
+        with client_of("sync", case.base_url, **case.options) as client:
+            start = time.monotonic()
+            try:
+                result = case.call(client)
+                value = list(result) if isinstance(result, Generator) else result
+            except Exception as error:
+                return Ended(time.monotonic() - start, error=error)
+            return Ended(time.monotonic() - start, value)
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        return list(pool.map(one, enumerate(cases)))
+
+
+async def _all_async(cases: list[Case]) -> list[Ended]:
+    async def one(number: int, case: Case) -> Ended:
+        await asyncio.sleep(number * STAGGER)
+        async with client_of("async", case.base_url, **case.options) as client:
+            start = time.monotonic()
+            try:
+                result = case.call(client)
+                stream = isinstance(result, AsyncGenerator)
+                value = [item async for item in result] if stream else await result
+            except Exception as error:
+                return Ended(time.monotonic() - start, error=error)
+            return Ended(time.monotonic() - start, value)
+
+    return await asyncio.gather(*(one(number, case) for number, case in enumerate(cases)))
 
 
 def always(fault: Fault) -> Plan:
@@ -72,39 +116,72 @@ def always(fault: Fault) -> Plan:
     return lambda exchange: fault if early or exchange.path else None
 
 
-@pytest.mark.parametrize("call", [execute, stream, complete, stream_complete, read], ids=lambda call: call.__name__)
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_servers_that_take_their_time(
-    both: Both, server: Scripted, proxy: FaultProxy, fault: Fault, call: Call
-) -> None:
-    error = timed(both, proxy.open(server.address, always(fault)).base_url, call)
-    assert isinstance(error, TimeoutError)
-    assert error.attempts == 1
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+FAULTS: dict[str, Fault] = {
+    "dripping head": Drip(0),
+    "dripping body": Drip(250),
+    "stalling": Stall(0),
+    "stalling in the head": Stall(40),
+    "stalling in the body": Stall(250),
+    "stalling in the request": StallRequest(60),
+}
+
+
+def test_servers_that_take_their_time(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+    errors = errors_in_time(
+        kind,
+        [
+            Case(f"{name}, {call.__name__}", call, proxy.open(server.address, always(fault)).base_url)
+            for name, fault in FAULTS.items()
+            for call in CALLS
+        ],
+    )
+    assert {name: error for name, error in errors.items() if not isinstance(error, TimeoutError)} == {}
+    assert {name: error.attempts for name, error in errors.items() if error.attempts != 1} == {}
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
-    assert len(server.tasks()) <= 1
+    assert len(server.tasks()) <= 2 * len(FAULTS)
 
 
-@pytest.mark.parametrize("fault", [Drip(0), Drip(250), Stall(0), Stall(250)], ids=repr)
-@pytest.mark.parametrize("call", [execute, stream], ids=lambda call: call.__name__)
-def test_the_task_is_named(both: Both, server: Scripted, proxy: FaultProxy, fault: Fault, call: Call) -> None:
-    """The server gives the task's id, and lets nothing but that through."""
+LATE: dict[str, Fault] = {
+    "dripping": Drip(0),
+    "dripping body": Drip(250),
+    "stalling": Stall(0),
+    "cut short": Stall(250),
+}
 
-    def plan(exchange: Exchange) -> Fault | None:
-        if exchange.is_submit and "wait" in exchange.headers["prefer"]:
-            body = json.dumps(wire.task("pending", id="task_made_up")).encode()
-            return answer(202, body)
-        return fault if exchange.path and not exchange.is_submit else None
 
-    error = timed(both, proxy.open(server.address, plan).base_url, call)
-    assert isinstance(error, TimeoutError)
-    assert error.task_id in {"task_made_up", *(id_ for id_, _, _ in server.tasks())}
+def test_the_task_is_named(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+    """Of the server's answers only the first one comes, which tells the task's id."""
+
+    def after_the_id(fault: Fault) -> Plan:
+        def plan(exchange: Exchange) -> Fault | None:
+            if exchange.is_submit and "wait" in exchange.headers["prefer"]:
+                return answer(202, json.dumps(wire.task("pending", id="task_made_up")).encode())
+            return fault if exchange.path and not exchange.is_submit else None
+
+        return plan
+
+    errors = errors_in_time(
+        kind,
+        [
+            Case(f"{name}, {call.__name__}", call, proxy.open(server.address, after_the_id(fault)).base_url)
+            for name, fault in LATE.items()
+            for call in (execute, stream)
+        ],
+    )
+    ids = {"task_made_up", *(id_ for id_, _, _ in server.tasks())}
+    assert {name: error for name, error in errors.items() if not isinstance(error, TimeoutError)} == {}
+    assert {name: error.task_id for name, error in errors.items() if error.task_id not in ids} == {}
 
 
 @pytest.mark.parametrize("fault", [Stall(0), Drip(250)], ids=repr)
 def test_the_task_of_a_handle_is_named(both: Both, server: Scripted, proxy: FaultProxy, fault: Fault) -> None:
     port = proxy.open(server.address, lambda exchange: fault if exchange.method == "GET" else None)
-    client = both.client(port.base_url)
-    handle = both.call(client.submit_task("Wait", timeout=60, context=HOLD))
+    handle = both.call(both.client(port.base_url).submit_task("Wait", timeout=60, context=HOLD))
     start = time.monotonic()
     with pytest.raises(TimeoutError) as caught:
         both.call(handle.wait(TIMEOUT))
@@ -115,51 +192,76 @@ def test_the_task_of_a_handle_is_named(both: Both, server: Scripted, proxy: Faul
     assert handle.status == "cancelled"
 
 
-def test_the_task_of_a_cut_answer_is_named(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+def test_the_task_of_a_lost_answer_is_named(kind: str, server: Scripted, proxy: FaultProxy) -> None:
     """Its id never came; the key that it was submitted with finds it."""
-    port = proxy.open(server.address, lambda exchange: Stall(0) if exchange.number == 0 and exchange.path else None)
-    error = timed(both, port.base_url, execute)
+    port = proxy.open(server.address, Once(Stall(0)))
+    error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
     assert isinstance(error, TimeoutError)
-    assert error.task_id == server.tasks()[0][0]
+    assert [error.task_id] == [id_ for id_, _, _ in server.tasks()]
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
 
 
-@pytest.mark.parametrize("retry_after", [None, "0", "0.02", "0.7", "30", "9000", "Fri, 31 Dec 2100 00:00:00 GMT"])
-@pytest.mark.parametrize("call", [execute, stream, complete], ids=lambda call: call.__name__)
-def test_endless_429s(both: Both, proxy: FaultProxy, retry_after: str | None, call: Call) -> None:
-    error = timed(both, proxy.open(plan=always(refusal(429, retry_after))).base_url, call, max_retries=10_000)
-    assert isinstance(error, RateLimitError)
-    assert error.attempts == len(error.history) >= 1
-    assert not error.outcome_unknown
-    if retry_after == "9000":
-        assert (error.attempts, error.retry_after) == (1, 9000.0)
+def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
+    waits = [None, "0", "0.02", "0.7", "30", "9000", "Fri, 31 Dec 2100 00:00:00 GMT"]
+    errors = errors_in_time(
+        kind,
+        [
+            Case(
+                f"{wait}, {call.__name__}",
+                call,
+                proxy.open(plan=always(refusal(429, wait))).base_url,
+                {"max_retries": 10_000},
+            )
+            for wait in waits
+            for call in (execute, stream, complete)
+        ],
+    )
+    assert {name: error for name, error in errors.items() if not isinstance(error, RateLimitError)} == {}
+    assert {name for name, error in errors.items() if error.outcome_unknown} == set()
+    assert {name for name, error in errors.items() if not error.attempts == len(error.history) >= 1} == set()
+    assert {error.attempts for name, error in errors.items() if name.startswith(("30", "9000", "Fri"))} == {1}
+    assert errors["9000, execute"].retry_after == 9000.0
 
 
-@pytest.mark.parametrize("call", [execute, stream, complete, read], ids=lambda call: call.__name__)
-def test_where_nothing_listens(both: Both, call: Call) -> None:
+def test_where_nothing_listens(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    error = timed(both, base_url, call, max_retries=10_000)
-    assert isinstance(error, APIConnectionError | TimeoutError)
+    errors = errors_in_time(kind, [Case(call.__name__, call, base_url, {"max_retries": 10_000}) for call in CALLS])
+    for error in errors.values():
+        assert isinstance(error, APIConnectionError | TimeoutError)
+        assert not error.outcome_unknown
+        assert error.attempts == len(error.history) > 1
+
+
+def test_where_nobody_accepts(kind: str) -> None:
+    with _full() as base_url:
+        error = errors_in_time(kind, [Case("full", execute, base_url)])["full"]
+    assert isinstance(error, TimeoutError)
     assert not error.outcome_unknown
 
 
-def test_where_nobody_accepts(both: Both) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        with socket.create_connection(listener.getsockname()), socket.socket() as second:
-            second.setblocking(False)
-            second.connect_ex(listener.getsockname())
-            error = timed(both, f"http://127.0.0.1:{listener.getsockname()[1]}", execute)
-        assert isinstance(error, TimeoutError)
+@contextmanager
+def _full() -> Iterator[str]:
+    """Where the queue of connections to accept is full, so that a further one hangs."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
+        socket.socket() as first,
+        socket.socket() as second,
+    ):
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_the_server_is_told(both: Both, server: Scripted, proxy: FaultProxy) -> None:
-    """A task that runs too long is ended by the server, and how is known."""
+def test_the_server_is_told(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+    """A task that takes too long is ended by the server, and what became of it is known."""
     port = proxy.open(server.address)
-    error = timed(both, port.base_url, execute)
-    assert isinstance(error, TimeoutError)
-    assert error.task_id == server.tasks()[0][0]
-    assert server.statuses() == {"timeout": 1}
-    assert error.task is not None
-    assert error.task.status == "timeout"
+    errors = errors_in_time(kind, [Case(call.__name__, call, port.base_url) for call in (execute, stream)])
+    assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}
+    assert server.statuses() == {"timeout": 2}
+    for error in errors.values():
+        assert isinstance(error, TimeoutError)
+        assert error.task is not None
+        assert error.task.status == "timeout"
     assert port.cancels == 0
