@@ -113,6 +113,11 @@ class TaskRun:
         """Cancel it, and wait for its end."""
         return self._telling(self._cancel(time.monotonic() + timeout))
 
+    def leave(self) -> Flow[None]:
+        """Cancel it unless it is over, and do not wait for long."""
+        if not self.is_over:
+            yield from self._quietly(self._cancel(_soon()))
+
     def recover(self, task_id: str | None) -> Flow[bool]:
         """Find a task of the journal again; whether there is one. What was never confirmed is submitted once more.
 

@@ -68,8 +68,7 @@ class TaskHandle(_Handle):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._run.is_over:
-            self.cancel()
+        self._connection.run(self._run.leave())
 
     @sealed
     def events(self) -> Generator[TaskEvent, None, None]:
@@ -110,8 +109,7 @@ class AsyncTaskHandle(_Handle):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._run.is_over:
-            await self.cancel()
+        await self._connection.run(self._run.leave())
 
     @sealed
     def events(self) -> AsyncGenerator[TaskEvent, None]:
