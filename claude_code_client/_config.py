@@ -85,8 +85,9 @@ def _base_url(url: str, allow_insecure_http: bool) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"base_url is not a URL: {error}.", param="base_url") from None
+    except ValueError:
+        # The reason is not shown: it repeats what may be a key in the wrong place.
+        raise ConfigurationError("base_url is not a URL: check its host and port.", param="base_url") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not hold a user name or password; pass api_key.", param="base_url")
     if parts.scheme not in ("http", "https") or not host:

@@ -11,6 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,10 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises ConfigurationError if the file cannot be opened for reading and writing."""
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         self._lock = threading.Lock()
-        problem = None
-        try:
+        with self._told():
             os.close(self._open())
-        except OSError as error:
-            problem = error.strerror
-        if problem is not None:
-            raise ConfigurationError(f"The journal {self._path} cannot be used: {problem}.", param="journal")
 
     @property
     def path(self) -> Path:
@@ -65,14 +61,15 @@ class Journal:
 
     def unfinished(self) -> list[Entry]:
         """The submits to look after, in the order that they were made."""
-        return list(_unfinished(self._lines()))
+        with self._told():
+            return list(_unfinished(self._lines()))
 
     def _open(self) -> int:
         return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _append(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
-        with self._lock:
+        with self._lock, self._told():
             file = self._open()
             try:
                 # A line that a crash has torn must not swallow this one.
@@ -82,6 +79,17 @@ class Journal:
                 os.fsync(file)
             finally:
                 os.close(file)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what a file system can say into ConfigurationError."""
+        problem = None
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            problem = error.strerror if isinstance(error, OSError) else str(error)
+        if problem is not None:
+            raise ConfigurationError(f"The journal {self._path} cannot be used: {problem}.", param="journal")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         for line in self._path.read_bytes().splitlines():

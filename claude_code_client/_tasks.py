@@ -6,6 +6,7 @@ nobody pays for what nobody waits for; and learns what it has cost, so that budg
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from ._shared import Shared
 from .budget import Reservation
 from .errors import (
     ClaudeAPIError,
+    ConfigurationError,
     NotFoundError,
     StreamInterruptedError,
     TimeoutError,
@@ -35,6 +37,8 @@ from .errors import (
 from .models import AgenticTaskResponse
 
 T = TypeVar("T")
+
+logger = logging.getLogger("claude_code_client")
 
 DEFAULT_MAX_COST: Final = 1.0
 """USD; what the contract gives a task that names no maximum."""
@@ -77,6 +81,7 @@ class TaskRun:
         self._sent = False
         self._detached = False
         self._ended = False
+        self._left = False
         self._seen_whole = False
         self.task: AgenticTaskResponse | None = None
         """The task as it was last seen; None until the server has answered."""
@@ -115,21 +120,20 @@ class TaskRun:
 
     def leave(self) -> Flow[None]:
         """Cancel it unless it is over, and do not wait for long."""
-        if not self.is_over:
-            yield from self._quietly(self._cancel(_soon()))
+        yield from self._stop(_soon())
 
-    def recover(self, task_id: str | None) -> Flow[bool]:
+    def recover(self, task_id: str | None, timeout: float) -> Flow[bool]:
         """Find a task of the journal again; whether there is one. What was never confirmed is submitted once more.
 
         The key is the one that it was submitted with, so that the server runs it once.
         """
+        self._deadline = time.monotonic() + timeout
         if task_id is None:
             yield from self._submit("respond-async", recorded=True)
             return True
         self._sent = True
-        deadline = time.monotonic() + self._order.timeout
         try:
-            yield from self._ask(get_task, get_task._get_kwargs(task_id), deadline)
+            yield from self._ask(get_task, get_task._get_kwargs(task_id), self._deadline)
         except NotFoundError:
             yield from self._note("done")
             return False
@@ -141,8 +145,8 @@ class TaskRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing to stop: it has ended, was never sent, or is to live on."""
-        return self._ended or self._detached or not self._sent
+        """Whether there is nothing to stop: it has ended, is being stopped, was never sent, or is to live on."""
+        return self._ended or self._left or self._detached or not self._sent
 
     # ---- their parts
 
@@ -157,7 +161,11 @@ class TaskRun:
     def _submit(self, prefer: str, *, recorded: bool = False) -> Flow[None]:
         self._reservations = self._shared.ledger.reserve(self._order.max_cost)
         if not recorded:
-            yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
+            try:
+                yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
+            except ConfigurationError:
+                self._settle(0.0)
+                raise
         self._sent = True
         try:
             yield from self._ask(create_task, self._order.submission(prefer), self._deadline)
@@ -202,6 +210,12 @@ class TaskRun:
             yield from self._ask(cancel_task, request, deadline, repeatable=True)
         return self._known
 
+    def _stop(self, deadline: float) -> Flow[None]:
+        """Cancel it, unless that is done; the server may be out of reach, and nobody waits for the answer."""
+        if not self.is_over:
+            self._left = True
+            yield from self._quietly(self._cancel(deadline))
+
     def _stopping(self, flow: Flow[T], late: Callable[[], T | None]) -> Flow[T]:
         """The flow; a task that it leaves behind is cancelled, and exceptions tell what is known of it.
 
@@ -216,14 +230,14 @@ class TaskRun:
             # A stream that was cut can be taken up again, with what its exception tells.
             left_behind = (overdue or self.task is not None) and not isinstance(error, StreamInterruptedError)
             if left_behind and not self.is_over:
-                yield from self._quietly(self._cancel(self._late_deadline if overdue else _soon()))
+                yield from self._stop(self._late_deadline if overdue else _soon())
                 if overdue and (result := late()) is not None:
                     return result
             self._tell(error)
             raise
         except BaseException as error:
             if not self.is_over:
-                yield from self._quietly(self._cancel(_soon()))
+                yield from self._stop(_soon())
                 if self.task is not None:
                     cause = error.cause if isinstance(error, Abandoned) and error.cause is not None else error
                     cause.add_note(f"The task {self.task.id} was cancelled; it has cost ${self.task.usage.cost:.4f}.")
@@ -272,9 +286,16 @@ class TaskRun:
         yield from self._note("done")
 
     def _note(self, method: str, *facts: Any) -> Flow[None]:
-        """Write to the journal, if there is one."""
-        if self._shared.journal is not None:
+        """Write to the journal, if there is one. Raises ConfigurationError if what is to be sent cannot be noted."""
+        if self._shared.journal is None:
+            return
+        try:
             yield Do(partial(getattr(self._shared.journal, method), self._order.idempotency_key, *facts))
+        except ConfigurationError as error:
+            if not self._sent:
+                raise
+            # The task runs, whatever becomes of the note; recover() will ask for it once more than it would have to.
+            logger.warning("%s", error)
 
     def _settle(self, cost: float) -> None:
         for reservation in self._reservations:

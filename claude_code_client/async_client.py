@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _calls
 from ._config import Config, override, resolve
 from ._journal import Journal
-from ._revive import from_state, remember, to_state
+from ._revive import from_state, remember, shared_from_state, to_state
 from ._seal import seal_async, sealed, sealed_async
 from ._shared import Shared
 from ._tasks import TaskRun
@@ -148,11 +148,20 @@ class AsyncClaudeClient:
         await self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return to_state(self._config)
+        return to_state(self._config, self._connection.shared)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         config = from_state(state)
-        self._connect(config, AsyncConnection(config, Shared()))
+        self._connect(config, AsyncConnection(config, shared_from_state(state)))
+
+    def __copy__(self) -> Self:
+        # On connections of its own, but with the same budgets and the same journal.
+        other = type(self).__new__(type(self))
+        other._connect(self._config, AsyncConnection(self._config, self._connection.shared))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
@@ -419,7 +428,7 @@ class AsyncClaudeClient:
         """
         handles = []
         for run, task_id in _calls.unfinished(self._connection.shared):
-            if await self._connection.run(run.recover(task_id)):
+            if await self._connection.run(run.recover(task_id, self._config.timeout)):
                 handles.append(AsyncTaskHandle(self._connection, run))
         return handles
 

@@ -49,7 +49,7 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     async def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
         try:
             async with _until(call.deadline):
-                response = await self._inner.handle_async_request(call.next_request())
+                response = await self._inner.handle_async_request(call.next_request(call.atrace))
                 if call.wants_body(response):
                     try:
                         await response.aread()
@@ -118,23 +118,30 @@ class AsyncConnection:
         self.shared = shared
         self._owns_pools = pools is None
         self._pools = pools or _Pools(config)
+        self._http: tuple[httpx.AsyncBaseTransport, httpx.AsyncClient] | None = None
 
     @property
     def http(self) -> httpx.AsyncClient:
         """An httpx client on the running loop's connections. Raises ConfigurationError once the pools are closed."""
-        return httpx.AsyncClient(
-            base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=AsyncRetryTransport(self.config, self._pools.transport(), self.shared.quota),
-            trust_env=False,
-        )
+        transport, current = self._pools.transport(), self._http
+        if current is None or current[0] is not transport:
+            self._http = current = (transport, self._on(transport))
+        return current[1]
 
     @property
     def checked_http(self) -> httpx.AsyncClient:
         """The same for generated endpoints called directly: answers that they cannot read raise."""
-        http = self.http
+        http = self._on(self._pools.transport())
         http.event_hooks = {"response": [check_async]}
         return http
+
+    def _on(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self.config.base_url,
+            headers=default_headers(self.config),
+            transport=AsyncRetryTransport(self.config, transport, self.shared.quota),
+            trust_env=False,
+        )
 
     def reconfigured(self, config: Config) -> AsyncConnection:
         """The same pools with other options; closing it leaves the pools open."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -66,15 +67,25 @@ class Call:
             deadline=time.monotonic() + config.timeout
         )
         self._number = 0
+        self._sent = False
         self._started = 0.0
 
-    def next_request(self) -> httpx.Request:
+    def trace(self, event: str, _: Any) -> None:
+        """Called by httpcore with what it does (its "trace" extension): notes whether anything was sent."""
+        self._sent = self._sent or event.endswith("send_request_headers.started")
+
+    async def atrace(self, event: str, info: Any) -> None:
+        """The same, as an asynchronous connection calls it."""
+        self.trace(event, info)
+
+    def next_request(self, trace: Callable[[str, Any], Any]) -> httpx.Request:
         """The request to send now. The key is added here, so that no object a caller can hold has it."""
         if not self._config.api_key:
             raise AuthenticationError(
                 "A client that was pickled does not carry its API key. Set CLAUDE_API_KEY in the process that uses it."
             )
         self._number += 1
+        self._sent = False
         self._started = time.monotonic()
         left = max(self._options.deadline - self._started, 0.001)
         headers = self._request.headers.copy()
@@ -93,7 +104,7 @@ class Call:
             self._request.url,
             headers=headers,
             stream=self._request.stream,
-            extensions={**self._request.extensions, "timeout": timeout},
+            extensions={**self._request.extensions, "timeout": timeout, "trace": trace},
         )
 
     @property
@@ -132,7 +143,7 @@ class Call:
         return self._wait_or_raise(
             Failure(
                 error=error,
-                sent=not isinstance(problem, _NOT_SENT),
+                sent=self._sent,
                 timed_out=isinstance(problem, httpx.TimeoutException),
             )
         )
@@ -175,9 +186,6 @@ class Call:
             self._number,
             request_id or "-",
         )
-
-
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def translate(

@@ -49,7 +49,7 @@ class RetryTransport(httpx.BaseTransport):
     def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
         try:
             with deadline(call.deadline):
-                response = self._inner.handle_request(call.next_request())
+                response = self._inner.handle_request(call.next_request(call.trace))
                 if call.wants_body(response):
                     try:
                         response.read()
@@ -108,10 +108,10 @@ class SyncConnection:
     @property
     def http(self) -> httpx.Client:
         """An httpx client on this process's connections. Raises ConfigurationError once the pool is closed."""
-        transport = self._pool.transport()
-        if self._http is None or self._http[0] is not transport:
-            self._http = (transport, self._on(transport))
-        return self._http[1]
+        transport, current = self._pool.transport(), self._http
+        if current is None or current[0] is not transport:
+            self._http = current = (transport, self._on(transport))
+        return current[1]
 
     @property
     def checked_http(self) -> httpx.Client:

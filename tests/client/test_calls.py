@@ -36,8 +36,9 @@ def respond(server: HTTPServer, *answers: Any) -> list[Request]:
         answer = queue.pop(0)
         if isinstance(answer, Response):
             return answer
-        status, body, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
-        return Response(json.dumps(body), status, headers, mimetype="application/json")
+        parts: tuple[Any, ...] = answer if isinstance(answer, tuple) else (200, answer)
+        status, body, *headers = parts
+        return Response(json.dumps(body), status, headers[0] if headers else None, mimetype="application/json")
 
     server.expect_request(re.compile(".*")).respond_with_handler(handle)
     return requests

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,9 @@ class ContextEngine:
             if context.get("hold"):
                 await stop.wait()
             elif seconds := context.get("seconds"):
-                await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=seconds)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await stop.wait()
             summary = f"Done: {order.description}"
             status = stop.reason or context.get("status", "completed")
             return Outcome(status, summary=summary, result={"summary": summary}, spent=spent)

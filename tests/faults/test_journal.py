@@ -1,0 +1,230 @@
+"""A client that is killed at any step of a journalled submit loses no task, and its recovery runs none twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.both import Both
+from support.crowd import client_of
+from support.fault_proxy import Exchange, FaultProxy, Once, Plan, Port, no_faults
+from support.faults import Stall, StallRequest
+from support.scripted_server import Scripted
+from support.working import Worker, working
+
+from claude_code_client.errors import APIConnectionError, ConfigurationError
+
+TASK = {"seconds": 0.5, "events": 2, "cost": 0.25}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a client is killed."""
+
+    name: str
+    until: Callable[[Worker, Port], object]
+    """Waits until the client is there."""
+    call: str = "execute_task"
+    plan: Callable[[], Plan] = field(default=lambda: no_faults)
+    told: dict[str, Any] = field(default_factory=dict)
+    tasks: int = 1
+    """How many are to be there in the end."""
+    recovered: int = 1
+
+
+def _at(worker: Worker, _: Port) -> None:
+    worker.wait_for("at")
+
+
+def _stalled(_: Worker, port: Port) -> None:
+    port.wait_until(lambda: port.seen[0].reached if port.seen else False)
+
+
+def _asking(_: Worker, port: Port) -> None:
+    port.wait_until(lambda: any(exchange.method == "GET" for exchange in port.seen))
+
+
+STEPS = [
+    Step("before it is noted", _at, told={"pause": ("journal", 2)}, tasks=0, recovered=0),
+    Step("before it connects", _at, told={"pause": ("connect", 1)}),
+    Step("within the request's head", _stalled, plan=lambda: Once(StallRequest(100))),
+    Step("within the request's body", _stalled, plan=lambda: Once(StallRequest(380))),
+    Step("with the request sent", _stalled, plan=lambda: Once(Stall(0))),
+    Step("within the response's head", _stalled, plan=lambda: Once(Stall(40))),
+    Step("within the response's body", _stalled, plan=lambda: Once(Stall(400))),
+    Step("before its id is noted", _at, told={"pause": ("journal", 3)}),
+    Step("waiting", _asking, call="submit_task"),
+    Step("streaming", lambda worker, _: worker.wait_for("event"), call="stream_task"),
+    Step("before its end is noted", _at, call="submit_task", told={"pause": ("journal", 4)}),
+    Step("after its end", lambda worker, _: worker.wait_for("done"), told={"stay": True}, recovered=0),
+]
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_killed(server: Scripted, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
+    def kill_and_recover(numbered: tuple[int, Step]) -> list[str]:
+        number, step = numbered
+        journal = tmp_path / f"journal {number}"
+        port = proxy.open(server.address, step.plan())
+        task = {"description": step.name, "context": TASK}
+        with working(kind, port.base_url, step.call, task, journal=str(journal), **step.told) as worker:
+            step.until(worker, port)
+            worker.kill()
+        summaries = recover(kind, server.base_url, journal)
+        assert recover(kind, server.base_url, journal) == []
+        return summaries
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(kill_and_recover, enumerate(STEPS)))
+    recovered = {step.name: result for step, result in zip(STEPS, results, strict=True)}
+    assert recovered == {step.name: [f"Done: {step.name}"] * step.recovered for step in STEPS}
+    assert server.described() == server.engine.runs == {step.name: 1 for step in STEPS if step.tasks}
+    assert server.statuses() == {"completed": sum(step.tasks for step in STEPS)}
+    print(f"{kind}: killed at {len(STEPS)} steps, {len(server.tasks())} tasks")
+
+
+def recover(kind: str, base_url: str, journal: Path) -> list[str]:
+    """What the tasks of the journal have come to, through a client that is new."""
+    client = client_of(kind, base_url, journal=journal, timeout=20)
+
+    async def recover() -> list[str]:
+        async with client:
+            return [(await handle.wait()).result["summary"] for handle in await client.recover()]
+
+    if kind == "async":
+        return asyncio.run(recover())
+    with client:
+        return [handle.wait().result["summary"] for handle in client.recover()]
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_recovered_by_another_process(server: Scripted, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
+    port = proxy.open(server.address, Once(Stall(0)))
+    journal = str(tmp_path / "journal")
+    with working(
+        kind, port.base_url, "execute_task", {"description": "Count", "context": TASK}, journal=journal
+    ) as one:
+        port.wait_until_reached(Stall)
+        one.kill()
+    with working(kind, port.base_url, "recover", {}, journal=journal) as other:
+        id_, status = other.wait_for("id").split()
+        other.wait_for("done")
+    assert server.tasks() == [(id_, "completed", "Count")]
+    assert (status, server.engine.runs) == ("completed", {"Count": 1})
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_two_processes_on_one_journal(server: Scripted, tmp_path: Path, kind: str) -> None:
+    """Both write at the same time, and are killed; all that they wrote is found."""
+    times, journal = 12, tmp_path / "journal"
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                working(
+                    kind,
+                    server.base_url,
+                    "submit_task",
+                    {"description": name, "context": TASK},
+                    journal=str(journal),
+                    times=times,
+                    detach=True,
+                    stay=True,
+                )
+            )
+            for name in ("one", "other")
+        ]
+        for worker in workers:
+            worker.wait_for("done")
+            worker.kill()
+    expected = {f"{name} {number}": 1 for name in ("one", "other") for number in range(times)}
+    assert len(journal.read_bytes().splitlines()) == 2 * len(expected)
+    assert {summary.removeprefix("Done: "): 1 for summary in recover(kind, server.base_url, journal)} == expected
+    assert server.described() == server.engine.runs == expected
+
+
+@pytest.mark.parametrize("torn", [1, 2, 3, 5, 8, 13])
+def test_a_torn_line(server: Scripted, tmp_path: Path, torn: int) -> None:
+    """What a crash has left of a line does no harm to those before it and those after it."""
+    journal = tmp_path / "journal"
+    with client_of("sync", server.base_url, journal=journal, timeout=20) as client:
+        client.submit_task("before", context=TASK).detach()
+        lines = journal.read_bytes()
+        with journal.open("ab") as file:
+            file.write(lines.splitlines()[0][: -torn * 8])
+        client.submit_task("after", context=TASK).detach()
+    assert recover("sync", server.base_url, journal) == ["Done: before", "Done: after"]
+    assert server.described() == {"before": 1, "after": 1}
+
+
+def test_what_is_no_journal(both: Both, server: Scripted, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=TASK)).detach()
+    journal.write_bytes(b'\xff\xfe\x00garbage\n[1]\n"x"\n{"key": 3}\n{"key": "a", "body": 7}\n' + journal.read_bytes())
+    assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
+
+
+def test_journals_that_cannot_be(both: Both, server: Scripted, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere" / "journal", "\0"):
+        with pytest.raises(ConfigurationError) as caught:
+            both.client(server.base_url, journal=path)
+        assert caught.value.param == "journal"
+    with pytest.raises(ConfigurationError, match="journal"):
+        both.call(both.client(server.base_url).recover())
+
+
+def test_a_journal_that_goes_away(both: Both, server: Scripted, tmp_path: Path) -> None:
+    """Nothing is sent that could not be noted."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    client = both.client(server.base_url, journal=folder / "journal")
+    (folder / "journal").unlink()
+    folder.rmdir()
+    for call in (client.execute_task, client.submit_task):
+        with pytest.raises(ConfigurationError):
+            both.call(call("Count"))
+    assert server.tasks() == []
+
+
+def test_only_its_owner_may_read_it(both: Both, server: Scripted, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    before = os.umask(0)
+    try:
+        both.call(both.client(server.base_url, journal=journal).execute_task("Count"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+    assert b"sk-proj" not in journal.read_bytes()
+
+
+@pytest.mark.timeout(15)
+def test_a_server_that_is_gone_when_recovering(both: Both, server: Scripted, proxy: FaultProxy, tmp_path: Path) -> None:
+    """Nothing is forgotten: the next time finds the task."""
+    journal = tmp_path / "journal"
+
+    def plan(exchange: Exchange) -> Stall | None:
+        return Stall(0) if exchange.path else None
+
+    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=TASK)).detach()
+    client = both.client(proxy.open(server.address, plan).base_url, journal=journal, timeout=0.3, max_retries=0)
+    with pytest.raises((APIConnectionError, TimeoutError)):
+        both.call(client.recover())
+    assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
+    assert server.engine.runs == {"Count": 1}
+
+
+def test_recovered_tasks_can_be_cancelled(both: Both, server: Scripted, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    hold = {"hold": True, "cost": 0.25}
+    both.call(both.client(server.base_url, journal=journal).submit_task("Wait", context=hold)).detach()
+    [handle] = both.call(both.client(server.base_url, journal=journal).recover())
+    assert both.call(handle.cancel()).usage.cost == 0.25
+    assert recover(both.kind, server.base_url, journal) == []
+    assert server.statuses() == {"cancelled": 1}
