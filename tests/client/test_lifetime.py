@@ -312,7 +312,7 @@ def run(tmp_path: Path, script: str, *arguments: str, **environ: str) -> str:
     path = tmp_path / "script.py"
     path.write_text(dedent(script))
     ran = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(path), *arguments],
+        [sys.executable, "-W", "error", str(path), *arguments],
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", **environ},
         capture_output=True,
         text=True,
