@@ -68,7 +68,8 @@ class ClaudeAPIError(Exception):
         retry_after (float | None): Seconds that the server asks to wait.
         estimated_cost (float | None): USD; what it would have cost, where known.
         task (AgenticTaskResponse | None): The task as far as it came, where known.
-        attempts (int): HTTP attempts that were made; 0 where nothing was sent.
+        attempts (int): HTTP attempts of the request that failed; 0 where none did: nothing was sent, or the task itself
+            ended so.
         history (tuple[str, ...]): What each attempt met, the last one included.
         outcome_unknown (bool): The server may have run the call nonetheless, or still be running it.
     """

@@ -118,7 +118,7 @@ class Call:
 
     def succeeded(self, response: httpx.Response) -> None:
         """Log the answer that ends this call, and note how many attempts it took."""
-        response.extensions["attempts"] = self._number
+        response.extensions |= {"attempts": self._number, "history": tuple(self._history)}
         self._quota.give_back(self._taken)
         self._log(str(response.status_code), response.headers.get("X-Request-Id"))
         if logger.isEnabledFor(logging.DEBUG):
@@ -217,7 +217,10 @@ def cut(problem: httpx.HTTPError | httpx.StreamError, response: httpx.Response, 
     """The exception for a body that broke off while it was read."""
     error = translate(problem, response.url, overdue=overdue)
     error.attempts = response.extensions.get("attempts", 1)
-    error.history = (str(response.status_code), type(error).__name__)
+    error.history = (
+        *response.extensions.get("history", ()),
+        f"{response.status_code}, then {type(error).__name__}",
+    )
     error.outcome_unknown = not is_safe(response.request.method)
     return error
 

@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
+from support import wire
 from support.markdown import ROOT, Block, blocks
 
-from claude_code_client import ClaudeClient
+from claude_code_client import ClaudeClient, CostExceededError, RateLimitError
 
-from .conftest import Place
+from .conftest import KEYS, Place
 
 PAGE = "docs/python-client-library.md"
 BLOCKS = blocks(PAGE)
@@ -29,14 +32,76 @@ def is_listing(block: Block) -> bool:
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if not is_listing(block)], ids=str)
 def test_python_blocks_run(block: Block, client: ClaudeClient, in_place: Place) -> None:
-    names: dict[str, Any] = {"__name__": "__main__", "client": client, "ClaudeClient": ClaudeClient}
-    names |= {name: getattr(__import__("claude_code_client"), name) for name in ("CostExceededError",)}
+    names: dict[str, Any] = {
+        "__name__": "__main__",
+        "client": client,
+        "ClaudeClient": ClaudeClient,
+        "CostExceededError": CostExceededError,
+    }
     exec(compile(block.code, str(block), "exec"), names)
     for value in names.values():
         if isinstance(value, ClaudeClient) and value is not client:
             value.close()
     names.clear()
     gc.collect()
+
+
+def answers(server: HTTPServer, *scripted: tuple[int, Any]) -> ClaudeClient:
+    """A client that gets these answers in turn, and takes each for final."""
+    for status, body in scripted:
+        server.expect_ordered_request(re.compile(".*")).respond_with_json(body, status=status)
+    return ClaudeClient(KEYS[0], server.url_for("/v1"), max_retries=0)
+
+
+def example(heading: str) -> Block:
+    """The block under a heading."""
+    [block] = [block for block in PYTHON if block.heading == heading]
+    return block
+
+
+LIMITED = (429, wire.error("rate_limit_error", "Slow down."))
+
+
+@pytest.mark.parametrize(
+    ("heading", "answer", "printed"),
+    [
+        ("Exceptions", (200, wire.COMPLETION), ""),
+        ("Exceptions", (401, wire.error("authentication_error")), "Invalid API key\n"),
+        ("Exceptions", LIMITED, "Rate limited, retry later\n"),
+        ("Exceptions", (500, wire.error("server_error", "It broke.")), "Error: It broke."),
+        ("Error Handling", (200, wire.task("completed")), ""),
+        ("Error Handling", (200, wire.task("timeout")), "Task timed out\n"),
+        ("Error Handling", (403, wire.error("permission_error")), "Permission denied - upgrade tier\n"),
+        ("Error Handling", (402, wire.error("cost_exceeded_error", estimated_cost=2)), "Would cost $2.0\n"),
+        ("Error Handling", (500, wire.error("server_error", "It broke.")), "API error: 500 - It broke."),
+    ],
+)
+def test_examples_catch_what_they_say(
+    heading: str, answer: tuple[int, Any], printed: str, httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answers(httpserver, answer) as client:
+        exec(example(heading).code, {"client": client, "CostExceededError": CostExceededError})
+    said = capsys.readouterr().out
+    assert said.startswith(printed)
+    assert bool(said) is bool(printed)
+
+
+@pytest.mark.parametrize(
+    ("limited", "waits"), [(0, []), (1, [1]), (2, [1, 2]), (3, [1, 2])], ids=["never", "once", "twice", "always"]
+)
+def test_the_retrying_example(
+    limited: int, waits: list[int], httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    names: dict[str, Any] = {}
+    with answers(httpserver, *[LIMITED] * limited, (200, wire.COMPLETION)) as client:
+        names["client"] = client
+        with pytest.raises(RateLimitError) if limited == 3 else nullcontext():
+            exec(example("With Retries").code, names)
+    assert slept == waits
+    assert ("response" in names) is (limited < 3)
+    httpserver.clear()
 
 
 LISTED_TYPES = {"str": str, "int": int, "float": float, "dict": dict, "list": list}
