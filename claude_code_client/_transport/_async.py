@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -183,6 +184,7 @@ class AsyncExecution(Generic[T]):
     def __init__(self, connection: AsyncConnection, flow: Flow[T]) -> None:
         self._connection = connection
         self._flow = flow
+        self._process = os.getpid()
         self._stream: _AsyncStream | None = None
 
     async def advance(self) -> Emit | Done[T]:
@@ -210,7 +212,7 @@ class AsyncExecution(Generic[T]):
 
         A thread does it, on a connection of its own: the event loop may be ending, or this task be cancelled again.
         """
-        if inspect.getgeneratorstate(self._flow) != inspect.GEN_SUSPENDED:
+        if inspect.getgeneratorstate(self._flow) != inspect.GEN_SUSPENDED or self._process != os.getpid():
             return
         loop = asyncio.get_running_loop()
         done = loop.create_future()

@@ -149,12 +149,12 @@ class SyncConnection:
     def stream(self, flow: Flow[Any]) -> Generator[Any, None, None]:
         """What a flow emits, for a user to hold: one that is held to the end of the process is abandoned there."""
         stream = seal(self.iterate(flow))
-        weakref.finalize(stream, self.abandon, flow, None)
+        weakref.finalize(stream, self._abandon_in, os.getpid(), flow, None)
         return stream
 
     def iterate(self, flow: Flow[T]) -> Generator[Any, None, T]:
         """Carry a flow out and give what it emits. Leaving early lets the flow tidy up, and closes its connection."""
-        stream = _Stream(self.http)
+        stream, process = _Stream(self.http), os.getpid()
         try:
             command = next(flow)
             while True:
@@ -174,11 +174,16 @@ class SyncConnection:
             return result
         except BaseException as cause:
             stream.close()
-            self.abandon(flow, cause)
+            self._abandon_in(process, flow, cause)
             raise
         finally:
             flow.close()
             stream.close()
+
+    def _abandon_in(self, process: int, flow: Flow[Any], cause: BaseException | None) -> None:
+        # A fork has a copy of the stream, and drops it; the task is its parent's.
+        if process == os.getpid():
+            self.abandon(flow, cause)
 
     def abandon(self, flow: Flow[Any], cause: BaseException | None) -> None:
         """Let a flow that waits for an outcome, or for its caller, do what there is to do when nobody will come."""

@@ -324,6 +324,26 @@ def run(tmp_path: Path, script: str, *arguments: str, **environ: str) -> str:
     return ran.stdout
 
 
+FORKED = """
+    import os, sys
+    from claude_code_client import ClaudeClient
+
+    client = ClaudeClient("sk-proj-x", sys.argv[1])
+    stream = client.stream_task("x")
+    next(stream)
+    if os.fork() == 0:
+        sys.exit(0)
+    os.wait()
+    client.complete("x")
+"""
+
+
+def test_a_fork_does_not_cancel_what_its_parent_follows(tmp_path: Path, server: raw.RawServer) -> None:
+    run(tmp_path, FORKED, server.base_url)
+    paths = [request.path.rpartition("/")[2] for request in server.requests]
+    assert paths == ["task", "events", "completions", "cancel"]
+
+
 WORKERS = """
     import multiprocessing, sys
     from concurrent.futures import ProcessPoolExecutor
