@@ -21,7 +21,6 @@ from claude_code_api.events import (
     ToolCallEvent,
     ToolResultEvent,
 )
-from dateutil.parser import isoparse
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -271,6 +270,8 @@ class Health(_Model):
 def _datetime(value: str | None) -> datetime | None:
     if not value:
         return None
+    from dateutil.parser import isoparse  # 40 ms, which most programs need not spend
+
     try:
         moment = isoparse(value)
     except ValueError:
