@@ -28,7 +28,10 @@ from .budget import Reservation
 from .errors import (
     ClaudeAPIError,
     ConfigurationError,
+    ConflictError,
+    InvalidRequestError,
     NotFoundError,
+    PermissionError,
     StreamInterruptedError,
     TimeoutError,
     UnexpectedResponseError,
@@ -50,6 +53,8 @@ _LATE: Final = 0.1
 """The share of a timeout that is left to learn how a task stands when it is over."""
 _MAX_LATE: Final = 5.0
 """Seconds; the same for long timeouts."""
+_NEVER_TAKEN: Final = (NotFoundError, InvalidRequestError, PermissionError, ConflictError)
+"""What a server says of a submit that it never took; nothing that a wrong key, a quota or trouble would make it say."""
 
 
 @attrs.frozen(kw_only=True)
@@ -122,21 +127,30 @@ class TaskRun:
         """Cancel it unless it is over, and do not wait for long."""
         yield from self._stop(_soon())
 
-    def recover(self, task_id: str | None, timeout: float) -> Flow[bool]:
+    def recover(self, task_id: str | None, deadline: float) -> Flow[bool]:
         """Find a task of the journal again; whether there is one. What was never confirmed is submitted once more.
 
         The key is the one that it was submitted with, so that the server runs it once.
         """
-        self._deadline = time.monotonic() + timeout
-        if task_id is None:
-            yield from self._submit("respond-async", recorded=True)
-            return True
+        self._deadline = deadline
         self._sent = True
+        if task_id is None:
+            self._reservations = self._shared.ledger.reserve(self._order.max_cost)
+            found = self._ask(create_task, self._order.submission("respond-async"), deadline)
+        else:
+            found = self._ask(get_task, get_task._get_kwargs(task_id), deadline)
         try:
-            yield from self._ask(get_task, get_task._get_kwargs(task_id), self._deadline)
-        except NotFoundError:
+            yield from found
+        except _NEVER_TAKEN as error:
+            if task_id is not None:
+                # It was taken once; another key, or another server, may know it.
+                logger.warning("task %s of the journal: %s", task_id, error)
+                return False
+            self._settle(0.0)
             yield from self._note("done")
             return False
+        # Whatever else went wrong says nothing of the task, which may run: the journal keeps it.
+        yield from self._note("submitted", self._id)
         return True
 
     def detach(self) -> None:
@@ -158,14 +172,13 @@ class TaskRun:
         yield from self._submit("respond-async")
         yield from self._follow()
 
-    def _submit(self, prefer: str, *, recorded: bool = False) -> Flow[None]:
+    def _submit(self, prefer: str) -> Flow[None]:
         self._reservations = self._shared.ledger.reserve(self._order.max_cost)
-        if not recorded:
-            try:
-                yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
-            except ConfigurationError:
-                self._settle(0.0)
-                raise
+        try:
+            yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
+        except ConfigurationError:
+            self._settle(0.0)
+            raise
         self._sent = True
         try:
             yield from self._ask(create_task, self._order.submission(prefer), self._deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -421,14 +422,16 @@ class AsyncClaudeClient:
         """Find the tasks that the journal has as unfinished, such as those of a process that has crashed.
 
         What the server never confirmed is submitted once more with its own key, so that it runs once. Tasks that have
-        ended meanwhile are among the handles; those that the server does not know any more are not.
+        ended meanwhile are among the handles; those that the server never took, or does not know, are not.
 
         Raises:
             ConfigurationError: This client has no journal.
+            ClaudeAPIError: The server cannot be asked at the moment. The journal still has all of them: call again.
         """
+        deadline = time.monotonic() + self._config.timeout
         handles = []
         for run, task_id in _calls.unfinished(self._connection.shared):
-            if await self._connection.run(run.recover(task_id, self._config.timeout)):
+            if await self._connection.run(run.recover(task_id, deadline)):
                 handles.append(AsyncTaskHandle(self._connection, run))
         return handles
 

@@ -132,7 +132,7 @@ def test_what_nobody_knows_stays_reserved(
 ) -> None:
     early = isinstance(fault, CutRequest)
     port = proxy.open(server.address, lambda exchange: fault if early or exchange.path else None)
-    client = both.client(port.base_url, max_retries=1)
+    client = both.client(port.base_url, max_retries=0)
     with client.budget(usd=1) as budget:
         with pytest.raises(ClaudeAPIError) as caught:
             _carry_out(both, getattr(client, call)("Count", max_cost=0.7))
@@ -205,7 +205,7 @@ def test_a_completion_that_was_cut_stays_reserved(both: Both, server: Scripted, 
             return PRICES
         return CutResponse(0, "rst") if exchange.path else None
 
-    client = both.client(proxy.open(server.address, plan).base_url, max_retries=1)
+    client = both.client(proxy.open(server.address, plan).base_url, max_retries=0)
     for call in (client.complete, client.stream_complete):
         with client.budget(usd=1) as budget:
             with pytest.raises(ClaudeAPIError) as caught:

@@ -47,8 +47,7 @@ def test_ctrl_c(server: Scripted, proxy: FaultProxy, kind: str, call: str) -> No
     assert server.engine.running == 0
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("call", ["execute_task", "stream_task"])
+@pytest.mark.parametrize(("kind", "call"), [("sync", "execute_task"), ("async", "stream_task")])
 def test_ctrl_c_while_the_server_says_nothing(server: Scripted, proxy: FaultProxy, kind: str, call: str) -> None:
     """The answer to the submit, and then the one to the cancel, never comes."""
 

@@ -16,13 +16,14 @@ import pytest
 from support.both import Both
 from support.crowd import client_of
 from support.fault_proxy import Exchange, FaultProxy, Once, Plan, Port, no_faults
-from support.faults import Stall, StallRequest
+from support.faults import CutRequest, Fault, Refuse, Stall, StallRequest, StartFault, answer, refusal
 from support.scripted_server import Scripted
 from support.working import Worker, working
 
-from claude_code_client.errors import APIConnectionError, ConfigurationError
+from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError
 
 TASK = {"seconds": 0.5, "events": 2, "cost": 0.25}
+QUICK = {**TASK, "seconds": 0.05}
 
 
 @dataclass(frozen=True)
@@ -155,18 +156,18 @@ def test_a_torn_line(server: Scripted, tmp_path: Path, torn: int) -> None:
     """What a crash has left of a line does no harm to those before it and those after it."""
     journal = tmp_path / "journal"
     with client_of("sync", server.base_url, journal=journal, timeout=20) as client:
-        client.submit_task("before", context=TASK).detach()
+        client.submit_task("before", context=QUICK).detach()
         lines = journal.read_bytes()
         with journal.open("ab") as file:
             file.write(lines.splitlines()[0][: -torn * 8])
-        client.submit_task("after", context=TASK).detach()
+        client.submit_task("after", context=QUICK).detach()
     assert recover("sync", server.base_url, journal) == ["Done: before", "Done: after"]
     assert server.described() == {"before": 1, "after": 1}
 
 
 def test_what_is_no_journal(both: Both, server: Scripted, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=TASK)).detach()
+    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=QUICK)).detach()
     journal.write_bytes(b'\xff\xfe\x00garbage\n[1]\n"x"\n{"key": 3}\n{"key": "a", "body": 7}\n' + journal.read_bytes())
     assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
 
@@ -212,9 +213,31 @@ def test_a_server_that_is_gone_when_recovering(both: Both, server: Scripted, pro
     def plan(exchange: Exchange) -> Stall | None:
         return Stall(0) if exchange.path else None
 
-    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=TASK)).detach()
+    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=QUICK)).detach()
     client = both.client(proxy.open(server.address, plan).base_url, journal=journal, timeout=0.3, max_retries=0)
     with pytest.raises((APIConnectionError, TimeoutError)):
+        both.call(client.recover())
+    assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
+    assert server.engine.runs == {"Count": 1}
+
+
+@pytest.mark.parametrize(
+    "fault", [Refuse(30), CutRequest(0, "rst"), refusal(503, "0"), refusal(429), answer(401)], ids=repr
+)
+def test_a_refusal_when_recovering_forgets_nothing(
+    both: Both, server: Scripted, proxy: FaultProxy, tmp_path: Path, fault: Fault
+) -> None:
+    """The task runs, although this time the server says no."""
+    journal = tmp_path / "journal"
+    cut = proxy.open(server.address, lambda exchange: Stall(0) if exchange.path else None)
+    task = {"description": "Count", "context": QUICK}
+    with working(both.kind, cut.base_url, "execute_task", task, journal=str(journal)) as worker:
+        cut.wait_until_reached(Stall)
+        worker.kill()
+    early = isinstance(fault, StartFault)
+    refusing = proxy.open(server.address, lambda exchange: fault if early or exchange.path else None)
+    client = both.client(refusing.base_url, journal=journal, timeout=5, max_retries=1)
+    with pytest.raises(ClaudeAPIError):
         both.call(client.recover())
     assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
     assert server.engine.runs == {"Count": 1}

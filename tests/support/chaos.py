@@ -37,7 +37,8 @@ _EARLY: list[tuple[int, Make]] = [
 _LATE: list[tuple[int, Make]] = [
     (60, lambda dice: CutResponse(dice.randrange(1100), dice.choice(get_args(Way)))),
     (50, lambda dice: refusal(dice.choice(_STATUSES), dice.choice(_RETRY_AFTERS))),
-    (30, lambda dice: refusal(dice.choice(_STATUSES), dice.choice(_RETRY_AFTERS), forward=True)),
+    (15, lambda dice: refusal(500, dice.choice(_RETRY_AFTERS), forward=True)),
+    (20, lambda dice: page(dice.choice([500, 502, 503, 504]), forward=True)),
     (3, lambda dice: refusal(dice.choice(_STATUSES), dice.choice(["9000", FAR]))),
     (15, lambda _: GARBAGE),
     (10, lambda _: page(502)),

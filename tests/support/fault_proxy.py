@@ -21,6 +21,7 @@ TIMEOUT = 20.0
 """Seconds until something that a test waits for counts as never."""
 _CHUNK = 65536
 _DRAIN = 5.0
+_BACKLOG = 1024
 _End = Literal["open", "hold", "fin", "rst"]
 
 
@@ -87,6 +88,7 @@ class Port:
         self._changed = threading.Condition()
         self._listener = _listener()
         self.address: tuple[str, int] = self._listener.getsockname()
+        self._listen()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -152,7 +154,14 @@ class Port:
         """Refuse connections for a while."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._loop.call_later(seconds, self._listener.listen, 1024)
+        # While it does not listen, nobody else is to get the port.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        self._loop.call_later(seconds, self._listen)
+
+    def _listen(self) -> None:
+        # Its connections have the same port.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.listen(_BACKLOG)
 
     async def connect(self) -> socket.socket:
         upstream = socket.socket()
@@ -324,12 +333,18 @@ class _Connection:
 
 
 def _listener() -> socket.socket:
-    with socket.create_server(("127.0.0.1", 0)) as chosen:
-        address = chosen.getsockname()
-    # Only a port that was named stays the socket's own while it does not listen.
-    listener = socket.create_server(address, backlog=1024)
-    listener.setblocking(False)
-    return listener
+    # Only a port that was named stays a socket's own while it does not listen.
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as chosen:
+            address = chosen.getsockname()
+        listener = socket.socket()
+        listener.setblocking(False)
+        try:
+            listener.bind(address)
+        except OSError:  # somebody else was faster
+            listener.close()
+        else:
+            return listener
 
 
 def _take(exchange: Exchange, data: bytes) -> bool:

@@ -104,9 +104,9 @@ def refusal(status: int, retry_after: str | None = None, *, forward: bool = Fals
     return answer(status, body, forward=forward, **headers)
 
 
-def page(status: int) -> Answer:
+def page(status: int, *, forward: bool = False) -> Answer:
     """What a gateway in between says."""
-    return answer(status, b"<html><body>Gateway</body></html>", Content_Type="text/html")
+    return answer(status, b"<html><body>Gateway</body></html>", forward=forward, Content_Type="text/html")
 
 
 GARBAGE = Answer(b"\x00\xff\x13garbage, not HTTP\r\n\r\n" * 4, "garbage", close=True)

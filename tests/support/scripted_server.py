@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,17 @@ class ContextEngine:
     name = "scripted"
 
     def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.forget()
+
+    def forget(self) -> None:
+        """Count from 0 on."""
         self.runs: Counter[str] = Counter()
         """By description."""
         self.running = 0
         self.most_committed = 0.0
         """The most that ended tasks had cost and running ones may have cost, together, at any moment; USD."""
         self._committed = 0.0
-        self._changed = threading.Condition()
 
     async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
         context: dict[str, Any] = dict(order.context)
@@ -87,6 +91,8 @@ class Scripted:
     server: Running
     engine: ContextEngine
     _file: Path
+    _before: tuple[int, int] = (0, 0)
+    """Tasks and bills that do not count."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -98,9 +104,12 @@ class Scripted:
 
     def tasks(self) -> list[tuple[str, str, str]]:
         """Id, status and description of every task in the store, in the order that they came."""
-        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as database:
-            rows = database.execute("SELECT id, status, description FROM tasks ORDER BY n").fetchall()
+        rows = self._query("SELECT id, status, description FROM tasks ORDER BY n LIMIT -1 OFFSET ?", self._before[0])
         return [(str(id_), str(status), str(description)) for id_, status, description in rows]
+
+    def billed(self) -> int:
+        """How many tasks and completions were billed."""
+        return int(self._query("SELECT count(*) FROM usage")[0][0]) - self._before[1]
 
     def described(self) -> Counter[str]:
         """How many tasks there are in the store, by description."""
@@ -109,6 +118,22 @@ class Scripted:
     def statuses(self) -> Counter[str]:
         """How many tasks there are in the store, by status."""
         return Counter(status for _, status, _ in self.tasks())
+
+    @contextmanager
+    def afresh(self) -> Iterator[Scripted]:
+        """The same server as if it were new; its tasks end with the ``with``."""
+        self.engine.forget()
+        try:
+            yield replace(self, _before=(len(self.tasks()), self.billed()))
+        finally:
+            for id_, status, _ in self.tasks():
+                if status in ("pending", "running"):
+                    self.server.services.loop.call_soon_threadsafe(self.server.services.runner.cancel, id_)
+            self.engine.wait_until(lambda: self.engine.running == 0)
+
+    def _query(self, sql: str, *values: int) -> list[Any]:
+        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as database:
+            return database.execute(sql, values).fetchall()
 
 
 @contextmanager
