@@ -28,10 +28,7 @@ from .budget import Reservation
 from .errors import (
     ClaudeAPIError,
     ConfigurationError,
-    ConflictError,
-    InvalidRequestError,
     NotFoundError,
-    PermissionError,
     StreamInterruptedError,
     TimeoutError,
     UnexpectedResponseError,
@@ -53,8 +50,8 @@ _LATE: Final = 0.1
 """The share of a timeout that is left to learn how a task stands when it is over."""
 _MAX_LATE: Final = 5.0
 """Seconds; the same for long timeouts."""
-_NEVER_TAKEN: Final = (NotFoundError, InvalidRequestError, PermissionError, ConflictError)
-"""What a server says of a submit that it never took; nothing that a wrong key, a quota or trouble would make it say."""
+_NEVER_TAKEN: Final = frozenset({"invalid_request_error", "request_too_large", "permission_error", "idempotency_error"})
+"""What the API says of a submit that it never took; nothing that a wrong key, a quota or trouble would make it say."""
 
 
 @attrs.frozen(kw_only=True)
@@ -141,11 +138,13 @@ class TaskRun:
             found = self._ask(get_task, get_task._get_kwargs(task_id), deadline)
         try:
             yield from found
-        except _NEVER_TAKEN as error:
-            if task_id is not None:
+        except ClaudeAPIError as error:
+            if task_id is not None and isinstance(error, NotFoundError):
                 # It was taken once; another key, or another server, may know it.
                 logger.warning("task %s of the journal: %s", task_id, error)
                 return False
+            if task_id is not None or error.error_type not in _NEVER_TAKEN:
+                raise
             self._settle(0.0)
             yield from self._note("done")
             return False

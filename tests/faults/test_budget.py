@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import ExitStack
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from support.fault_proxy import Exchange, FaultProxy
 from support.faults import CutRequest, CutResponse, Fault, answer, refusal
 from support.scripted_server import Scripted
 
+from claude_code_client.budget import Budget
 from claude_code_client.errors import ClaudeAPIError, CostExceededError, InvalidRequestError, TimeoutError
 
 EPSILON = 1e-6
@@ -57,6 +61,30 @@ def test_a_hundred_at_once(server: Scripted, kind: str) -> None:
         f"{kind}: {len(done)} calls done, {len(refused)} refused unsent; ${max(totals):.2f} of ${limit:.2f} at most in "
         f"{looks[0]} samples, ${server.engine.most_committed:.2f} as the server counts"
     )
+
+
+def test_reserving_is_atomic() -> None:
+    """A hundred threads that change places all the time get as many reservations as fit."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            budget, start = Budget(1.0), threading.Barrier(100)
+
+            def reserve(budget: Budget = budget, start: threading.Barrier = start) -> int:
+                start.wait(20)
+                taken = 0
+                with suppress(CostExceededError):
+                    while budget.reserve(0.01):
+                        taken += 1
+                return taken
+
+            with ThreadPoolExecutor(100) as pool:
+                taken = [future.result() for future in [pool.submit(reserve) for _ in range(100)]]
+            assert sum(taken) == 100
+            assert budget.reserved == pytest.approx(1.0)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_call_that_does_not_fit_sends_nothing(both: Both, server: Scripted, proxy: FaultProxy) -> None:
