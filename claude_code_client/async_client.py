@@ -422,7 +422,8 @@ class AsyncClaudeClient:
         """Find the tasks that the journal has as unfinished, such as those of a process that has crashed.
 
         What the server never confirmed is submitted once more with its own key, so that it runs once. Tasks that have
-        ended meanwhile are among the handles; those that the server never took, or does not know, are not.
+        ended meanwhile are among the handles; those that the server never took, or does not know, are not. A journal
+        that another living process writes to has that one's tasks too: detach their handles.
 
         Raises:
             ConfigurationError: This client has no journal.

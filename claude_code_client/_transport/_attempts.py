@@ -170,7 +170,7 @@ class Call:
         if wait is not None:
             self._taken = self._quota.take(timed_out=failure.timed_out)
             if not self._taken:
-                logger.warning("not retrying: this client's calls have used up their quota of retries")
+                logger.info("not retrying: this client's calls have used up their quota of retries")
         if wait is None or not self._taken:
             raise error
         logger.info("retrying in %.2f s: %s", wait, type(error).__name__)

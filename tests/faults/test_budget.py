@@ -14,7 +14,8 @@ import pytest
 from support import wire
 from support.both import Both
 from support.crowd import client_of, crowd, sampled
-from support.fault_proxy import Exchange, FaultProxy
+from support.exchanges import Exchange
+from support.fault_proxy import FaultProxy
 from support.faults import CutRequest, CutResponse, Fault, answer, refusal
 from support.scripted_server import Scripted
 

@@ -19,7 +19,8 @@ import pytest
 from support import wire
 from support.both import Both
 from support.crowd import Ended, client_of
-from support.fault_proxy import Exchange, FaultProxy, Once, Plan
+from support.exchanges import Exchange, Once, Plan
+from support.fault_proxy import FaultProxy
 from support.faults import Drip, Fault, Stall, StallRequest, answer, refusal
 from support.scripted_server import Scripted
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args
 
 import pytest
 from support.crowd import client_of
-from support.fault_proxy import Exchange, FaultProxy, Once, Port
+from support.exchanges import Exchange, Once
+from support.fault_proxy import FaultProxy, Port
 from support.faults import CutRequest, CutResponse, Way
 from support.scripted_server import Scripted
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from support.both import Both
 from support.crowd import client_of
-from support.fault_proxy import Exchange, FaultProxy, Once, Plan, Port, no_faults
+from support.exchanges import Exchange, Once, Plan, no_faults
+from support.fault_proxy import FaultProxy, Port
 from support.faults import CutRequest, Fault, Refuse, Stall, StallRequest, StartFault, answer, refusal
 from support.scripted_server import Scripted
 from support.working import Worker, working

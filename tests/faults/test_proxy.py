@@ -6,7 +6,8 @@ import socket
 import time
 
 import pytest
-from support.fault_proxy import FaultProxy, Once, Port
+from support.exchanges import Once
+from support.fault_proxy import FaultProxy, Port
 from support.faults import Answer, CutRequest, CutResponse, Drip, Fault, Refuse, Stall, StallRequest, refusal
 from support.scripted_server import Scripted
 
@@ -69,11 +70,10 @@ def test_what_is_whole(server: Scripted, proxy: FaultProxy) -> None:
 def test_refused_connections(server: Scripted, proxy: FaultProxy) -> None:
     port = proxy.open(server.address, Once(Refuse(0.2)))
     assert exchange(port) == (b"", "rst")
-    refused, limit = 0, time.monotonic() + 5
-    while time.monotonic() < limit:
+    refused, answer, limit = 0, b"", time.monotonic() + 5
+    while not answer and time.monotonic() < limit:
         try:
             answer, _ = exchange(port)
-            break
         except ConnectionRefusedError:
             refused += 1
     assert refused > 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from .crowd import Job
-from .fault_proxy import Exchange, Plan
+from .exchanges import Exchange, Plan
 from .faults import (
     GARBAGE,
     CutRequest,

@@ -141,6 +141,6 @@ def scripted(folder: Path, **settings: Any) -> Iterator[Scripted]:
     """A server that runs as many tasks at once as it is given."""
     engine = ContextEngine()
     state = folder / "state"
-    told = {"api_keys": (KEY,), "state_dir": state, "max_concurrent_tasks": 10_000, **settings}
+    told: dict[str, Any] = {"api_keys": (KEY,), "state_dir": state, "max_concurrent_tasks": 10_000, **settings}
     with serving(folder, engine, **told) as running:
         yield Scripted(running, engine, state / "state.sqlite3")

@@ -76,7 +76,7 @@ async def asynchronous() -> None:
                     handle.detach() if told.get("detach") else await handle.wait()
 
 
-def _numbered(number: int) -> dict[str, str]:
+def _numbered(number: int) -> dict[str, Any]:
     return {"description": f"{told['task']['description']} {number}"} if "times" in told else {}
 
 

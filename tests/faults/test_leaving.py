@@ -1,0 +1,254 @@
+"""Whoever leaves a task within a program cancels it, once, without being held up; whoever detaches it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any
+
+import pytest
+from support.both import KEY, Both
+from support.fault_proxy import FaultProxy, Port
+from support.scripted_server import Scripted
+
+from claude_code_client import AsyncClaudeClient, ClaudeClient
+
+HOLD: dict[str, Any] = {"context": {"hold": True, "events": 1, "cost": 0.25}, "max_cost": 1.0, "timeout": 60.0}
+SOON = 1.5
+"""Seconds that leaving a task may take."""
+NOISE = 0.15
+
+
+class LeftError(Exception):
+    """What a caller raises."""
+
+
+def leave_by_break(client: ClaudeClient) -> None:
+    for _ in client.stream_task("Wait", **HOLD):
+        break
+
+
+def leave_by_close(client: ClaudeClient) -> None:
+    stream = client.stream_task("Wait", **HOLD)
+    next(stream)
+    stream.close()
+
+
+def leave_by_exception(client: ClaudeClient) -> None:
+    for _ in client.stream_task("Wait", **HOLD):
+        raise LeftError
+
+
+def leave_events(client: ClaudeClient) -> None:
+    for _ in client.submit_task("Wait", **HOLD).events():
+        break
+
+
+def leave_with(client: ClaudeClient) -> None:
+    with client.submit_task("Wait", **HOLD):
+        pass
+
+
+def leave_with_by_exception(client: ClaudeClient) -> None:
+    with client.submit_task("Wait", **HOLD) as handle:
+        for _ in handle.events():
+            raise LeftError
+
+
+def leave_closed_stream_in_with(client: ClaudeClient) -> None:
+    with client.submit_task("Wait", **HOLD) as handle:
+        leave = handle.events()
+        next(leave)
+        leave.close()
+
+
+LEAVING = [
+    leave_by_break,
+    leave_by_close,
+    leave_by_exception,
+    leave_events,
+    leave_with,
+    leave_with_by_exception,
+    leave_closed_stream_in_with,
+]
+
+
+@pytest.mark.parametrize("leave", LEAVING, ids=lambda leave: leave.__name__)
+def test_leaving(server: Scripted, proxy: FaultProxy, leave: Callable[[ClaudeClient], None]) -> None:
+    port = proxy.open(server.address)
+    with ClaudeClient(KEY, port.base_url, timeout=60) as client, client.budget(usd=1) as budget:
+        start = time.monotonic()
+        with suppress(LeftError):
+            leave(client)
+        assert time.monotonic() - start <= SOON
+        _check_left(server, port)
+        assert (budget.spent, budget.reserved) == (0.25, 0)
+
+
+async def aleave_by_break(client: AsyncClaudeClient) -> None:
+    async for _ in client.stream_task("Wait", **HOLD):
+        break
+
+
+async def aleave_by_close(client: AsyncClaudeClient) -> None:
+    async with aclosing(client.stream_task("Wait", **HOLD)) as stream:
+        await anext(stream)
+
+
+async def aleave_by_exception(client: AsyncClaudeClient) -> None:
+    async for _ in client.stream_task("Wait", **HOLD):
+        raise LeftError
+
+
+async def aleave_with(client: AsyncClaudeClient) -> None:
+    async with await client.submit_task("Wait", **HOLD):
+        pass
+
+
+async def aleave_with_by_exception(client: AsyncClaudeClient) -> None:
+    async with await client.submit_task("Wait", **HOLD) as handle:
+        async for _ in handle.events():
+            raise LeftError
+
+
+async def aleave_by_timeout(client: AsyncClaudeClient) -> None:
+    try:
+        async with asyncio.timeout(0.2):
+            await client.execute_task("Wait", **HOLD)
+    except TimeoutError:
+        return
+    raise AssertionError("it did not time out")
+
+
+async def aleave_waiting_by_timeout(client: AsyncClaudeClient) -> None:
+    try:
+        async with asyncio.timeout(0.2):
+            await (await client.submit_task("Wait", **HOLD)).wait()
+    except TimeoutError:
+        return
+    raise AssertionError("it did not time out")
+
+
+async def aleave_by_group(client: AsyncClaudeClient) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.2)
+        raise LeftError
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(client.execute_task("Wait", **HOLD))
+            group.create_task(fail())
+    except* LeftError:
+        pass
+
+
+async def _tidied_up() -> None:
+    """What a loop leaves to be collected is closed by a task of the event loop."""
+    await asyncio.sleep(0)
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=SOON)
+
+
+ALEAVING = [
+    aleave_by_break,
+    aleave_by_close,
+    aleave_by_exception,
+    aleave_with,
+    aleave_with_by_exception,
+    aleave_by_timeout,
+    aleave_waiting_by_timeout,
+    aleave_by_group,
+]
+
+
+@pytest.mark.parametrize("leave", ALEAVING, ids=lambda leave: leave.__name__)
+def test_leaving_async(
+    server: Scripted, proxy: FaultProxy, leave: Callable[[AsyncClaudeClient], Coroutine[Any, Any, None]]
+) -> None:
+    port = proxy.open(server.address)
+
+    async def run() -> None:
+        async with AsyncClaudeClient(KEY, port.base_url, timeout=60) as client:
+            with client.budget(usd=1) as budget:
+                with suppress(LeftError):
+                    await leave(client)
+                await _tidied_up()
+                assert (budget.spent, budget.reserved) == (0.25, 0)
+
+    start = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - start <= SOON + 0.2 + NOISE
+    _check_left(server, port)
+
+
+@pytest.mark.parametrize("call", ["execute_task", "stream_task", "wait", "events"])
+def test_cancelled_tasks(server: Scripted, proxy: FaultProxy, call: str) -> None:
+    port = proxy.open(server.address)
+
+    async def run() -> None:
+        async with AsyncClaudeClient(KEY, port.base_url, timeout=60) as client:
+            work = asyncio.create_task(_call(client, call))
+            await asyncio.to_thread(server.engine.wait_until, lambda: server.engine.running == 1)
+            if call != "execute_task":
+                await asyncio.to_thread(
+                    port.wait_until, lambda: any(exchange.method == "GET" for exchange in port.seen)
+                )
+            start = time.monotonic()
+            work.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await work
+            assert time.monotonic() - start <= SOON + NOISE
+            assert "$0.25" in "".join(getattr(caught.value, "__notes__", ()))
+
+    asyncio.run(run())
+    _check_left(server, port)
+
+
+async def _call(client: AsyncClaudeClient, call: str) -> None:
+    match call:
+        case "execute_task":
+            await client.execute_task("Wait", **HOLD)
+        case "stream_task":
+            await _exhaust(client.stream_task("Wait", **HOLD))
+        case "wait":
+            await (await client.submit_task("Wait", **HOLD)).wait()
+        case "events":
+            await _exhaust((await client.submit_task("Wait", **HOLD)).events())
+
+
+async def _exhaust(stream: AsyncGenerator[Any, None]) -> None:
+    async for _ in stream:
+        pass
+
+
+def _check_left(server: Scripted, port: Port) -> None:
+    server.engine.wait_until(lambda: server.engine.running == 0)
+    assert server.statuses() == {"cancelled": 1}
+    assert port.cancels == 1
+
+
+def test_detached(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+    """It lives on, whatever is left; and can be had again."""
+    port = proxy.open(server.address)
+    client = both.client(port.base_url)
+    handle = both.call(client.submit_task("Wait", **HOLD))
+    handle.detach()
+    events = both.each(handle.events())
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert port.cancels == 0
+    assert both.call(client.get_task(handle.id)).status == "running"
+    assert both.call(handle.cancel()).status == "cancelled"
+    assert (handle.status, handle.usage.cost, port.cancels) == ("cancelled", 0.25, 1)
+
+
+def test_what_has_ended_is_not_cancelled(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+    port = proxy.open(server.address)
+    client = both.client(port.base_url)
+    both.call(client.execute_task("Count"))
+    list(both.each(client.stream_task("Count", context={"events": 2})))
+    assert both.call(both.call(client.submit_task("Count")).wait()).status == "completed"
+    assert port.cancels == 0
+    assert server.statuses() == {"completed": 3}
