@@ -210,7 +210,7 @@ class TaskRun:
             raise
 
     def _last_look(self) -> Flow[None]:
-        yield from self._ask(get_task, get_task._get_kwargs(self._id), _soon())
+        yield from self._ask(get_task, get_task._get_kwargs(self._id), self._soon_in_time)
 
     def _cancel(self, deadline: float) -> Flow[AgenticTaskResponse]:
         if self.task is None:
@@ -242,7 +242,7 @@ class TaskRun:
             # A stream that was cut can be taken up again, with what its exception tells.
             left_behind = (overdue or self.task is not None) and not isinstance(error, StreamInterruptedError)
             if left_behind and not self.is_over:
-                yield from self._stop(self._late_deadline if overdue else _soon())
+                yield from self._stop(self._late_deadline if overdue else self._soon_in_time)
                 if overdue and (result := late()) is not None:
                     return result
             self._tell(error)
@@ -269,6 +269,11 @@ class TaskRun:
         # The server stops the task by itself when its time is over; half of what is left waits for its word.
         self._late = min(timeout * _LATE, _MAX_LATE) / 2
         return time.monotonic() + timeout + self._late
+
+    @property
+    def _soon_in_time(self) -> float:
+        """Soon, and no later than whoever still waits for this call expects."""
+        return min(_soon(), self._late_deadline)
 
     @property
     def _late_deadline(self) -> float:

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from claude_code_api.api.tasks import create_task, get_task
 from claude_code_api.models import AgenticTaskResponse as GeneratedTask
 from claude_code_api.models import CreateTaskRequest
 from pytest_httpserver import HTTPServer
-from support import wire
+from support import raw, wire
 from support.both import KEY, Both
 from werkzeug import Request, Response
 
@@ -464,3 +465,26 @@ def test_other_reads(both: Both, httpserver: HTTPServer, base_url: str) -> None:
     assert (health.status, health.upstream) == ("ok", None)
     with pytest.raises(errors.InvalidRequestError, match="day, month, week"):
         both.call(client.get_usage("year"))
+
+
+def test_stopping_what_failed_keeps_the_deadline_too(both: Both) -> None:
+    released = threading.Event()
+
+    def handle(request: raw.Request) -> list[bytes] | None:
+        match request.path.rpartition("/")[2]:
+            case "task":
+                return raw.answer(202, wire.task("pending"))
+            case "cancel":
+                released.wait(raw.TIMEOUT)
+        return None
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        client = both.client(server.base_url, max_retries=0)
+        started = time.monotonic()
+        with pytest.raises(errors.APIConnectionError) as caught:
+            list(both.each(client.stream_task("Count", timeout=0.5)))
+        took = time.monotonic() - started
+        released.set()
+    assert caught.value.task_id == "task_1"
+    assert [request.path for request in server.requests][-1] == "/v1/task/task_1/cancel"
+    assert took < 1.0, "a tenth of the timeout is left for stopping the task, and some for a noisy machine"
