@@ -95,30 +95,41 @@ def bench_call() -> None:
             )
 
 
-def bench_stream() -> None:
-    data = json.dumps({"type": "tool_result", "result": "x" * 8_000_000})
-    stream = f"id: 1\ndata: {data}\n\n".encode()
-    chunks = [stream[start : start + 65536] for start in range(0, len(stream), 65536)]
+def in_chunks(stream: bytes) -> list[bytes]:
+    """As they come from a connection."""
+    return [stream[start : start + 65536] for start in range(0, len(stream), 65536)]
+
+
+def decoding(stream: bytes) -> Callable[[], None]:
+    """Decode the events of a stream, and their JSON."""
+    chunks = in_chunks(stream)
 
     def decode() -> None:
         decoder = EventDecoder()
-        [event] = [event for chunk in chunks for event in decoder.feed(chunk)]
-        json.loads(event.data)
+        for chunk in chunks:
+            for event in decoder.feed(chunk):
+                json.loads(event.data)
 
-    report("one event of 8 MB", seconds(decode, 9), seconds(lambda: json.loads(data), 9), "json.loads")
-    small = b'id: 1\nevent: thinking\ndata: {"type": "thinking", "content": "Let me see."}\n\n' * 1000
+    return decode
 
-    def decode_small() -> None:
-        for event in EventDecoder().feed(small):
-            json.loads(event.data)
 
-    line = '{"type": "thinking", "content": "Let me see."}'
-    report(
-        "1000 small events",
-        seconds(decode_small, 50),
-        seconds(lambda: [json.loads(line) for _ in range(1000)], 50),
-        "json.loads",
-    )
+def event(data: str) -> bytes:
+    lines = "".join(f"data: {line}\n" for line in data.split("\n"))
+    return f"id: 1\nevent: tool_result\n{lines}\n".encode()
+
+
+def bench_stream() -> None:
+    def bench(name: str, data: str, count: int = 1) -> float:
+        measured = seconds(decoding(event(data) * count), 15)
+        report(name, measured, seconds(lambda: [json.loads(data) for _ in range(count)], 15), "json.loads")
+        return measured
+
+    once = bench("one event of 8 MB", json.dumps({"type": "tool_result", "result": "x" * 8_000_000}))
+    bench("the same, not ASCII", json.dumps({"type": "tool_result", "result": "é€" * 1_600_000}, ensure_ascii=False))
+    bench("the same, in 250,000 lines", json.dumps({"result": ["x" * 26] * 250_000}, indent=1))
+    bench("1000 small events", json.dumps({"type": "thinking", "content": "Let me see."}), 1000)
+    twice = seconds(decoding(event(json.dumps({"type": "tool_result", "result": "x" * 16_000_000}))), 15)
+    report("16 MB, for each 8 of them", twice / 2, once, "8 MB")
 
 
 def main() -> None:

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from .client import ClaudeClient
     from .errors import (
         APIConnectionError,
+        ArtifactError,
+        ArtifactMismatchError,
+        ArtifactTooLargeError,
         AuthenticationError,
         ClaudeAPIError,
+        ClosedError,
         ConfigurationError,
         ConflictError,
         CostExceededError,
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
         PermissionError,
         RateLimitError,
         ServerError,
+        StorageError,
         StreamInterruptedError,
+        TaskStalledError,
         TimeoutError,
         UnexpectedResponseError,
+        UnsafePathError,
     )
     from .handles import AsyncTaskHandle, TaskHandle
     from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
+    from .streams import AsyncStream, AsyncTaskStream, Stream, TaskStream
 
 __version__ = "0.1.0"
 
@@ -40,12 +48,18 @@ __all__ = [
     "APIConnectionError",
     "AgenticTaskResponse",
     "Artifact",
+    "ArtifactError",
+    "ArtifactMismatchError",
+    "ArtifactTooLargeError",
     "AsyncClaudeClient",
+    "AsyncStream",
     "AsyncTaskHandle",
+    "AsyncTaskStream",
     "AuthenticationError",
     "Budget",
     "ClaudeAPIError",
     "ClaudeClient",
+    "ClosedError",
     "CompletionResponse",
     "ConfigurationError",
     "ConflictError",
@@ -57,11 +71,16 @@ __all__ = [
     "PermissionError",
     "RateLimitError",
     "ServerError",
+    "StorageError",
+    "Stream",
     "StreamInterruptedError",
     "TaskEvent",
     "TaskHandle",
+    "TaskStalledError",
+    "TaskStream",
     "TimeoutError",
     "UnexpectedResponseError",
+    "UnsafePathError",
     "Usage",
     "__version__",
 ]
@@ -69,6 +88,7 @@ __all__ = [
 # Names are imported when they are first used (PEP 562), so that importing the package costs next to nothing.
 _MODULES = {"AsyncClaudeClient": "async_client", "Budget": "budget", "ClaudeClient": "client"}
 _MODULES |= {"AsyncTaskHandle": "handles", "TaskHandle": "handles"}
+_MODULES |= dict.fromkeys(("AsyncStream", "AsyncTaskStream", "Stream", "TaskStream"), "streams")
 _MODULES |= dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models")
 
 

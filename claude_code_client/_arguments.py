@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,11 +18,15 @@ from claude_code_api.models.message import Message as GeneratedMessage
 from claude_code_api.models.role import Role
 from claude_code_api.types import UNSET, Unset
 
+from ._config import Config, check_timeout
+from ._position import Position
 from .errors import InvalidRequestError
 from .models import Message
 
 _LARGEST: Final = 2**53
 """Beyond it, JSON numbers are not the same for everyone (RFC 8259, 6)."""
+_MAX_DIGITS: Final = 18
+_KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
 def completion_request(
@@ -73,6 +79,58 @@ def task_request(
         model=of.text("model", model),
         working_directory=of.text("working_directory", working_directory),
     )
+
+
+def check_task_id(task_id: str) -> None:
+    """Raises InvalidRequestError for what cannot be a segment of a path."""
+    if not isinstance(task_id, str) or not task_id.isprintable() or task_id in ("", ".", ".."):
+        raise InvalidRequestError("task_id must be a task's id, a str.", param="task_id")
+
+
+def call_key(idempotency_key: str | None) -> str:
+    """The key that makes all attempts of a call one call."""
+    if idempotency_key is None:
+        return str(uuid.uuid4())
+    if not isinstance(idempotency_key, str) or not _KEY.fullmatch(idempotency_key):
+        raise InvalidRequestError(
+            "idempotency_key must be a str of 1 to 255 ASCII characters without spaces.", param="idempotency_key"
+        )
+    return idempotency_key
+
+
+def call_timeout(timeout: float | None, config: Config) -> float:
+    return config.timeout if timeout is None else check_timeout(timeout)
+
+
+def check_waiting(timeout: float | None, stall_timeout: float | None) -> None:
+    """Raises ConfigurationError for what is no positive number of seconds."""
+    for name, seconds in (("timeout", timeout), ("stall_timeout", stall_timeout)):
+        if seconds is not None:
+            check_timeout(seconds, name)
+
+
+def check_callback(name: str, callback: object, *, may_be_async: bool = False) -> None:
+    """Raises InvalidRequestError for what cannot be called, or not from where it would be."""
+    if callback is None:
+        return
+    if not callable(callback):
+        raise _wrong_type(name, "a function", callback)
+    if not may_be_async and inspect.iscoroutinefunction(callback):
+        raise InvalidRequestError(
+            f"{name} must be a plain function; coroutine functions are for AsyncClaudeClient.", param=name
+        )
+
+
+def position_after(event_id: str | int | None) -> Position:
+    """The position after an event that the caller has. Raises InvalidRequestError."""
+    number = 0 if event_id is None else event_id
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS:
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise InvalidRequestError(
+            "after must be the id of an event, as last_event_id has it, or None for all of them.", param="after"
+        )
+    return Position(number)
 
 
 class _Checker:

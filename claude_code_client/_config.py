@@ -19,6 +19,8 @@ DEFAULT_TIMEOUT: Final = 300.0
 MAX_TIMEOUT: Final = 1e8
 """Seconds, about three years; sockets and event loops do not take every number."""
 DEFAULT_MAX_RETRIES: Final = 3
+DEFAULT_STREAM_READ_TIMEOUT: Final = 45.0
+"""Seconds; a server that lives sends a ping every 15."""
 
 _SECRET_HEADER: Final = re.compile(r"(?!idempotency-key$).*(auth|cookie|key|secret|token)", re.IGNORECASE)
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
@@ -34,6 +36,8 @@ class Config:
     timeout: float = DEFAULT_TIMEOUT
     """Seconds for a whole call."""
     max_retries: int = DEFAULT_MAX_RETRIES
+    stream_read_timeout: float = DEFAULT_STREAM_READ_TIMEOUT
+    """Seconds without a byte after which a stream counts as dead."""
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
@@ -43,6 +47,7 @@ def resolve(
     base_url: str | None = None,
     timeout: float | None = None,
     max_retries: int | None = None,
+    stream_read_timeout: float | None = None,
     headers: Mapping[str, str] | None = None,
     allow_insecure_http: bool = False,
     environ: Mapping[str, str] | None = None,
@@ -57,6 +62,7 @@ def resolve(
         base_url=_base_url(base_url or environ.get("CLAUDE_BASE_URL") or SERVER_URL, allow_insecure_http),
         timeout=_timeout(timeout, environ.get("CLAUDE_TIMEOUT")),
         max_retries=_max_retries(max_retries),
+        stream_read_timeout=_stream_read_timeout(stream_read_timeout, DEFAULT_STREAM_READ_TIMEOUT),
         headers=_headers(headers),
     )
 
@@ -140,13 +146,18 @@ def _timeout(value: float | None, from_environ: str | None) -> float:
 
 def check_timeout(value: float, name: str = "timeout") -> float:
     """``value`` if it is a positive, finite number of seconds; else ConfigurationError."""
+    param = "timeout" if name == "CLAUDE_TIMEOUT" else name
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}.", param="timeout")
+        raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}.", param=param)
     if not 0 < value <= MAX_TIMEOUT:
         raise ConfigurationError(
-            f"{name} must be more than 0 and at most {MAX_TIMEOUT:g} seconds, not {value!r}.", param="timeout"
+            f"{name} must be more than 0 and at most {MAX_TIMEOUT:g} seconds, not {value!r}.", param=param
         )
     return float(value)
+
+
+def _stream_read_timeout(value: float | None, default: float) -> float:
+    return default if value is None else check_timeout(value, "stream_read_timeout")
 
 
 def _max_retries(value: int | None) -> int:
@@ -180,6 +191,7 @@ def override(
     *,
     timeout: float | None = None,
     max_retries: int | None = None,
+    stream_read_timeout: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Config:
     """``config`` with what is given in place of its own; headers are added. Raises ConfigurationError."""
@@ -187,6 +199,7 @@ def override(
         config,
         timeout=config.timeout if timeout is None else check_timeout(timeout),
         max_retries=config.max_retries if max_retries is None else _max_retries(max_retries),
+        stream_read_timeout=_stream_read_timeout(stream_read_timeout, config.stream_read_timeout),
         headers=merged(config.headers, _headers(headers)),
     )
 

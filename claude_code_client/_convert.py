@@ -210,11 +210,11 @@ def health(reply: generated.Health) -> Health:
 
 def _artifact(reply: generated.Artifact) -> Artifact:
     return Artifact(
-        id=reply.id,
+        id=_is(str, reply.id),
         type=reply.type_,
         path=_is(str, reply.path),
         size_bytes=_is(int, reply.size_bytes),
-        sha256=reply.sha256,
+        sha256=_is(str | None, reply.sha256),
         created_at=reply.created_at,
         extra=reply.additional_properties,
     )

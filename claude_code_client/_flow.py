@@ -6,7 +6,7 @@ once; a synchronous and an asynchronous driver carry it out. (psycopg 3's ``gene
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -28,17 +28,50 @@ class Send:
 
 @attrs.frozen(kw_only=True)
 class Open:
-    """Send a request and leave the answer's body unread; it replaces what was open. Sent back: nothing."""
+    """Send a request and leave the answer's body unread; it replaces what was open. Sent back: its ``Head``."""
 
     request: Request = attrs.field(repr=False)
     deadline: float
     read_timeout: float
-    """Seconds without a byte after which the stream counts as dead."""
+    """Seconds without a byte after which the body counts as dead."""
+    accept: str = "text/event-stream"
+    """The media type that is wanted."""
+
+
+@attrs.frozen(kw_only=True)
+class Head:
+    """The start of what was opened, a success."""
+
+    status_code: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    """In lower case."""
+    attempts: int = 1
+    history: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Read:
+    """Read from what is open. Sent back: the next bytes, or None at the end.
+
+    Raises APIConnectionError where the body breaks off or is dead; TimeoutError where nothing comes before ``until``.
+    """
+
+    until: float
+    """On the monotonic clock, in seconds; the deadline of what is open counts too."""
 
 
 @attrs.frozen
-class Read:
-    """Read from what is open. Sent back: the next bytes, or None at the end."""
+class Pause:
+    """Wait. Sent back: nothing."""
+
+    seconds: float
+
+
+@attrs.frozen
+class Elsewhere:
+    """Carry another flow out in the background, on a connection of its own. Sent back: nothing, and at once."""
+
+    flow: Generator[Any, Any, Any] = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -55,7 +88,7 @@ class Emit:
     value: Any = attrs.field(repr=False)
 
 
-Command = Send | Open | Read | Do | Emit
+Command = Send | Open | Read | Pause | Elsewhere | Do | Emit
 
 
 class Abandoned(Exception):  # noqa: N818 (no error: a message to a flow)

@@ -1,159 +1,219 @@
-"""Reading event streams, as flows. No I/O."""
+"""Following a task's events over as many connections as it takes, as a flow. No I/O."""
 
 from __future__ import annotations
 
-import json
+import random
 import time
-from collections import deque
-from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
 from claude_code_api.api.tasks import stream_task_events
-from claude_code_api.models.completion_response import CompletionResponse as GeneratedCompletion
-from claude_code_api.models.result_event import ResultEvent as GeneratedResult
+from claude_code_api.types import UNSET
 
-from . import _convert as convert
-from ._flow import Emit, Flow, Open, Read, Request
-from ._stream import EventDecoder, ServerSentEvent
+from ._event_reader import EventReader, payload
+from ._flow import Emit, Flow, Pause
+from ._position import Position, Verdict
+from ._reconnect import Reconnects
+from ._stream import ServerSentEvent
 from .errors import (
     APIConnectionError,
     ClaudeAPIError,
+    NotSupportedError,
+    RateLimitError,
+    ServerError,
     StreamInterruptedError,
+    TaskStalledError,
     TimeoutError,
     UnexpectedResponseError,
-    from_detail,
-    shorten_body,
 )
-from .models import CompletionResponse
 
-READ_TIMEOUT: Final = 45.0
-"""Seconds; a server that lives sends a ping every 15."""
+MAX_REREADS: Final = 2
+"""How often a gap is read again before it counts as lasting."""
+_TERMINAL: Final = ("result", "error")
 
 
-def follow_task(
-    task_id: str, *, deadline: float, on_result: Callable[[GeneratedResult | None], Flow[None]]
-) -> Flow[None]:
-    """Emits each event of a task as a dict, the ``result`` event last; before it, ``on_result`` gets what it says.
+@attrs.frozen(kw_only=True)
+class Watch:
+    """How long the following may take, and how long there may be silence."""
 
-    Raises the exception that a terminal ``error`` event stands for; StreamInterruptedError where neither came.
+    deadline: float
+    """On the monotonic clock, in seconds."""
+    read_timeout: float
+    """Seconds without a byte after which a connection counts as dead."""
+    stall_timeout: float | None = None
+    """Seconds without an event, over a connection that lives, after which the task counts as stalled."""
+
+
+@attrs.frozen
+class Terminal:
+    """The last event of a task."""
+
+    event: dict[str, Any] = attrs.field(repr=False)
+    seen: bool = False
+    """Whether the caller had it before."""
+
+
+@attrs.frozen
+class _Cut:
+    """Why a connection ended before the task's events did."""
+
+    reason: str
+    error: ClaudeAPIError | None = None
+
+
+def follow_task(task_id: str, watch: Watch, position: Position) -> Flow[Terminal]:
+    """Emits each event of a task after ``position`` as a dict, once and in order; gives back the terminal one.
+
+    Raises StreamInterruptedError where the events cannot be had any more; TaskStalledError; TimeoutError; what the
+    server says where it refuses.
     """
-    yield Open(request=stream_task_events._get_kwargs(task_id), deadline=deadline, read_timeout=READ_TIMEOUT)
-    reader = EventReader(f"the task {task_id}", deadline, task_id)
-    while True:
-        event = yield from reader.next_event()
-        if event["type"] == "error":
-            raise from_detail(_detail(event), task_id=task_id)
-        if event["type"] == "result":
-            yield from on_result(_result(event))
-            yield Emit(event)
-            return
-        yield Emit(event)
+    position.task_id = task_id
+    return _Follower(task_id, watch, position).follow()
 
 
-def follow_completion(
-    request: Request, *, deadline: float, on_reply: Callable[[CompletionResponse], None]
-) -> Flow[None]:
-    """Emits the reply's text as it is written, then the CompletionResponse; before that one goes ``on_reply``."""
-    yield Open(request=request, deadline=deadline, read_timeout=READ_TIMEOUT)
-    reader = EventReader("the completion", deadline)
-    while True:
-        event = yield from reader.next_event()
-        match event["type"]:
-            case "text_delta":
-                yield Emit(_field(event, "text", str))
-            case "completion":
-                reply = _completion(_field(event, "completion", dict))
-                on_reply(reply)
-                yield Emit(reply)
-                return
-            case "error":
-                raise from_detail(_detail(event))
-
-
-class EventReader:
-    """What is open, as a sequence of events."""
-
-    def __init__(self, what: str, deadline: float, task_id: str | None = None) -> None:
-        self._what = what
-        self._deadline = deadline
-        self._task_id = task_id
-        self._decoder = EventDecoder()
-        self._events: deque[ServerSentEvent] = deque()
-
-    def next_event(self) -> Flow[dict[str, Any]]:
-        """The next event. Raises StreamInterruptedError where the stream ends instead."""
-        while not self._events:
-            problem: ClaudeAPIError | None = None
-            chunk: bytes | None = None
-            try:
-                chunk = yield Read()
-            except APIConnectionError as error:
-                problem = error
-            if time.monotonic() >= self._deadline:
-                raise TimeoutError(
-                    f"The stream of {self._what} did not end within its timeout. Give it a larger one.",
-                    task_id=self._task_id,
-                    attempts=1,
-                    outcome_unknown=self._task_id is None,
-                )
-            if chunk is None:
-                raise self._interrupted(problem)
-            self._events.extend(self._decoder.feed(chunk))
-        return _event(self._events.popleft())
-
-    def _interrupted(self, problem: ClaudeAPIError | None) -> StreamInterruptedError:
-        reason = problem.message.rstrip(".") if problem else "the server closed it"
-        advice = " The task may still run; get_task() tells how it stands." if self._task_id else " Call again."
-        error = StreamInterruptedError(
-            f"The stream of {self._what} was cut before its end: {reason}.{advice}",
-            task_id=self._task_id,
-            attempts=problem.attempts if problem else 1,
-            history=problem.history if problem else ("end of the stream",),
-            outcome_unknown=self._task_id is None,
-        )
-        error.last_event_id = self._decoder.last_event_id or None
-        return error
-
-
-def _event(sse: ServerSentEvent) -> dict[str, Any]:
-    """The event's JSON object; types that this version does not know pass as they are."""
-    try:
-        event = json.loads(sse.data)
-    except (ValueError, RecursionError):
-        event = None
-    if not isinstance(event, dict):
-        raise UnexpectedResponseError(
-            f"The stream's event {sse.id or '?'} is not a JSON object.", body=shorten_body(sse.data.encode())
-        )
-    event.setdefault("type", sse.type)
-    return event
-
-
-def _detail(event: dict[str, Any]) -> dict[str, Any]:
-    detail = event.get("error")
-    return (
-        detail if isinstance(detail, dict) else {"message": str(event.get("content") or "The server gave no reason.")}
+def passes(error: ClaudeAPIError) -> bool:
+    """Whether what went wrong may be over soon: a connection, a server or a proxy in trouble."""
+    return isinstance(error, APIConnectionError | RateLimitError | ServerError) and not isinstance(
+        error, NotSupportedError
     )
 
 
-def _field(event: dict[str, Any], name: str, kind: type[Any]) -> Any:
-    value = event.get(name)
-    if not isinstance(value, kind):
-        raise UnexpectedResponseError(f"The stream's event {event['type']!r} has no {name}.")
-    return value
+class _Follower:
+    def __init__(self, task_id: str, watch: Watch, position: Position) -> None:
+        self._task_id = task_id
+        self._watch = watch
+        self._position = position
+        self._clock = _ProgressClock(watch.stall_timeout)
+        self._reconnects = Reconnects()
+        self._rereads = 0
+        self._opened = False
+        self._start = position.number
+        self._look_back = 0
+        self._retry: float | None = None
+
+    def follow(self) -> Flow[Terminal]:
+        while True:
+            reader = EventReader()
+            end = yield from self._connection(reader)
+            self._clock.stop()
+            if isinstance(end, Terminal):
+                return end
+            attempts, history = _attempts(reader, end)
+            self._reconnects.note(attempts, history)
+            self._retry = self._retry if reader.retry is None else reader.retry
+            asked = end.error.retry_after if end.error is not None else None
+            if asked is None:
+                asked = self._retry
+            wait = self._reconnects.wait(random.random, asked=asked)  # jitter, not a secret
+            if wait is None or not self._position.resumable or self._rereads > MAX_REREADS:
+                raise self._given_up(end)
+            if wait:
+                yield Pause(min(wait, max(self._watch.deadline - time.monotonic(), 0.0)))
+            self._check_deadline()
+
+    def _connection(self, reader: EventReader) -> Flow[Terminal | _Cut]:
+        after = max(self._position.number - self._look_back, 0)
+        request = stream_task_events._get_kwargs(self._task_id, last_event_id=str(after) if after else UNSET)
+        try:
+            yield from reader.open(request, deadline=self._watch.deadline, read_timeout=self._watch.read_timeout)
+        except ClaudeAPIError as error:
+            # A page of a proxy, where there was a stream before, is trouble on the way.
+            if passes(error) or (self._opened and isinstance(error, UnexpectedResponseError)):
+                return _Cut(error.message.rstrip("."), error)
+            raise
+        self._opened = True
+        self._clock.start()
+        try:
+            return (yield from self._events(reader))
+        except APIConnectionError as error:
+            return _Cut(error.message.rstrip("."), error)
+        except TimeoutError as error:
+            problem = error
+        self._check_deadline(problem)
+        raise TaskStalledError(
+            f"No event of the task came for {self._watch.stall_timeout:g} s. "
+            "Give it a larger stall_timeout if its steps may take that long.",
+            attempts=self._reconnects.attempts + 1,
+        )
+
+    def _events(self, reader: EventReader) -> Flow[Terminal | _Cut]:
+        while True:
+            sse = yield from reader.next_event(min(self._watch.deadline, self._clock.stalled_at))
+            if sse is None:
+                # A stream that is empty after the event that the caller has: that one may be the last.
+                self._look_back = int(self._position.number == self._start)
+                return _Cut("the server closed it")
+            match self._position.judge(sse):
+                case Verdict.GAP:
+                    self._rereads += 1
+                    return _Cut(f"event {self._position.number + 1} is missing")
+                case Verdict.REPEAT:
+                    if sse.id == self._position.last_event_id and _is_terminal(event := payload(sse)):
+                        return Terminal(event, seen=True)
+                case Verdict.NEXT:
+                    event = self._next(sse)
+                    if _is_terminal(event):
+                        return Terminal(event)
+                    yield Emit(event)
+                    self._clock.start()
+
+    def _next(self, sse: ServerSentEvent) -> dict[str, Any]:
+        event = payload(sse)
+        self._position.advance(sse)
+        self._reconnects.progress()
+        self._clock.progress()
+        self._rereads = 0
+        return event
+
+    def _check_deadline(self, problem: ClaudeAPIError | None = None) -> None:
+        if time.monotonic() >= self._watch.deadline:
+            raise TimeoutError(
+                f"The stream of the task {self._task_id} did not end within its timeout. Give it a larger one.",
+                attempts=problem.attempts if problem else self._reconnects.attempts,
+            )
+
+    def _given_up(self, end: _Cut) -> ClaudeAPIError:
+        if not self._opened and end.error is not None:
+            end.error.attempts, end.error.history = self._reconnects.attempts, self._reconnects.history
+            return end.error
+        return StreamInterruptedError(
+            f"The stream of the task {self._task_id} was cut before its end: {end.reason}. The task may still run: "
+            "stream_events(error.task_id, after=error.last_event_id) goes on, get_task() tells how it stands.",
+            status_code=end.error.status_code if end.error else None,
+            request_id=end.error.request_id if end.error else None,
+            attempts=self._reconnects.attempts,
+            history=self._reconnects.history,
+        )
 
 
-def _result(event: dict[str, Any]) -> GeneratedResult | None:
-    """The last event, unless it lacks what the contract promises."""
-    try:
-        return GeneratedResult.from_dict(event)
-    except convert.MISREADINGS:
-        return None
+class _ProgressClock:
+    """Counts the time without an event while a connection lives; nobody knows what happens while there is none."""
+
+    def __init__(self, stall_timeout: float | None) -> None:
+        self._whole = float("inf") if stall_timeout is None else stall_timeout
+        self._left = self._whole
+        self.stalled_at = float("inf")
+        """On the monotonic clock, in seconds."""
+
+    def start(self) -> None:
+        self.stalled_at = time.monotonic() + self._left
+
+    def stop(self) -> None:
+        if self.stalled_at != float("inf"):
+            self._left = max(self.stalled_at - time.monotonic(), 0.0)
+            self.stalled_at = float("inf")
+
+    def progress(self) -> None:
+        self._left = self._whole
 
 
-def _completion(body: dict[str, Any]) -> CompletionResponse:
-    try:
-        return convert.completion(GeneratedCompletion.from_dict(body))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"{type(error).__name__}: {error}"
-    raise UnexpectedResponseError(f"The stream's completion is not of the documented form: {problem}.")
+def _attempts(reader: EventReader, end: _Cut) -> tuple[int, tuple[str, ...]]:
+    """How often one connection was tried, and what each attempt met."""
+    if end.error is not None:
+        return end.error.attempts, end.error.history
+    head = reader.head
+    return (head.attempts, (*head.history, f"{head.status_code}, then {end.reason}")) if head else (0, ())
+
+
+def _is_terminal(event: dict[str, Any]) -> bool:
+    return event["type"] in _TERMINAL

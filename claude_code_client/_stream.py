@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -23,6 +23,8 @@ class ServerSentEvent:
     data: str = ""
     id: str = ""
     """The stream's last event id at this event."""
+    has_id: bool = False
+    """Whether the event names that id itself; otherwise it is that of an event before."""
 
 
 class EventDecoder:
@@ -30,66 +32,133 @@ class EventDecoder:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.last_event_id = ""
+        """That of the last event that came whole, be it one without data."""
         self.retry: float | None = None
         """Seconds that the server asks to wait before reconnecting."""
         self._max = max_event_bytes
-        self._partial: list[bytes] = []
-        self._size = 0
-        self._swallow_newline = False
+        self._too_large = False
         self._at_start = True
+        self._after_cr = False
+        self._line = bytearray()
+        """What has come of the line under way."""
+        # Of the event under way:
+        self._size = 0
         self._type = ""
-        self._data: list[str] = []
+        self._id: str | None = None
+        self._data: bytes | bytearray | None = None
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """Decode more bytes and give the events that they complete.
+        """Decode more bytes, all of them at once, and give the events that they complete.
 
-        Raises StreamInterruptedError for an event larger than the limit.
+        In the place of an event larger than the limit the iterator raises StreamInterruptedError; so does that of
+        every later call.
         """
-        if self._swallow_newline and chunk:
-            chunk = chunk.removeprefix(b"\n")
-            self._swallow_newline = False
-        for line in chunk.splitlines(keepends=True):
-            self._size += len(line)
-            if self._size > self._max:
-                raise StreamInterruptedError(f"The stream has an event larger than {self._max} bytes.")
-            if not line.endswith((b"\n", b"\r")):
-                self._partial.append(line)
-                continue
-            if self._partial:
-                self._partial.append(line)
-                line = b"".join(self._partial)
-                self._partial.clear()
-            event = self._line(line.rstrip(b"\r\n"))
-            if event is not None:
-                yield event
-        # A CR that ends a chunk ends a line; an LF that follows belongs to it.
-        self._swallow_newline = self._swallow_newline or chunk.endswith(b"\r")
+        events: list[ServerSentEvent] = []
+        if not self._too_large:
+            self._decode(chunk, events)
+        return self._refuse(events) if self._too_large else iter(events)
 
-    def _line(self, raw: bytes) -> ServerSentEvent | None:
+    def _refuse(self, events: list[ServerSentEvent]) -> Iterator[ServerSentEvent]:
+        yield from events
+        raise StreamInterruptedError(f"The stream has an event larger than the limit of {self._max} bytes.")
+
+    def _decode(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         if self._at_start:
-            raw = raw.removeprefix(_BOM)
+            self._line += chunk
+            if _BOM.startswith(self._line):
+                return
             self._at_start = False
-        if not raw:
-            return self._dispatch()
-        name, _, value = raw.decode("utf-8", "replace").partition(":")
-        value = value.removeprefix(" ")
-        match name:
-            case "data":
-                self._data.append(value)
-            case "event":
-                self._type = value
-            case "id" if "\0" not in value:
-                self.last_event_id = value
-            case "retry" if value.isascii() and value.isdigit():
-                self.retry = int(value) / 1000
-            case "":
-                # A comment shows that the connection lives and adds nothing to the event.
-                self._size -= len(raw)
-        return None
+            chunk, self._line = bytes(self._line.removeprefix(_BOM)), bytearray()
+        # A CR that ends a chunk ends a line; an LF that follows belongs to it.
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        if first >= 0:
+            self._line += chunk[:first]
+            line, self._line = self._line, bytearray()
+            lines = chunk[first:last]
+            count = lines.count(b"\n")
+            if count and count == lines.count(b"\ndata: "):
+                self._take([line], events)
+                self._take_data(lines, count)
+            else:
+                self._take([line, *lines.split(b"\n")[1:]], events)
+        self._line += chunk[last + 1 :]
+        if self._size + len(self._line) > self._max:
+            self._too_large = True
 
-    def _dispatch(self) -> ServerSentEvent | None:
-        event = None
-        if self._data:
-            event = ServerSentEvent(type=self._type or "message", data="\n".join(self._data), id=self.last_event_id)
-        self._type, self._data, self._size = "", [], 0
-        return event
+    def _take(self, lines: Iterable[bytes | bytearray], events: list[ServerSentEvent]) -> None:
+        for line in lines:
+            if not line:
+                self._dispatch(events)
+            elif not self._read(line):
+                self._too_large = True
+                return
+
+    def _take_data(self, lines: bytes, count: int) -> None:
+        """Many lines of data at once: each is one more LF, ``data: `` and a value."""
+        self._size += len(lines) - count
+        self._append(lines.replace(b"\ndata: ", b"\n")[1:])
+
+    def _read(self, line: bytes | bytearray) -> bool:
+        """False if it makes the event too large."""
+        size = self._size + len(line)
+        if size > self._max:
+            return False
+        name, value = _field(line)
+        if not name:
+            # A comment shows that the connection lives and adds nothing to the event.
+            return True
+        self._size = size
+        if name == b"data":
+            self._append(value)
+        elif name == b"event":
+            self._type = value.decode("utf-8", "replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit():
+            self.retry = float(value) / 1000
+        return True
+
+    def _append(self, value: bytes | bytearray) -> None:
+        if self._data is None:
+            self._data = value
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
+        self._data += b"\n"
+        self._data += value
+
+    def _dispatch(self, events: list[ServerSentEvent]) -> None:
+        if self._id is not None:
+            self.last_event_id = self._id
+        if self._data is not None:
+            events.append(
+                ServerSentEvent(
+                    type=self._type or "message",
+                    data=self._data.decode("utf-8", "replace"),
+                    id=self.last_event_id,
+                    has_id=self._id is not None,
+                )
+            )
+        self._size, self._type, self._id, self._data = 0, "", None, None
+
+
+def _field(line: bytes | bytearray) -> tuple[bytes | bytearray, bytes | bytearray]:
+    """Name and value of a line that is not needed afterwards."""
+    if isinstance(line, bytes):
+        name, _, value = line.partition(b":")
+        return name, value.removeprefix(b" ")
+    # It came in pieces, so it may be large: the value is what is left of it, not a copy.
+    colon = line.find(b":")
+    if colon < 0:
+        return line, b""
+    start = colon + 2 if line.startswith(b" ", colon + 1) else colon + 1
+    named = bytes(line[:colon])
+    del line[:start]
+    return named, line

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import attrs
-from claude_code_api import models as generated
 from claude_code_api.api.tasks import cancel_task, create_task, get_task
-from claude_code_api.models.create_task_request import CreateTaskRequest
 
-from . import _convert as convert
-from . import _older
-from ._flow import Abandoned, Do, Flow, Request, Send
-from ._follow import follow_task
+from ._event_reader import error_of
+from ._flow import Abandoned, Elsewhere, Emit, Flow, Pause
+from ._follow import Terminal, Watch, follow_task, passes
+from ._known_task import KnownTask, result_event, without_prompt
+from ._order import TaskOrder
+from ._position import Position
+from ._reconnect import Reconnects
 from ._shared import Shared
-from .budget import Reservation
 from .errors import (
     ClaudeAPIError,
+    ClosedError,
     ConfigurationError,
     NotFoundError,
     StreamInterruptedError,
+    TaskStalledError,
     TimeoutError,
     UnexpectedResponseError,
     from_detail,
@@ -40,8 +41,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("claude_code_client")
 
-DEFAULT_MAX_COST: Final = 1.0
-"""USD; what the contract gives a task that names no maximum."""
 LONG_POLL: Final = 25.0
 """Seconds that one request waits for a task's end; less than what proxies commonly allow."""
 STOP_TIMEOUT: Final = 1.5
@@ -54,63 +53,45 @@ _NEVER_TAKEN: Final = frozenset({"invalid_request_error", "request_too_large", "
 """What the API says of a submit that it never took; nothing that a wrong key, a quota or trouble would make it say."""
 
 
-@attrs.frozen(kw_only=True)
-class TaskOrder:
-    """A task to submit: its body, its key, and the seconds that the call may take."""
-
-    body: CreateTaskRequest = attrs.field(repr=False)
-    idempotency_key: str
-    timeout: float
-
-    def submission(self, prefer: str) -> Request:
-        return create_task._get_kwargs(body=self.body, idempotency_key=self.idempotency_key, prefer=prefer)
-
-    @property
-    def max_cost(self) -> float:
-        """USD that it may cost."""
-        asked = self.body.max_cost
-        return asked if isinstance(asked, int | float) else DEFAULT_MAX_COST
-
-
-class TaskRun:
-    """What is known of one task, and the flows that find out more."""
+class TaskRun(KnownTask):
+    """The calls about one task, as flows."""
 
     def __init__(self, order: TaskOrder, shared: Shared) -> None:
-        self._order = order
-        self._shared = shared
+        super().__init__(order, shared)
         self._deadline = self._deadline_in(order.timeout)
-        self._reservations: list[Reservation] = []
-        self._sent = False
         self._detached = False
-        self._ended = False
         self._left = False
-        self._seen_whole = False
-        self.task: AgenticTaskResponse | None = None
-        """The task as it was last seen; None until the server has answered."""
 
     # ---- the calls
 
-    def execute(self) -> Flow[AgenticTaskResponse]:
-        """Submit, and wait for the end."""
-        return self._stopping(self._execute(), self._late_result)
+    def execute(self, *, watched: bool = False) -> Flow[AgenticTaskResponse]:
+        """Submit, and wait for the end; ``watched``, emit the events meanwhile."""
+        follow = watched or self._order.stall_timeout is not None
+        return self._stopping(self._execute_watched() if follow else self._execute(), self._late_result)
 
-    def stream(self) -> Flow[None]:
-        """Submit, and emit the events."""
-        return self._stopping(self._stream(), _nothing)
+    def stream(self, position: Position) -> Flow[None]:
+        """Submit, and emit the events; ``position`` tells how far it has come."""
+        return self._stopping(self._stream(position), _nothing)
 
     def submit(self) -> Flow[None]:
         """Submit, and return once the server has the task."""
-        return self._stopping(self._submit("respond-async"), _nothing)
+        return self._stopping(self._submit(), _nothing)
 
-    def wait(self, timeout: float | None = None) -> Flow[AgenticTaskResponse]:
+    def wait(
+        self, timeout: float | None = None, *, stall_timeout: float | None = None, watched: bool = False
+    ) -> Flow[AgenticTaskResponse]:
         """Wait for the end of a task that was submitted, for ``timeout`` seconds or as long as the order has left."""
-        self._restart_clock(timeout)
-        return self._stopping(self._wait(), self._late_result)
+        self._start_anew(timeout, stall_timeout)
+        follow = watched or self._order.stall_timeout is not None
+        return self._stopping(self._wait_watched() if follow else self._wait(), self._late_result)
 
-    def events(self, timeout: float | None = None) -> Flow[None]:
-        """Emit the events of a task that was submitted."""
-        self._restart_clock(timeout)
-        return self._stopping(self._follow(), _nothing)
+    def events(
+        self, position: Position, timeout: float | None = None, *, stall_timeout: float | None = None
+    ) -> Flow[None]:
+        """Emit the events of a task that was submitted; ``position`` tells how far it has come."""
+        self._start_anew(timeout, stall_timeout)
+        position.task_id = self._id
+        return self._stopping(self._events(position), _nothing)
 
     def refresh(self, timeout: float) -> Flow[AgenticTaskResponse]:
         """See how it stands."""
@@ -132,8 +113,8 @@ class TaskRun:
         self._deadline = deadline
         self._sent = True
         if task_id is None:
-            self._reservations = self._shared.ledger.reserve(self._order.max_cost)
-            found = self._ask(create_task, self._order.submission("respond-async"), deadline)
+            self._reserve()
+            found = self._ask(create_task, self._order.submission(), deadline)
         else:
             found = self._ask(get_task, get_task._get_kwargs(task_id), deadline)
         try:
@@ -164,15 +145,20 @@ class TaskRun:
     # ---- their parts
 
     def _execute(self) -> Flow[AgenticTaskResponse]:
-        yield from self._submit(f"respond-async, {self._long_poll()}")
+        # Waiting is not the submit's: it goes on when the server is away for a while, without a further submit.
+        yield from self._submit()
         return (yield from self._wait())
 
-    def _stream(self) -> Flow[None]:
-        yield from self._submit("respond-async")
-        yield from self._follow()
+    def _execute_watched(self) -> Flow[AgenticTaskResponse]:
+        yield from self._submit()
+        return (yield from self._wait_watched())
 
-    def _submit(self, prefer: str) -> Flow[None]:
-        self._reservations = self._shared.ledger.reserve(self._order.max_cost)
+    def _stream(self, position: Position) -> Flow[None]:
+        yield from self._submit()
+        yield from self._events(position)
+
+    def _submit(self) -> Flow[None]:
+        self._reserve()
         try:
             yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
         except ConfigurationError:
@@ -180,7 +166,7 @@ class TaskRun:
             raise
         self._sent = True
         try:
-            yield from self._ask(create_task, self._order.submission(prefer), self._deadline)
+            yield from self._ask(create_task, self._order.submission(), self._deadline)
         except ClaudeAPIError as error:
             # An answer that cannot be read may be one to a task that runs.
             error.outcome_unknown = error.outcome_unknown or isinstance(error, UnexpectedResponseError)
@@ -192,22 +178,51 @@ class TaskRun:
         yield from self._note("submitted", self._id)
 
     def _wait(self) -> Flow[AgenticTaskResponse]:
+        reconnects = Reconnects()
         while not self._seen_whole:
             if time.monotonic() >= self._deadline:
                 raise self._overdue()
-            yield from self._ask(get_task, get_task._get_kwargs(self._id, prefer=self._long_poll()), self._deadline)
+            try:
+                yield from self._ask(get_task, get_task._get_kwargs(self._id, prefer=self._long_poll()), self._deadline)
+                reconnects.progress()
+            except ClaudeAPIError as error:
+                # The task runs on, and has cost money: the server may be back soon.
+                reconnects.note(error.attempts, error.history)
+                wait = reconnects.wait(random.random, asked=error.retry_after) if passes(error) else None
+                if wait is None:
+                    error.attempts, error.history = reconnects.attempts, reconnects.history
+                    raise
+                pause = min(wait, max(self._deadline - time.monotonic(), 0.0))
+            else:
+                continue
+            yield Pause(pause)
         return _result(self._known)
 
-    def _follow(self) -> Flow[None]:
-        try:
-            yield from follow_task(self._id, deadline=self._deadline, on_result=self._see_result)
-        except StreamInterruptedError:
-            raise
-        except ClaudeAPIError as error:
-            if error.status_code is None and error.error_type is not None:
-                # The terminal event: what it was and what it has cost is known to the task.
-                yield from self._quietly(self._last_look())
-            raise
+    def _wait_watched(self) -> Flow[AgenticTaskResponse]:
+        if not self._seen_whole:
+            last = yield from self._follow(Position())
+            yield Emit(last.event)
+        return (yield from self._wait())
+
+    def _events(self, position: Position) -> Flow[None]:
+        last = yield from self._follow(position)
+        if last.event["type"] == "error":
+            # What it was and what it has cost is known to the task.
+            yield from self._quietly(self._last_look())
+            self._ended = True
+            raise from_detail(error_of(last.event))
+        if not last.seen:
+            yield Emit(last.event)
+
+    def _follow(self, position: Position) -> Flow[Terminal]:
+        self._position = position
+        watch = Watch(
+            deadline=self._deadline, read_timeout=self._order.read_timeout, stall_timeout=self._order.stall_timeout
+        )
+        last = yield from follow_task(self._id, watch, position)
+        if last.event["type"] == "result":
+            yield from self._see_result(result_event(last.event))
+        return last
 
     def _last_look(self) -> Flow[None]:
         yield from self._ask(get_task, get_task._get_kwargs(self._id), self._soon_in_time)
@@ -215,7 +230,7 @@ class TaskRun:
     def _cancel(self, deadline: float) -> Flow[AgenticTaskResponse]:
         if self.task is None:
             # The submit may have been cut: with its key the server says which task it is, and runs no second one.
-            yield from self._ask(create_task, self._order.submission("respond-async"), deadline)
+            yield from self._ask(create_task, self._order.submission(), deadline)
         if self.task is None or not self.task.is_terminal:
             # The contract makes it idempotent, so that it may be repeated without a key.
             request = cancel_task._get_kwargs(self._id)
@@ -238,12 +253,9 @@ class TaskRun:
         except GeneratorExit:
             raise
         except ClaudeAPIError as error:
-            overdue = isinstance(error, TimeoutError) and error.error_type is None and error.status_code is None
-            # A stream that was cut can be taken up again, with what its exception tells.
-            left_behind = (overdue or self.task is not None) and not isinstance(error, StreamInterruptedError)
-            if left_behind and not self.is_over:
-                yield from self._stop(self._late_deadline if overdue else self._soon_in_time)
-                if overdue and (result := late()) is not None:
+            if not self.is_over:
+                result = yield from self._stop_after(error, late)
+                if result is not None:
                     return result
             self._tell(error)
             raise
@@ -254,6 +266,34 @@ class TaskRun:
                     cause = error.cause if isinstance(error, Abandoned) and error.cause is not None else error
                     cause.add_note(f"The task {self.task.id} was cancelled; it has cost ${self.task.usage.cost:.4f}.")
             raise
+
+    def _stop_after(self, error: ClaudeAPIError, late: Callable[[], T | None]) -> Flow[T | None]:
+        """Cancel what the call leaves behind as it fails; the result, if the task turns out to have one."""
+        match error:
+            case StreamInterruptedError():
+                # It can be taken up again, with what the exception tells.
+                return None
+            case ClosedError():
+                # Whoever waits is to be let go at once.
+                yield Elsewhere(self._stop(_soon()))
+                return None
+            case TaskStalledError():
+                yield from self._stop(time.monotonic() + self._stall_share)
+                if not self._ended:
+                    yield Elsewhere(self._quietly(self._cancel(_soon())))
+                return late()
+            case TimeoutError(error_type=None, status_code=None):
+                yield from self._stop(self._late_deadline)
+                return late()
+            case _:
+                if self.task is not None:
+                    yield from self._stop(self._soon_in_time)
+                return None
+
+    @property
+    def _stall_share(self) -> float:
+        """Seconds that cancelling a stalled task may hold up its exception."""
+        return min((self._order.stall_timeout or 0.0) * _LATE, STOP_TIMEOUT)
 
     def _telling(self, flow: Flow[T]) -> Flow[T]:
         try:
@@ -279,75 +319,25 @@ class TaskRun:
     def _late_deadline(self) -> float:
         return max(self._deadline, time.monotonic()) + self._late
 
-    def _ask(
-        self, endpoint: Any, request: Request, deadline: float, *, repeatable: bool | None = None
-    ) -> Flow[AgenticTaskResponse]:
-        """One request about the task, and what it says of it."""
-        response = yield Send(request=request, deadline=deadline, repeatable=repeatable)
-        task = convert.parse(endpoint, response, generated.AgenticTaskResponse, convert.task, adapt=_older.task)
-        self.task = task
-        self._seen_whole = task.is_terminal
-        if task.is_terminal and not self._ended:
-            self._ended = True
-            self._settle(task.usage.cost)
-            yield from self._note("done")
-        return task
-
-    def _see_result(self, event: generated.ResultEvent | None) -> Flow[None]:
-        """The last event has come."""
-        self._ended = True
-        if event is not None and self.task is not None:
-            with suppress(*convert.MISREADINGS):
-                self.task = convert.task_after(self.task, event)
-                self._settle(self.task.usage.cost)
-        yield from self._note("done")
-
-    def _note(self, method: str, *facts: Any) -> Flow[None]:
-        """Write to the journal, if there is one. Raises ConfigurationError if what is to be sent cannot be noted."""
-        if self._shared.journal is None:
-            return
-        try:
-            yield Do(partial(getattr(self._shared.journal, method), self._order.idempotency_key, *facts))
-        except ConfigurationError as error:
-            if not self._sent:
-                raise
-            # The task runs, whatever becomes of the note; recover() will ask for it once more than it would have to.
-            logger.warning("%s", error)
-
-    def _settle(self, cost: float) -> None:
-        for reservation in self._reservations:
-            reservation.settle(cost)
-
     def _quietly(self, flow: Flow[Any]) -> Flow[None]:
         try:
             yield from flow
         except ClaudeAPIError:
             return
 
-    def _tell(self, error: ClaudeAPIError) -> None:
-        if self.task is not None:
-            error.task_id, error.task = self.task.id, without_prompt(self.task)
-
     def _overdue(self) -> TimeoutError:
         return TimeoutError(
             f"The task did not end within its timeout of {self._order.timeout:g} s. Give it a larger one."
         )
 
-    def _restart_clock(self, timeout: float | None) -> None:
+    def _start_anew(self, timeout: float | None, stall_timeout: float | None) -> None:
         self._deadline = self._deadline_in(self._order.timeout if timeout is None else timeout)
+        if stall_timeout is not None:
+            self._order = attrs.evolve(self._order, stall_timeout=stall_timeout)
 
     def _long_poll(self) -> str:
         """The preference for an answer that comes before the deadline (RFC 7240, 4.3)."""
         return f"wait={max(0, math.ceil(min(LONG_POLL, self._deadline - time.monotonic())))}"
-
-    @property
-    def _known(self) -> AgenticTaskResponse:
-        assert self.task is not None  # noqa: S101 (asked for only once the server has answered)
-        return self.task
-
-    @property
-    def _id(self) -> str:
-        return self._known.id
 
 
 def _nothing() -> None:
@@ -356,11 +346,6 @@ def _nothing() -> None:
 
 def _soon() -> float:
     return time.monotonic() + STOP_TIMEOUT
-
-
-def without_prompt(task: AgenticTaskResponse) -> AgenticTaskResponse:
-    """The task as an exception carries it."""
-    return attrs.evolve(task, description=None)
 
 
 def _result(task: AgenticTaskResponse) -> AgenticTaskResponse:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from . import _calls
 from ._config import Config, override, resolve
 from ._journal import Journal
+from ._methods._sync_artifacts import SyncArtifacts
+from ._methods._sync_completions import SyncCompletions
+from ._methods._sync_reads import SyncReads
+from ._methods._sync_tasks import SyncTasks
 from ._revive import from_state, remember, shared_from_state, to_state
 from ._seal import sealed
 from ._shared import Shared
-from ._tasks import TaskRun
 from ._transport import SyncConnection, SyncEndpoints
 from .budget import Budget
-from .handles import TaskHandle
-from .models import (
-    AgenticTaskResponse,
-    Capabilities,
-    CompletionResponse,
-    Health,
-    Message,
-    ModelInfo,
-    TaskEvent,
-    UsageReport,
-)
 
 if TYPE_CHECKING:
     from ._local import LocalServer
@@ -36,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ClaudeClient"]
 
 
-class ClaudeClient:
+class ClaudeClient(SyncCompletions, SyncTasks, SyncArtifacts, SyncReads):
     """A client of the Claude Code API. Make one and share it: between calls, and between threads.
 
     Every method raises a subclass of :class:`ClaudeAPIError` where it fails; ``errors`` draws the tree.
@@ -50,6 +40,7 @@ class ClaudeClient:
         timeout: float | None = None,
         max_retries: int | None = None,
         *,
+        stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         journal: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
@@ -61,6 +52,8 @@ class ClaudeClient:
             base_url: Where the API is; else ``CLAUDE_BASE_URL``, else the hosted service.
             timeout: Seconds for a whole call; else ``CLAUDE_TIMEOUT``, else 300.
             max_retries: How often a call that may be repeated safely is tried again; 3 when left out.
+            stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
+                dead and is replaced; 45 when left out. The server sends a ping every 15.
             headers: More headers for every request.
             journal: A file in which tasks are noted before they are sent, so that :meth:`recover` finds them again
                 after a crash. It holds prompts; only its owner may read it.
@@ -75,6 +68,7 @@ class ClaudeClient:
             base_url=base_url,
             timeout=timeout,
             max_retries=max_retries,
+            stream_read_timeout=stream_read_timeout,
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
@@ -185,6 +179,7 @@ class ClaudeClient:
         *,
         timeout: float | None = None,
         max_retries: int | None = None,
+        stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
         """A client with other options on the same connections; closing it leaves them open.
@@ -192,245 +187,20 @@ class ClaudeClient:
         Args:
             timeout: Seconds for a whole call.
             max_retries: How often a call that may be repeated safely is tried again.
+            stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
+                dead.
             headers: Headers to add.
         """
-        config = override(self._config, timeout=timeout, max_retries=max_retries, headers=headers)
+        config = override(
+            self._config,
+            timeout=timeout,
+            max_retries=max_retries,
+            stream_read_timeout=stream_read_timeout,
+            headers=headers,
+        )
         other = type(self).__new__(type(self))
         other._connect(config, self._connection.reconfigured(config))
         return other
-
-    @sealed
-    def complete(
-        self,
-        prompt: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        *,
-        messages: Sequence[Message] | None = None,
-        stop: Sequence[str] | None = None,
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
-    ) -> CompletionResponse:
-        """One reply to a prompt, or to a conversation.
-
-        Args:
-            prompt: The input text.
-            model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model id; the server chooses when left out.
-            max_tokens: Output tokens at most, from 1.
-            temperature: Randomness, 0 to 2. Models that take none say so in ``warnings``.
-            top_p: Nucleus sampling, 0 to 1. Models that take none say so in ``warnings``.
-            messages: Several turns in place of ``prompt``: ``[{"role": "user", "content": "…"}, …]``.
-            stop: Texts at which the reply ends.
-            timeout: Seconds for the whole call; else the client's.
-            idempotency_key: Calls with the same key are answered, and billed, once; new for each call when left out.
-
-        Raises:
-            InvalidRequestError: An argument is out of range; nothing was sent.
-            ClaudeAPIError: Any other way in which the call failed.
-        """
-        return self._connection.run(
-            _calls.complete(
-                _calls.question(
-                    self._config,
-                    prompt=prompt,
-                    messages=messages,
-                    model=model,
-                    max_tokens=max_tokens,
-                    temperature=temperature,
-                    top_p=top_p,
-                    stop=stop,
-                    timeout=timeout,
-                    idempotency_key=idempotency_key,
-                ),
-                self._config,
-                self._connection.shared,
-            )
-        )
-
-    @sealed
-    def stream_complete(
-        self,
-        prompt: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        *,
-        messages: Sequence[Message] | None = None,
-        stop: Sequence[str] | None = None,
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
-    ) -> Generator[str | CompletionResponse, None, None]:
-        """One reply as it is written: its text in pieces, each a str, then the ``CompletionResponse``.
-
-        Arguments and exceptions are those of :meth:`complete`.
-
-        Raises:
-            StreamInterruptedError: The stream was cut before the reply's end.
-        """
-        asked = _calls.question(
-            self._config,
-            prompt=prompt,
-            messages=messages,
-            model=model,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            stop=stop,
-            timeout=timeout,
-            idempotency_key=idempotency_key,
-        )
-        return self._connection.stream(_calls.stream_complete(asked, self._config, self._connection.shared))
-
-    @sealed
-    def execute_task(
-        self,
-        description: str,
-        allow_tools: Sequence[str] | None = None,
-        allow_agents: Sequence[str] | None = None,
-        allow_skills: Sequence[str] | None = None,
-        timeout: float | None = None,
-        max_cost: float | None = None,
-        context: Mapping[str, Any] | None = None,
-        *,
-        model: str | None = None,
-        working_directory: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> AgenticTaskResponse:
-        """Run an agentic task and wait for its end.
-
-        A task that ``failed`` or was ``cancelled`` is returned with that status.
-
-        Args:
-            description: What is to be done.
-            allow_tools: Tools that it may use, as ``["Bash", "Read"]``; what the key may use by default when left out.
-            allow_agents: Agents that it may spawn.
-            allow_skills: Skills that it may invoke.
-            timeout: Seconds that it may take; else the client's.
-            max_cost: USD that it may cost; the server's default is 1.0.
-            context: More for it to know, as JSON types.
-            model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model id; the server chooses when left out.
-            working_directory: Where it works, inside the server's workspace.
-            idempotency_key: Calls with the same key are one task; new for each call when left out.
-
-        Raises:
-            InvalidRequestError: An argument is out of range; nothing was sent.
-            TimeoutError: It ran past its timeout; ``task`` has what there is.
-            CostExceededError: It was ended at ``max_cost``; ``task`` has what there is.
-            ClaudeAPIError: Any other way in which the call failed.
-        """
-        order = _calls.task_order(
-            self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
-            idempotency_key=idempotency_key,
-        )
-        return self._connection.run(TaskRun(order, self._connection.shared).execute())
-
-    @sealed
-    def stream_task(
-        self,
-        description: str,
-        allow_tools: Sequence[str] | None = None,
-        allow_agents: Sequence[str] | None = None,
-        allow_skills: Sequence[str] | None = None,
-        timeout: float | None = None,
-        max_cost: float | None = None,
-        context: Mapping[str, Any] | None = None,
-        *,
-        model: str | None = None,
-        working_directory: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Generator[TaskEvent, None, None]:
-        """Run an agentic task and give its events as they come, the ``result`` event last.
-
-        Arguments are those of :meth:`execute_task`; they are checked at once, the task is submitted with the first
-        step of the loop. Each event is a dict with ``type``, ``content`` and ``timestamp``, and its type's own fields;
-        types that this version does not know are passed on.
-
-        Raises:
-            StreamInterruptedError: The events ended before the task did.
-            ClaudeAPIError: As :meth:`execute_task`, also for a task that ends with an ``error`` event.
-        """
-        order = _calls.task_order(
-            self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
-            idempotency_key=idempotency_key,
-        )
-        return self._connection.stream(TaskRun(order, self._connection.shared).stream())
-
-    @sealed
-    def submit_task(
-        self,
-        description: str,
-        allow_tools: Sequence[str] | None = None,
-        allow_agents: Sequence[str] | None = None,
-        allow_skills: Sequence[str] | None = None,
-        timeout: float | None = None,
-        max_cost: float | None = None,
-        context: Mapping[str, Any] | None = None,
-        *,
-        model: str | None = None,
-        working_directory: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> TaskHandle:
-        """Submit an agentic task, and return as soon as the server has it.
-
-        Arguments and exceptions are those of :meth:`execute_task`. Use the handle in a ``with``: leaving it early
-        cancels the task, unless it was detached.
-        """
-        order = _calls.task_order(
-            self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
-            idempotency_key=idempotency_key,
-        )
-        run = TaskRun(order, self._connection.shared)
-        self._connection.run(run.submit())
-        return TaskHandle(self._connection, run)
-
-    @sealed
-    def recover(self) -> list[TaskHandle]:
-        """Find the tasks that the journal has as unfinished, such as those of a process that has crashed.
-
-        What the server never confirmed is submitted once more with its own key, so that it runs once. Tasks that have
-        ended meanwhile are among the handles; those that the server never took, or does not know, are not. A journal
-        that another living process writes to has that one's tasks too: detach their handles.
-
-        Raises:
-            ConfigurationError: This client has no journal.
-            ClaudeAPIError: The server cannot be asked at the moment. The journal still has all of them: call again.
-        """
-        deadline = time.monotonic() + self._config.timeout
-        handles = []
-        for run, task_id in _calls.unfinished(self._connection.shared):
-            if self._connection.run(run.recover(task_id, deadline)):
-                handles.append(TaskHandle(self._connection, run))
-        return handles
 
     @contextmanager
     def budget(self, usd: float) -> Iterator[Budget]:
@@ -449,45 +219,3 @@ class ClaudeClient:
             yield budget
         finally:
             self._connection.shared.ledger.close(budget)
-
-    @sealed
-    def get_task(self, task_id: str) -> AgenticTaskResponse:
-        """A task as it stands. Raises NotFoundError if the server does not know it."""
-        return self._connection.run(_calls.get_task_by_id(self._config, task_id))
-
-    @sealed
-    def cancel_task(self, task_id: str) -> AgenticTaskResponse:
-        """Cancel a task and wait for its end; one that has ended stays as it is. Raises NotFoundError."""
-        return self._connection.run(_calls.cancel_task_by_id(self._config, task_id))
-
-    @sealed
-    def list_tasks(
-        self, status: str | None = None, *, page_size: int | None = None
-    ) -> Generator[AgenticTaskResponse, None, None]:
-        """All tasks of this key, newest first; pages are asked for as they are needed.
-
-        Args:
-            status: Only tasks with this status.
-            page_size: Tasks for each request, 1 to 100.
-        """
-        return self._connection.stream(_calls.list_tasks(self._config, status=status, page_size=page_size))
-
-    @sealed
-    def list_models(self) -> list[ModelInfo]:
-        """The models that may be named, with their prices and limits."""
-        return self._connection.run(_calls.models(self._config))
-
-    @sealed
-    def get_usage(self, period: str = "month") -> UsageReport:
-        """Tokens and cost of this key in the ``day``, ``week`` or ``month`` up to now."""
-        return self._connection.run(_calls.usage(self._config, period))
-
-    @sealed
-    def get_capabilities(self) -> Capabilities:
-        """The tools, agents and skills that this key may use."""
-        return self._connection.run(_calls.capabilities(self._config))
-
-    @sealed
-    def get_health(self) -> Health:
-        """Whether the server is up, and what it runs."""
-        return self._connection.run(_calls.health(self._config))

@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)          the client was set up wrongly; nothing was sent
     ├── APIConnectionError (ConnectionError)     no answer: refused, reset, DNS, TLS
     ├── TimeoutError (builtins.TimeoutError)     the task, or the call, ran out of time
+    │   └── TaskStalledError                     no event of the task came for its stall_timeout
     ├── InvalidRequestError (ValueError)         400, 405, 413, 416, 422: the request is wrong
     ├── AuthenticationError                      401, or no key at all
     ├── CostExceededError                        402, or type cost_exceeded_error: a budget does not allow it
@@ -17,7 +18,13 @@
     │   ├── NotSupportedError                    501: this server does not offer the operation
     │   └── OverloadedError                      503, 529
     ├── UnexpectedResponseError                  an answer that is not of this API, such as a proxy's page
-    └── StreamInterruptedError (ConnectionError) a stream ended without its terminal event
+    ├── StreamInterruptedError (ConnectionError) a stream ended without its terminal event, and could not go on
+    ├── ClosedError                              the stream, or the client, was closed while the call waited
+    └── ArtifactError                            an artifact was not stored; what was at the target is as it was
+        ├── ArtifactMismatchError                its bytes are not those that the task made
+        ├── ArtifactTooLargeError                it is larger than max_bytes
+        ├── UnsafePathError (ValueError)         its path leads out of the target folder
+        └── StorageError (OSError)               the disk did not take it: full, read-only, no permission
 
 ``TimeoutError`` and ``PermissionError`` are subclasses of Python's own, so that ``except TimeoutError:`` works
 without importing them. Every exception can be pickled, copied and deep-copied; none carries the key or the prompt.
@@ -36,8 +43,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APIConnectionError",
+    "ArtifactError",
+    "ArtifactMismatchError",
+    "ArtifactTooLargeError",
     "AuthenticationError",
     "ClaudeAPIError",
+    "ClosedError",
     "ConfigurationError",
     "ConflictError",
     "CostExceededError",
@@ -48,9 +59,12 @@ __all__ = [
     "PermissionError",
     "RateLimitError",
     "ServerError",
+    "StorageError",
     "StreamInterruptedError",
+    "TaskStalledError",
     "TimeoutError",
     "UnexpectedResponseError",
+    "UnsafePathError",
 ]
 
 
@@ -65,6 +79,7 @@ class ClaudeAPIError(Exception):
         request_id (str | None): ``X-Request-Id`` of the answer; quote it in a report.
         body (Any): What was received: the decoded JSON, else text (both shortened), else None.
         task_id (str | None): The task in question, where known.
+        last_event_id (str | None): The last of the task's events that came, for ``stream_events(task_id, after=…)``.
         retry_after (float | None): Seconds that the server asks to wait.
         estimated_cost (float | None): USD; what it would have cost, where known.
         task (AgenticTaskResponse | None): The task as far as it came, where known.
@@ -84,6 +99,7 @@ class ClaudeAPIError(Exception):
         request_id: str | None = None,
         body: Any = None,
         task_id: str | None = None,
+        last_event_id: str | None = None,
         retry_after: float | None = None,
         estimated_cost: float | None = None,
         task: AgenticTaskResponse | None = None,
@@ -99,6 +115,7 @@ class ClaudeAPIError(Exception):
         self.request_id = request_id
         self.body = body
         self.task_id = task_id
+        self.last_event_id = last_event_id
         self.retry_after = retry_after
         self.estimated_cost = estimated_cost
         self.task = task
@@ -118,6 +135,7 @@ class ClaudeAPIError(Exception):
             ("status", self.status_code),
             ("type", self.error_type),
             ("task", self.task_id),
+            ("last event", self.last_event_id),
             ("request", self.request_id),
         ]
 
@@ -189,16 +207,43 @@ class UnexpectedResponseError(ClaudeAPIError):
 
 
 class StreamInterruptedError(ClaudeAPIError, builtins.ConnectionError):
-    """A stream ended before its terminal event.
+    """A stream ended before its terminal event, and reconnecting did not help.
 
-    Attributes:
-        last_event_id (str | None): The last event that came; with ``task_id`` it says where to go on.
+    A task may still run: ``stream_events(error.task_id, after=error.last_event_id)`` goes on where it ended.
     """
 
-    last_event_id: str | None = None
 
-    def _facts(self) -> list[tuple[str, object]]:
-        return [*super()._facts(), ("last event", self.last_event_id)]
+class TaskStalledError(TimeoutError):
+    """No event of the task came for its ``stall_timeout``, although the connection lived. The task was cancelled."""
+
+
+class ClosedError(ClaudeAPIError):
+    """The stream, or the client, was closed elsewhere while the call waited. A task that it waited for is cancelled."""
+
+
+class ArtifactError(ClaudeAPIError):
+    """An artifact was not stored; what was at the target is as it was."""
+
+
+class ArtifactMismatchError(ArtifactError):
+    """The bytes that came are not those that the task made: another length, or another SHA-256."""
+
+
+class ArtifactTooLargeError(ArtifactError):
+    """The artifact is larger than ``max_bytes``."""
+
+
+class UnsafePathError(ArtifactError, ValueError):
+    """The artifact's path leads out of the target folder: absolute, with ``..``, or through a symbolic link."""
+
+
+class StorageError(ArtifactError, OSError):
+    """The disk did not take the artifact: it is full or read-only, or a permission is missing. ``errno`` says which."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError keeps these two outside of the __dict__.
+        make, arguments, state = super().__reduce__()
+        return make, arguments, {**state, "errno": self.errno, "strerror": self.strerror}
 
 
 # The API's error.type decides first, the status second.

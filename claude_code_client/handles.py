@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from ._seal import seal_async, sealed, sealed_async
+from ._arguments import check_callback, check_waiting, position_after
+from ._artifacts import bound
+from ._seal import sealed, sealed_async
 from ._tasks import TaskRun
 from ._transport import AsyncConnection, SyncConnection
 from .models import AgenticTaskResponse, TaskEvent, Usage
+from .streams import AsyncTaskStream, TaskStream
 
 __all__ = ["AsyncTaskHandle", "TaskHandle"]
 
@@ -44,7 +47,7 @@ class _Handle:
     @property
     def task(self) -> AgenticTaskResponse:
         """The task, as it was last seen."""
-        return self._task
+        return bound(self._task, self._connection)
 
     def detach(self) -> None:
         """Let the task live on, whatever becomes of this handle and of what waits for it."""
@@ -71,18 +74,43 @@ class TaskHandle(_Handle):
         self._connection.run(self._run.leave())
 
     @sealed
-    def events(self) -> Generator[TaskEvent, None, None]:
-        """The task's events from the first one on, as they come. Exceptions are those of ``stream_task()``."""
-        return self._connection.stream(self._run.events())
+    def events(
+        self,
+        after: str | int | None = None,
+        timeout: float | None = None,
+        *,
+        stall_timeout: float | None = None,
+    ) -> TaskStream:
+        """The task's events as they come, each once. Exceptions are those of ``stream_task()``.
+
+        Args:
+            after: The id of the last event that you have, as ``last_event_id`` has it; all of them when left out.
+            timeout: Seconds, after which the task is cancelled; else what it was submitted with.
+            stall_timeout: Seconds without an event, after which the task is cancelled with TaskStalledError.
+        """
+        position = position_after(after)
+        check_waiting(timeout, stall_timeout)
+        return self._connection.follow(self._run.events(position, timeout, stall_timeout=stall_timeout), position)
 
     @sealed
-    def wait(self, timeout: float | None = None) -> AgenticTaskResponse:
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        stall_timeout: float | None = None,
+        on_event: Callable[[TaskEvent], object] | None = None,
+    ) -> AgenticTaskResponse:
         """Wait for the end. Exceptions are those of ``execute_task()``.
 
         Args:
             timeout: Seconds, after which the task is cancelled; else what it was submitted with.
+            stall_timeout: Seconds without an event, after which the task is cancelled with TaskStalledError.
+            on_event: Called with each of the task's events, from the first on; what it raises ends the call.
         """
-        return self._connection.run(self._run.wait(timeout))
+        check_waiting(timeout, stall_timeout)
+        check_callback("on_event", on_event)
+        flow = self._run.wait(timeout, stall_timeout=stall_timeout, watched=on_event is not None)
+        return self._connection.run(flow, on_event)
 
     @sealed
     def refresh(self) -> AgenticTaskResponse:
@@ -112,18 +140,44 @@ class AsyncTaskHandle(_Handle):
         await self._connection.run(self._run.leave())
 
     @sealed
-    def events(self) -> AsyncGenerator[TaskEvent, None]:
-        """The task's events from the first one on, as they come. Exceptions are those of ``stream_task()``."""
-        return seal_async(self._connection.start(self._run.events()))
+    def events(
+        self,
+        after: str | int | None = None,
+        timeout: float | None = None,
+        *,
+        stall_timeout: float | None = None,
+    ) -> AsyncTaskStream:
+        """The task's events as they come, each once. Exceptions are those of ``stream_task()``.
+
+        Args:
+            after: The id of the last event that you have, as ``last_event_id`` has it; all of them when left out.
+            timeout: Seconds, after which the task is cancelled; else what it was submitted with.
+            stall_timeout: Seconds without an event, after which the task is cancelled with TaskStalledError.
+        """
+        position = position_after(after)
+        check_waiting(timeout, stall_timeout)
+        return self._connection.follow(self._run.events(position, timeout, stall_timeout=stall_timeout), position)
 
     @sealed_async
-    async def wait(self, timeout: float | None = None) -> AgenticTaskResponse:
+    async def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        stall_timeout: float | None = None,
+        on_event: Callable[[TaskEvent], object] | None = None,
+    ) -> AgenticTaskResponse:
         """Wait for the end. Exceptions are those of ``execute_task()``.
 
         Args:
             timeout: Seconds, after which the task is cancelled; else what it was submitted with.
+            stall_timeout: Seconds without an event, after which the task is cancelled with TaskStalledError.
+            on_event: Called with each of the task's events, from the first on; what it raises ends the call; it may
+                be a coroutine function.
         """
-        return await self._connection.run(self._run.wait(timeout))
+        check_waiting(timeout, stall_timeout)
+        check_callback("on_event", on_event, may_be_async=True)
+        flow = self._run.wait(timeout, stall_timeout=stall_timeout, watched=on_event is not None)
+        return await self._connection.run(flow, on_event)
 
     @sealed_async
     async def refresh(self) -> AgenticTaskResponse:

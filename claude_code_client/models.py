@@ -22,6 +22,8 @@ from claude_code_api.events import (
     ToolResultEvent,
 )
 
+from ._readable import Readable
+
 __all__ = [
     "TERMINAL_STATUSES",
     "AgentSpawnEvent",
@@ -130,8 +132,14 @@ class CompletionResponse(_Model):
         )
 
 
+class _WithSource(_Model, Readable):
+    """A slot that attrs does not know of: what compares, shows, copies or stores a model leaves it out."""
+
+    __slots__ = ("_source",)
+
+
 @attrs.frozen(kw_only=True, repr=False)
-class Artifact(_Model):
+class Artifact(_WithSource):
     """A file that a task made or changed."""
 
     id: str = ""

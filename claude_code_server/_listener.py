@@ -9,6 +9,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 _GRACE = 1
+_DROPPED = 2
+"""Seconds that a handler may take to notice that its caller was dropped."""
 _KEEP_ALIVE = 75
 """Seconds; longer than clients keep a connection, so that none is closed in the moment of its use."""
 
@@ -50,7 +52,7 @@ class Listener:
             access_log=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=_GRACE,
+            timeout_graceful_shutdown=_GRACE + _DROPPED,
         )
         self._server = _Quiet(config)
         self._sock = sock
@@ -75,8 +77,12 @@ class Listener:
         self._server.should_exit = True
         if self._task is None:
             self._sock.close()
-        else:
-            await self._task
+            return
+        await asyncio.wait({self._task}, timeout=_GRACE)
+        # Closing waits for those who do not read; uvicorn would close, and report them as errors.
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await self._task
 
     async def _serve(self) -> None:
         with self._sock:

@@ -3,19 +3,20 @@
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from .errors import ApiError, not_found
 from .records import Artifact, Task
 
 _CHUNK = 256 * 1024
-_RANGE = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII)
+_RANGE = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ def part_of(header: str | None, size: int) -> Part | None:
 
     Raises ApiError 416 when there is no such part.
     """
-    match = _RANGE.fullmatch((header or "").replace(" ", ""))
+    match = _RANGE.fullmatch(header or "")
     if match is None or not (match["first"] or match["last"]):
         return None
     if not match["first"]:
         wanted = int(match["last"])
+        if wanted and not size:
+            return None
         first, last = max(0, size - wanted), size - 1
     else:
         first = int(match["first"])
@@ -68,9 +71,19 @@ async def download(task: Task, artifact_id: str, range_header: str | None, if_ra
     headers["Content-Length"] = str(sent.last - sent.first + 1)
     if part is not None:
         headers["Content-Range"] = f"bytes {part.first}-{part.last}/{part.size}"
-    return StreamingResponse(
-        _chunks(file, sent), 200 if part is None else 206, headers, media_type="application/octet-stream"
-    )
+    return _Sent(file, sent, 200 if part is None else 206, headers)
+
+
+class _Sent(StreamingResponse):
+    """Closes its file however it ends, also when nobody waits for its start."""
+
+    def __init__(self, file: BinaryIO, part: Part, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(_chunks(file, part), status, headers, media_type="application/octet-stream")
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 def _open(task: Task, artifact: Artifact) -> BinaryIO:
@@ -80,7 +93,7 @@ def _open(task: Task, artifact: Artifact) -> BinaryIO:
     try:
         if not path.resolve(strict=True).is_relative_to(root.resolve()):
             raise gone
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+        file = open(path, "rb", opener=_no_link)  # noqa: SIM115
     except (OSError, ValueError):
         raise gone from None
     try:
@@ -96,13 +109,17 @@ def _open(task: Task, artifact: Artifact) -> BinaryIO:
     return file
 
 
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 async def _chunks(file: BinaryIO, part: Part) -> AsyncIterator[bytes]:
-    with file:
-        file.seek(part.first)
-        left = part.last - part.first + 1
-        while left > 0:
-            chunk = await run_in_threadpool(file.read, min(_CHUNK, left))
-            if not chunk:
-                return
-            left -= len(chunk)
-            yield chunk
+    file.seek(part.first)
+    left = part.last - part.first + 1
+    while left > 0:
+        chunk = await run_in_threadpool(file.read, min(_CHUNK, left))
+        if not chunk:
+            # The connection is closed then; a body that just ends too early would leave the client waiting.
+            raise EOFError("the file was cut short")
+        left -= len(chunk)
+        yield chunk

@@ -34,7 +34,6 @@ class Call:
     """As parsed; None for an operation without a body."""
     fingerprint: str
     """Stands for the body."""
-    headers: Mapping[str, str]
 
     def claim(self, scope: str) -> Claim | None:
         """The Idempotency-Key, if there is one."""
@@ -58,7 +57,7 @@ async def read(request: Request, operation: Operation, services: Services) -> Ca
             parsed, fingerprint = _checked(operation, body)
         else:
             parsed, fingerprint = await asyncio.to_thread(_checked, operation, body)
-    return Call(operation, services, key, parameters, parsed, fingerprint, request.headers)
+    return Call(operation, services, key, parameters, parsed, fingerprint)
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -9,7 +9,7 @@ overshoot.
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -31,6 +31,7 @@ _BYTES_A_TOKEN = 4
 _CLIENT_CLOSED_REQUEST = 499
 _WORTH_ANOTHER_TRY = {408, 409, 429}
 _SERVER_ERRORS = 500
+_WORTH_NOTING = ("message_start", "content_block_stop", "message_delta")
 
 
 @dataclass(eq=False)
@@ -40,6 +41,8 @@ class Admission:
     max_cost: float
     """USD."""
     stop: Stop
+    on_spent: Callable[[Spent], object]
+    """Called with ``spent`` while it grows, a few times a call."""
     _relay: "Relay"
     key: str = field(default_factory=lambda: f"sk-task-{secrets.token_urlsafe(32)}", repr=False)
     last_error: UpstreamError | None = None
@@ -49,6 +52,17 @@ class Admission:
     @property
     def spent(self) -> Spent:
         return self.meter.spent
+
+    def see(self, call: Call, event: Event) -> None:
+        """Count one streaming event of a call."""
+        call.see(event)
+        if event.get("type") in _WORTH_NOTING:
+            self.on_spent(self.spent)
+
+    def see_whole(self, call: Call, message: Mapping[str, Any]) -> None:
+        """Count a reply that did not stream."""
+        call.see_whole(message)
+        self.on_spent(self.spent)
 
     def close(self) -> None:
         self._relay._admitted.pop(self.key, None)
@@ -89,9 +103,9 @@ class Relay:
             await self._listener.aclose()
             self._listener = None
 
-    def admit(self, order: Order, stop: Stop) -> Admission:
+    def admit(self, order: Order, stop: Stop, on_spent: Callable[[Spent], object]) -> Admission:
         """A new key for a task. When its ``max_cost`` is spent, ``stop`` is asked for."""
-        admission = Admission(order.max_cost, stop, self)
+        admission = Admission(order.max_cost, stop, on_spent, self)
         self._admitted[admission.key] = admission
         return admission
 
@@ -149,7 +163,7 @@ class Relay:
     async def _whole(self, admission: Admission, call: Call, request: Mapping[str, Any], beta: str | None) -> Response:
         body = await self._upstream.complete(request, beta=beta)
         admission.last_error = None
-        call.see_whole(body)
+        admission.see_whole(call, body)
         return Response(json.dumps(body), media_type="application/json")
 
     async def _streamed(
@@ -162,7 +176,7 @@ class Relay:
         except StopAsyncIteration:
             raise UpstreamError(502, "api_error", f"{self._upstream.name} sent an empty reply") from None
         admission.last_error = None
-        call.see(first)
+        admission.see(call, first)
         return _Streaming(_relayed(admission, call, first, events), events)
 
 
@@ -185,7 +199,7 @@ async def _relayed(
     yield sse.encode(first)
     try:
         async for event in rest:
-            call.see(event)
+            admission.see(call, event)
             yield sse.encode(event)
     except UpstreamError as error:
         admission.last_error = error

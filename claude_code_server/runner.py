@@ -4,11 +4,11 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .engine.base import Engine, EventType, Order, Outcome, Stop
+from .engine.base import Engine, EventType, Order, Outcome, Spent, Stop
 from .failures import log_failure
 from .records import ERROR, RESULT, RUNNING, Artifact, Event, Failure, Task, now
 from .store import Claim, Store
@@ -23,6 +23,7 @@ _TEXTS = {
 }
 _OWN_FAILURE = Outcome("failed", error=("server_error", "The server failed while it ran the task."))
 _INTERRUPTED = Outcome("failed", error=("server_error", "The server stopped before the task ended."))
+_NOT_STORED = Outcome("failed", error=("server_error", "The server could not store what the task did."))
 
 
 class ClosedError(Exception):
@@ -37,6 +38,8 @@ class _Live:
     order: Order
     stop: Stop = field(default_factory=Stop)
     seq: int = 0
+    not_stored: bool = False
+    """Whether something of it could not be stored; then it can only end as failed."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set at the next event; then another one takes its place."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,7 +64,7 @@ class Runner:
     def recover(self) -> None:
         """End what a server that is no more left behind in the store."""
         for task in self._store.unfinished():
-            self._store.end_task(*_ending(task, _INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR))
+            self._store_end(task, _INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR)
 
     def submit(self, task: Task, order: Order, claim: Claim | None = None) -> None:
         """Store a new task, and run it when its turn comes. Raises ClosedError."""
@@ -123,10 +126,10 @@ class Runner:
             self._end(live, Outcome("cancelled"), RESULT)
 
     async def _run(self, live: _Live) -> None:
-        self._store.start_task(live.task.id)
-        live.task = replace(live.task, status=RUNNING)
         timer = asyncio.get_running_loop().call_later(live.order.timeout, live.stop.ask, "timeout")
         try:
+            self._stored(live, self._store.start_task)
+            live.task = replace(live.task, status=RUNNING)
             outcome = await self._outcome(live)
             kind = ERROR if outcome.status in ("timeout", "cost_exceeded") else RESULT
         except Exception as error:
@@ -137,10 +140,9 @@ class Runner:
         self._end(live, outcome, kind)
 
     async def _outcome(self, live: _Live) -> Outcome:
-        def emit(type: EventType, *, content: str, **fields: Any) -> None:
-            self._publish(live, type, {"content": content, **fields})
-
-        working = asyncio.ensure_future(self._engine.run(live.order, emit, live.stop))
+        if live.not_stored:
+            return _NOT_STORED
+        working = asyncio.ensure_future(self._engine.run(live.order, _Emit(self, live), live.stop))
         stopping = asyncio.ensure_future(live.stop.wait())
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -155,27 +157,68 @@ class Runner:
             return working.result()
         return Outcome(live.stop.reason or "failed")
 
-    def _publish(self, live: _Live, type: str, fields: Mapping[str, Any]) -> None:
+    def _publish(self, live: _Live, type: EventType, fields: Mapping[str, Any]) -> None:
         if live.ended.is_set():
             return
-        self._store.add_event(live.task.id, Event(live.seq + 1, type, now(), fields))
-        live.seq += 1
-        live.news.set()
-        live.news = asyncio.Event()
+        if self._stored(live, self._store.add_event, Event(live.seq + 1, type, now(), fields)):
+            live.seq += 1
+            live.news.set()
+            live.news = asyncio.Event()
+
+    def _meter(self, live: _Live, spent: Spent) -> None:
+        if not live.ended.is_set():
+            live.task = replace(live.task, spent=spent)
+            self._stored(live, self._store.set_spent, spent)
+
+    def _stored(self, live: _Live, store: Callable[..., None], *values: Any) -> bool:
+        """Whether a part of a task could be stored. If not, the task is stopped, and no further part is stored."""
+        if live.not_stored:
+            return False
+        try:
+            store(live.task.id, *values)
+        except Exception as error:
+            log_failure(_log, f"storing a part of task {live.task.id}", error)
+            live.not_stored = True
+            live.stop.ask("failed")
+            return False
+        return True
 
     def _end(self, live: _Live, outcome: Outcome, kind: str) -> None:
         if self._live.pop(live.task.id, None) is None:
             return
-        live.task, event = _ending(live.task, outcome, live.seq + 1, kind)
-        try:
-            self._store.end_task(live.task, event)
-        except Exception as error:
-            log_failure(_log, f"the end of task {live.task.id}", error)
+        if live.not_stored:
+            outcome, kind = replace(_NOT_STORED, spent=outcome.spent), ERROR
+        live.task = self._store_end(live.task, outcome, live.seq + 1, kind)
         live.seq += 1
         live.ended.set()
         live.news.set()
         if not self._closed:
             self._start_waiting()
+
+    def _store_end(self, task: Task, outcome: Outcome, seq: int, kind: str) -> Task:
+        """The task as it has ended: as failed, if nothing else can be stored, as the next server would find it."""
+        ended, event = _ending(task, outcome, seq, kind)
+        try:
+            self._store.end_task(ended, event)
+        except Exception as error:
+            log_failure(_log, f"storing the end of task {task.id}", error)
+            ended, event = _ending(task, replace(_NOT_STORED, spent=outcome.spent), seq, ERROR)
+            self._store.owe_end(ended, event)
+        return ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Emit:
+    """What a run tells of itself."""
+
+    runner: Runner
+    live: _Live
+
+    def __call__(self, type: EventType, *, content: str, **fields: Any) -> None:
+        self.runner._publish(self.live, type, {"content": content, **fields})
+
+    def spent(self, spent: Spent) -> None:
+        self.runner._meter(self.live, spent)
 
 
 async def _happens(event: asyncio.Event, seconds: float | None) -> bool:
@@ -190,6 +233,7 @@ async def _happens(event: asyncio.Event, seconds: float | None) -> bool:
 def _ending(task: Task, outcome: Outcome, seq: int, kind: str) -> tuple[Task, Event]:
     """The task as it has ended, and its terminal event."""
     at = now()
+    spent = task.spent if outcome.spent == Spent() else outcome.spent
     ended = replace(
         task,
         status=outcome.status,
@@ -197,16 +241,16 @@ def _ending(task: Task, outcome: Outcome, seq: int, kind: str) -> tuple[Task, Ev
         summary=outcome.summary,
         result=outcome.result,
         artifacts=tuple(Artifact(f"art_{uuid.uuid4().hex}", found) for found in outcome.artifacts),
-        spent=outcome.spent,
-        failure=_failure(outcome),
+        spent=spent,
+        failure=_failure(outcome, spent),
     )
     return ended, Event(seq, kind, at)
 
 
-def _failure(outcome: Outcome) -> Failure | None:
+def _failure(outcome: Outcome, spent: Spent) -> Failure | None:
     if outcome.status == "completed":
         return None
     type_, message = outcome.error or _TEXTS[outcome.status]
     if outcome.status != "failed":
         type_ = _TEXTS[outcome.status][0]
-    return Failure(type_, message, outcome.spent.cost if outcome.status == "cost_exceeded" else None)
+    return Failure(type_, message, spent.cost if outcome.status == "cost_exceeded" else None)

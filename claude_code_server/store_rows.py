@@ -21,7 +21,8 @@ def row_of(task: Task) -> dict[str, Any]:
         "working_directory": task.working_directory,
         "created_at": task.created_at,
         "completed_at": task.completed_at,
-        "summary": task.summary,
+        # SQLite takes Unicode only; what else a model writes becomes question marks, as on the wire.
+        "summary": task.summary.encode(errors="replace").decode(),
         "result": json.dumps(dict(task.result), default=str),
         "artifacts": json.dumps([{"id": artifact.id, **asdict(artifact.found)} for artifact in task.artifacts]),
         "input_tokens": task.spent.input_tokens,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.both import Both, open_both
 
 # Nothing of the developer's own environment may reach a client, a server or an agent under test.
@@ -13,9 +14,20 @@ for _name in list(os.environ):
     if _name.startswith(("ANTHROPIC_", "CLAUDE_")) or _name.lower().endswith("_proxy"):
         del os.environ[_name]
 
+# The same examples in every run, and nothing kept on the disk.
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.load_profile("fixed")
+
 
 @pytest.fixture(params=["sync", "async"])
 def both(request: pytest.FixtureRequest) -> Iterator[Both]:
     """Runs a test once with ``ClaudeClient`` and once with ``AsyncClaudeClient``."""
     with open_both(request.param) as kind:
         yield kind
+
+
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnections that wait for hundredths of a second, for tests that use all of them up."""
+    monkeypatch.setattr("claude_code_client._reconnect.BASE_DELAY", 0.02)

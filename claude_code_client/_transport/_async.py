@@ -7,31 +7,39 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import closing, suppress
 from typing import Any, Final, Generic
 
 import attrs
 import httpx
 
+from .._artifacts import bound
 from .._config import Config
-from .._flow import Command, Do, Emit, Flow, Open, Read, Send, T
+from .._flow import Command, Do, Elsewhere, Emit, Flow, Head, Open, Pause, Read, Send, T
 from .._quota import RetryQuota
+from .._seal import seal_async
 from .._shared import Shared
-from ..errors import ClaudeAPIError, ConfigurationError
-from ._attempts import Call, CallOptions, cut
+from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
+from ..streams import AsyncStream, AsyncTaskStream, Progress
+from ._attempts import Call, CallOptions, cut, head, opening
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check_async
-from ._sync import SyncConnection
+from ._interruption import CLOSED_MEANWHILE
+from ._sync import SyncConnection, elsewhere
 
 
 class AsyncRetryTransport(httpx.AsyncBaseTransport):
     """Adds the key, retries, errors and logging to every request, also to those of generated endpoints."""
 
-    def __init__(self, config: Config, inner: httpx.AsyncBaseTransport, quota: RetryQuota) -> None:
+    def __init__(
+        self, config: Config, inner: httpx.AsyncBaseTransport, quota: RetryQuota, is_closed: Callable[[], bool]
+    ) -> None:
         self._config = config
         self._inner = inner
         self._quota = quota
+        self._is_closed = is_closed
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(request, self._config, self._quota)
@@ -39,6 +47,8 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
             outcome = await self._attempt(call)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
             if isinstance(outcome, Exception):
+                if self._is_closed():
+                    raise call.closed()
                 wait = call.after_failure(outcome)
             elif outcome.is_success:
                 call.succeeded(outcome)
@@ -79,6 +89,7 @@ class _Pools:
         self._config = config
         # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, AsyncGenerator[None, None]]] = {}
+        self.under_way: weakref.WeakSet[AsyncExecution[Any]] = weakref.WeakSet()
         self.closed = False
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -106,6 +117,8 @@ class _Pools:
 
     async def aclose(self) -> None:
         self.closed = True
+        for execution in list(self.under_way):
+            execution.interrupt()
         pool = self._by_loop.get(asyncio.get_running_loop())
         if pool is not None:
             await pool[1].aclose()
@@ -140,7 +153,7 @@ class AsyncConnection:
         return httpx.AsyncClient(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=AsyncRetryTransport(self.config, transport, self.shared.quota),
+            transport=AsyncRetryTransport(self.config, transport, self.shared.quota, lambda: self._pools.closed),
             trust_env=False,
         )
 
@@ -152,19 +165,35 @@ class AsyncConnection:
         if self._owns_pools:
             await self._pools.aclose()
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Carry a flow out and give its result; what it emits is not wanted."""
+    async def run(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Carry a flow out and give its result; what it emits goes to ``on_emit``, which may be awaitable."""
         execution = self.start(flow)
         try:
             while isinstance(step := await execution.advance(), Emit):
-                pass
+                if on_emit is not None:
+                    try:
+                        if inspect.isawaitable(waited_for := on_emit(step.value)):
+                            await waited_for
+                    except BaseException as cause:
+                        await execution.abandon(cause)
+                        raise
             return step.value
         finally:
             await execution.aclose()
 
+    def stream(self, flow: Flow[Any]) -> AsyncStream[Any]:
+        """What a flow emits, for a user to hold."""
+        execution = self.start(flow)
+        return AsyncStream(seal_async(execution), execution.interrupt)
+
+    def follow(self, flow: Flow[Any], progress: Progress) -> AsyncTaskStream:
+        """The same for the events of a task."""
+        execution = self.start(flow)
+        return AsyncTaskStream(seal_async(execution), execution.interrupt, progress)
+
     def start(self, flow: Flow[T]) -> AsyncExecution[T]:
         """A flow to carry out step by step. Close it in the end: that closes its connection too."""
-        return AsyncExecution(self, flow)
+        return AsyncExecution(self, self._pools, flow)
 
 
 @attrs.frozen
@@ -181,33 +210,70 @@ class AsyncExecution(Generic[T]):
     all generators at once, and two of which one closes the other get in each other's way.
     """
 
-    def __init__(self, connection: AsyncConnection, flow: Flow[T]) -> None:
+    def __init__(self, connection: AsyncConnection, pools: _Pools, flow: Flow[T]) -> None:
         self._connection = connection
+        self._pools = pools
         self._flow = flow
         self._process = os.getpid()
         self._stream: _AsyncStream | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: asyncio.Timeout | None = None
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """End what it waits for, and whatever it would wait for, with ClosedError; from whichever task or thread."""
+        if self._process != os.getpid():
+            return
+        self._interrupted = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(0)
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the flow emits, or to its end."""
+        self._loop = asyncio.get_running_loop()
+        self._pools.under_way.add(self)
         outcome: Any = None
         failure: ClaudeAPIError | None = None
         try:
             while True:
                 command = self._flow.send(outcome) if failure is None else self._flow.throw(failure)
                 if isinstance(command, Emit):
+                    bound(command.value, self._connection)
                     return command
                 outcome = failure = None
                 try:
-                    outcome = await self._perform(command)
+                    outcome = await self._perform_unless_interrupted(command)
                 except ClaudeAPIError as error:
                     failure = error
         except StopIteration as stop:
-            return Done(stop.value)
+            return Done(bound(stop.value, self._connection))
         except BaseException as cause:
-            await self._abandon(cause)
+            bound(cause, self._connection)
+            await self.abandon(cause)
             raise
 
-    async def _abandon(self, cause: BaseException | None) -> None:
+    async def _perform_unless_interrupted(self, command: Command) -> Any:
+        if isinstance(command, Elsewhere):
+            return elsewhere(self._connection.config, self._connection.shared, command.flow)
+        if not self._interrupted:
+            try:
+                async with asyncio.timeout(None) as self._waiting:
+                    return await self._perform(command)
+            except ClaudeAPIError:
+                raise
+            except TimeoutError:
+                if not self._interrupted:
+                    raise
+            finally:
+                self._waiting = None
+        raise ClosedError(CLOSED_MEANWHILE)
+
+    async def abandon(self, cause: BaseException | None) -> None:
         """Let a flow that waits for an outcome, or for its caller, do what there is to do when nobody will come.
 
         A thread does it, on a connection of its own: the event loop may be ending, or this task be cancelled again.
@@ -234,7 +300,8 @@ class AsyncExecution(Generic[T]):
 
     async def aclose(self) -> None:
         """End the flow where it is, once it has tidied up."""
-        await self._abandon(None)
+        self._pools.under_way.discard(self)
+        await self.abandon(None)
         self._flow.close()
         if self._stream is not None:
             await self._stream.aclose()
@@ -249,7 +316,9 @@ class AsyncExecution(Generic[T]):
                     self._stream = _AsyncStream(self._connection.http)
                 return await self._stream.open(command)
             case Read():
-                return None if self._stream is None else await self._stream.read()
+                return None if self._stream is None else await self._stream.read(command)
+            case Pause():
+                return await asyncio.sleep(command.seconds)
             case Do():
                 return await asyncio.to_thread(command.work)
             case _:
@@ -265,27 +334,27 @@ class _AsyncStream:
         self._chunks: AsyncIterator[bytes] | None = None
         self._deadline = 0.0
 
-    async def open(self, command: Open) -> None:
+    async def open(self, command: Open) -> Head:
         await self.aclose()
         self._deadline = command.deadline
-        options = CallOptions(deadline=command.deadline, stream=True, read_timeout=command.read_timeout)
-        request = self._http.build_request(**command.request, extensions=options.as_extensions())
-        request.headers["Accept"] = "text/event-stream"
+        request = opening(self._http.build_request, command, None)
         self._response = await self._http.send(request, stream=True)
         self._chunks = self._response.aiter_bytes()
+        return head(self._response)
 
-    async def read(self) -> bytes | None:
+    async def read(self, command: Read) -> bytes | None:
         if self._response is None or self._chunks is None:
             return None
+        until = min(command.until, self._deadline)
         problem: httpx.HTTPError | httpx.StreamError
         try:
-            async with _until(self._deadline):
+            async with _until(until):
                 return await anext(self._chunks, None)
         except TimeoutError:
             problem = httpx.ReadTimeout(_OVERDUE)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
-        raise cut(problem, self._response, overdue=time.monotonic() >= self._deadline)
+        raise cut(problem, self._response, overdue=time.monotonic() >= until)
 
     async def aclose(self) -> None:
         if self._response is not None:

@@ -12,6 +12,7 @@ import attrs
 import httpx
 
 from .._config import Config, is_secret
+from .._flow import Head, Open
 from .._quota import RetryQuota
 from .._retry import (
     Attempt,
@@ -27,11 +28,13 @@ from ..errors import (
     APIConnectionError,
     AuthenticationError,
     ClaudeAPIError,
+    ClosedError,
     ConfigurationError,
     TimeoutError,
     UnexpectedResponseError,
     from_response,
 )
+from ._interruption import CLOSED_MEANWHILE, Interruption
 
 logger = logging.getLogger("claude_code_client")
 
@@ -48,6 +51,8 @@ class CallOptions:
     repeatable: bool | None = None
     stream: bool = False
     read_timeout: float | None = None
+    interruption: Interruption | None = None
+    """What ends the call from another thread; None for calls that end in other ways."""
 
     def as_extensions(self) -> dict[str, Any]:
         return {_EXTENSION: self}
@@ -111,6 +116,21 @@ class Call:
     def deadline(self) -> float:
         """On the monotonic clock, in seconds."""
         return self._options.deadline
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """What ends it from another thread."""
+        return self._options.interruption
+
+    def closed(self) -> ClosedError:
+        """The exception for a call that was ended from elsewhere."""
+        may_have_run = self._may_have_run or (self._sent and not is_safe(self._request.method))
+        return ClosedError(
+            CLOSED_MEANWHILE,
+            attempts=self._number,
+            history=(*self._history, ClosedError.__name__),
+            outcome_unknown=may_have_run,
+        )
 
     def wants_body(self, response: httpx.Response) -> bool:
         """Whether to read the whole body now: that of an error always is, to tell what it says."""
@@ -223,6 +243,27 @@ def cut(problem: httpx.HTTPError | httpx.StreamError, response: httpx.Response, 
     )
     error.outcome_unknown = not is_safe(response.request.method)
     return error
+
+
+def opening(build: Callable[..., httpx.Request], command: Open, interruption: Interruption | None) -> httpx.Request:
+    """The request of an ``Open``, built by an httpx client's ``build_request``."""
+    options = CallOptions(
+        deadline=command.deadline, stream=True, read_timeout=command.read_timeout, interruption=interruption
+    )
+    request = build(**command.request, extensions=options.as_extensions())
+    # Compressed, a stream would wait in a proxy until a block is full, and a part of a file could not be asked for.
+    request.headers.update({"Accept": command.accept, "Accept-Encoding": "identity"})
+    return request
+
+
+def head(response: httpx.Response) -> Head:
+    """What a flow gets to know of a response whose body it reads."""
+    return Head(
+        status_code=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        attempts=response.extensions["attempts"],
+        history=response.extensions["history"],
+    )
 
 
 _CHECK_SERVER: Final = "Check that the server runs, and base_url or CLAUDE_BASE_URL."

@@ -1,7 +1,8 @@
-"""Sockets that keep a deadline.
+"""Sockets that keep a deadline, and that another thread can wake.
 
 httpx's timeouts are for each read: a server that drips a byte a second never meets one. Here every connect, read and
-write waits no longer than the deadline that its thread has set, so that a call ends when it is to.
+write waits no longer than the deadline that its thread has set, so that a call ends when it is to, or when it is
+interrupted.
 """
 
 from __future__ import annotations
@@ -9,31 +10,33 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import httpcore
 
-_deadline: ContextVar[float | None] = ContextVar("claude_code_client_deadline", default=None)
+from ._interruption import Interruption
+
+_bounds: ContextVar[tuple[float, Interruption] | None] = ContextVar("claude_code_client_bounds", default=None)
 
 
 @contextmanager
-def deadline(at: float) -> Iterator[None]:
-    """Within, this thread's network calls end at ``at`` (monotonic seconds) at the latest."""
-    token = _deadline.set(at)
+def bounded(deadline: float, interruption: Interruption) -> Iterator[None]:
+    """Within, this thread's network calls end at ``deadline`` (monotonic seconds), or when they are interrupted."""
+    token = _bounds.set((deadline, interruption))
     try:
         yield
     finally:
-        _deadline.reset(token)
+        _bounds.reset(token)
 
 
-def _bounded(timeout: float | None, error: type[Exception]) -> float | None:
+def _left(timeout: float | None, error: type[Exception]) -> float | None:
     """``timeout``, or what is left until the deadline if that is less. Raises ``error`` if nothing is left."""
-    at = _deadline.get()
-    if at is None:
+    bounds = _bounds.get()
+    if bounds is None:
         return timeout
-    left = at - time.monotonic()
+    left = bounds[0] - time.monotonic()
     if left <= 0:
         raise error("deadline")
     return left if timeout is None else min(timeout, left)
@@ -53,13 +56,13 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = _bounded(timeout, httpcore.ConnectTimeout)
+        timeout = _left(timeout, httpcore.ConnectTimeout)
         return _DeadlineStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
-        timeout = _bounded(timeout, httpcore.ConnectTimeout)
+        timeout = _left(timeout, httpcore.ConnectTimeout)
         return _DeadlineStream(self._inner.connect_unix_socket(path, timeout, socket_options))
 
     def sleep(self, seconds: float) -> None:
@@ -71,10 +74,12 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _bounded(timeout, httpcore.ReadTimeout))
+        with self._blocked(httpcore.ReadError):
+            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _bounded(timeout, httpcore.WriteTimeout))
+        with self._blocked(httpcore.WriteError):
+            self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -82,8 +87,13 @@ class _DeadlineStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        timeout = _bounded(timeout, httpcore.ConnectTimeout)
-        return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        timeout = _left(timeout, httpcore.ConnectTimeout)
+        with self._blocked(httpcore.ConnectError):
+            return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+    def _blocked(self, error: type[Exception]) -> AbstractContextManager[None]:
+        bounds = _bounds.get()
+        return nullcontext() if bounds is None else bounds[1].blocked_in(self._inner, error)

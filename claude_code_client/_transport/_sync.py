@@ -4,39 +4,57 @@ from __future__ import annotations
 
 import inspect
 import os
+import threading
 import time
 import weakref
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import httpx
 
+from .._artifacts import bound
 from .._config import Config
-from .._flow import Abandoned, Command, Do, Emit, Flow, Open, Read, Send, T
+from .._flow import Abandoned, Command, Do, Elsewhere, Emit, Flow, Head, Open, Pause, Read, Send, T
 from .._quota import RetryQuota
 from .._seal import seal
 from .._shared import Shared
 from ..errors import ClaudeAPIError, ConfigurationError
-from ._attempts import Call, CallOptions, cut
+from ..streams import Progress, Stream, TaskStream
+from ._attempts import Call, CallOptions, cut, head, opening
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check
-from ._network import DeadlineBackend, deadline
+from ._interruption import Interruption, Interruptions
+from ._network import DeadlineBackend, bounded
 
 
 class RetryTransport(httpx.BaseTransport):
     """Adds the key, retries, errors and logging to every request, also to those of generated endpoints."""
 
-    def __init__(self, config: Config, inner: httpx.BaseTransport, quota: RetryQuota) -> None:
+    def __init__(
+        self, config: Config, inner: httpx.BaseTransport, quota: RetryQuota, interruptions: Interruptions
+    ) -> None:
         self._config = config
         self._inner = inner
         self._quota = quota
+        self._interruptions = interruptions
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(request, self._config, self._quota)
+        if call.interruption is not None:
+            return self._handle(call, call.interruption)
+        interruption = Interruption()
+        with self._interruptions.registered(interruption):
+            return self._handle(call, interruption)
+
+    def _handle(self, call: Call, interruption: Interruption) -> httpx.Response:
         while True:
-            outcome = self._attempt(call)
+            outcome = self._attempt(call, interruption)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
+            if interruption.asked:
+                if isinstance(outcome, httpx.Response):
+                    outcome.close()
+                raise call.closed()
             if isinstance(outcome, Exception):
                 wait = call.after_failure(outcome)
             elif outcome.is_success:
@@ -44,11 +62,12 @@ class RetryTransport(httpx.BaseTransport):
                 return outcome
             else:
                 wait = call.after_refusal(outcome)
-            time.sleep(wait)
+            if interruption.wait(wait):
+                raise call.closed()
 
-    def _attempt(self, call: Call) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
+    def _attempt(self, call: Call, interruption: Interruption) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
         try:
-            with deadline(call.deadline):
+            with bounded(call.deadline, interruption):
                 response = self._inner.handle_request(call.next_request(call.trace))
                 if call.wants_body(response):
                     try:
@@ -68,6 +87,7 @@ class _Pool:
         self._config = config
         # A forked process must not talk on its parent's sockets; it gets its own, and leaves theirs open.
         self._by_process: dict[int, httpx.BaseTransport] = {}
+        self.interruptions = Interruptions()
         self.closed = False
         # A client that nobody closes is closed when it is collected, or when the process ends.
         self._finalize = weakref.finalize(self, _close_own, self._by_process)
@@ -86,6 +106,7 @@ class _Pool:
 
     def close(self) -> None:
         self.closed = True
+        self.interruptions.ask_all()
         self._finalize()
 
 
@@ -124,7 +145,7 @@ class SyncConnection:
         return httpx.Client(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=RetryTransport(self.config, transport, self.shared.quota),
+            transport=RetryTransport(self.config, transport, self.shared.quota, self._pool.interruptions),
             trust_env=False,
         )
 
@@ -136,49 +157,66 @@ class SyncConnection:
         if self._owns_pool:
             self._pool.close()
 
-    def run(self, flow: Flow[T]) -> T:
-        """Carry a flow out and give its result; what it emits is not wanted."""
-        driver = self.iterate(flow)
-        while True:
-            try:
-                next(driver)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-
-    def stream(self, flow: Flow[Any]) -> Generator[Any, None, None]:
-        """What a flow emits, for a user to hold: one that is held to the end of the process is abandoned there."""
-        stream = seal(self.iterate(flow))
-        weakref.finalize(stream, self._abandon_in, os.getpid(), flow, None)
-        return stream
-
-    def iterate(self, flow: Flow[T]) -> Generator[Any, None, T]:
-        """Carry a flow out and give what it emits. Leaving early lets the flow tidy up, and closes its connection."""
-        stream, process = _Stream(self.http), os.getpid()
+    def run(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Carry a flow out and give its result; what it emits goes to ``on_emit``."""
+        driver = self._carry_out(flow, Interruption())
         try:
-            command = next(flow)
+            value = next(driver)
             while True:
-                if isinstance(command, Emit):
-                    yield command.value
-                    command = flow.send(None)
-                    continue
-                failure = None
-                outcome: Any = None
                 try:
-                    outcome = self._perform(command, stream)
-                except ClaudeAPIError as error:
-                    failure = error
-                command = flow.throw(failure) if failure is not None else flow.send(outcome)
+                    if on_emit is not None:
+                        on_emit(value)
+                except BaseException as error:
+                    driver.throw(error)
+                value = next(driver)
         except StopIteration as stop:
             result: T = stop.value
             return result
-        except BaseException as cause:
-            stream.close()
-            self._abandon_in(process, flow, cause)
-            raise
-        finally:
-            flow.close()
-            stream.close()
+
+    def stream(self, flow: Flow[Any]) -> Stream[Any]:
+        """What a flow emits, for a user to hold: one that is held to the end of the process is abandoned there."""
+        interruption = Interruption()
+        return Stream(self._held(flow, interruption), interruption.ask)
+
+    def follow(self, flow: Flow[Any], progress: Progress) -> TaskStream:
+        """The same for the events of a task."""
+        interruption = Interruption()
+        return TaskStream(self._held(flow, interruption), interruption.ask, progress)
+
+    def _held(self, flow: Flow[Any], interruption: Interruption) -> Generator[Any, None, None]:
+        generator = seal(self._carry_out(flow, interruption))
+        weakref.finalize(generator, self._abandon_in, os.getpid(), flow, None)
+        return generator
+
+    def _carry_out(self, flow: Flow[T], interruption: Interruption) -> Generator[Any, None, T]:
+        """Carry a flow out and give what it emits. Leaving early lets the flow tidy up, and closes its connection."""
+        stream, process = _Stream(self.http, interruption), os.getpid()
+        with self._pool.interruptions.registered(interruption):
+            try:
+                command = next(flow)
+                while True:
+                    if isinstance(command, Emit):
+                        yield bound(command.value, self)
+                        command = flow.send(None)
+                        continue
+                    failure = None
+                    outcome: Any = None
+                    try:
+                        outcome = self._perform(command, stream, interruption)
+                    except ClaudeAPIError as error:
+                        failure = error
+                    command = flow.throw(failure) if failure is not None else flow.send(outcome)
+            except StopIteration as stop:
+                result: T = bound(stop.value, self)
+                return result
+            except BaseException as cause:
+                bound(cause, self)
+                stream.close()
+                self._abandon_in(process, flow, cause)
+                raise
+            finally:
+                flow.close()
+                stream.close()
 
     def _abandon_in(self, process: int, flow: Flow[Any], cause: BaseException | None) -> None:
         # A fork has a copy of the stream, and drops it; the task is its parent's.
@@ -193,58 +231,84 @@ class SyncConnection:
             with closing(SyncConnection(self.config, self.shared)) as other:
                 other.abandon(flow, cause)
             return
-        stream = _Stream(self.http)
+        interruption = Interruption()
+        stream = _Stream(self.http, interruption)
         try:
             command = flow.throw(Abandoned(cause))
             while True:
-                command = flow.send(None if isinstance(command, Emit) else self._perform(command, stream))
+                command = flow.send(None if isinstance(command, Emit) else self._perform(command, stream, interruption))
         except (StopIteration, Abandoned, ClaudeAPIError):
             return
         finally:
             stream.close()
 
-    def _perform(self, command: Command, stream: _Stream) -> Any:
+    def _perform(self, command: Command, stream: _Stream, interruption: Interruption) -> Any:
+        if isinstance(command, Elsewhere):
+            return elsewhere(self.config, self.shared, command.flow)
+        interruption.check()
         match command:
             case Send():
-                options = CallOptions(deadline=command.deadline, repeatable=command.repeatable)
+                options = CallOptions(
+                    deadline=command.deadline, repeatable=command.repeatable, interruption=interruption
+                )
                 return self.http.request(**command.request, extensions=options.as_extensions())
             case Open():
                 return stream.open(command)
             case Read():
-                return stream.read()
+                return stream.read(command)
+            case Pause():
+                interruption.wait(command.seconds)
+                return interruption.check()
             case Do():
                 return command.work()
             case _:
                 raise TypeError(command)
 
 
+def elsewhere(config: Config, shared: Shared, flow: Flow[Any]) -> None:
+    """Carry a flow out in a thread, on a connection of its own, which may outlive its client."""
+
+    def work() -> None:
+        with suppress(ClaudeAPIError), closing(SyncConnection(config, shared)) as connection:
+            connection.run(flow)
+
+    with suppress(RuntimeError):  # the process is ending
+        threading.Thread(target=work, name="claude-code-client: tidy up").start()
+
+
 class _Stream:
     """What a flow has open: at most one response."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx.Client, interruption: Interruption) -> None:
         self._http = http
+        self._interruption = interruption
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._deadline = 0.0
 
-    def open(self, command: Open) -> None:
+    def open(self, command: Open) -> Head:
         self.close()
         self._deadline = command.deadline
-        options = CallOptions(deadline=command.deadline, stream=True, read_timeout=command.read_timeout)
-        request = self._http.build_request(**command.request, extensions=options.as_extensions())
-        request.headers["Accept"] = "text/event-stream"
+        request = opening(self._http.build_request, command, self._interruption)
         self._response = self._http.send(request, stream=True)
         self._chunks = self._response.iter_bytes()
+        return head(self._response)
 
-    def read(self) -> bytes | None:
+    def read(self, command: Read) -> bytes | None:
         if self._response is None:
             return None
+        until = min(command.until, self._deadline)
+        problem: httpx.HTTPError | httpx.StreamError
         try:
-            with deadline(self._deadline):
-                return next(self._chunks, None)
+            with bounded(until, self._interruption):
+                chunk = next(self._chunks, None)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
-        raise cut(problem, self._response, overdue=time.monotonic() >= self._deadline)
+        else:
+            self._interruption.check()
+            return chunk
+        self._interruption.check()
+        raise cut(problem, self._response, overdue=time.monotonic() >= until)
 
     def close(self) -> None:
         if self._response is not None:

@@ -13,10 +13,15 @@ Status = Literal["completed", "failed", "timeout", "cancelled", "cost_exceeded"]
 
 
 class Emit(Protocol):
-    """Takes one event as the engine sees it happen; the server numbers, stamps and stores it."""
+    """Takes what a run tells of itself as it happens. Does not raise: what cannot be stored ends in a ``Stop``."""
 
     def __call__(self, type: EventType, *, content: str, **fields: Any) -> None:
-        """``content`` is a short human line; ``fields`` are the event's own, as the contract names them."""
+        """One event, to be numbered, stamped and stored. ``content`` is a short human line; ``fields`` are the
+        event's own, as the contract names them.
+        """
+
+    def spent(self, spent: "Spent") -> None:
+        """All that the run has used up so far, to be stored: more than this may be lost with the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Outcome:
     result: Mapping[str, Any] = field(default_factory=dict)
     artifacts: tuple[ArtifactFound, ...] = ()
     spent: Spent = field(default_factory=Spent)
+    """Left out, it is what ``Emit`` was told last."""
     error: tuple[str, str] | None = None
 
 

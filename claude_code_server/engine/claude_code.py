@@ -83,7 +83,7 @@ class ClaudeCodeEngine:
             return Outcome("failed", result=_outcome.result(""), error=("invalid_request_error", problem))
         await self.warm()
         before = await asyncio.to_thread(_artifacts.listing, order.working_directory)
-        with self._relay.admit(order, stop) as admission:
+        with self._relay.admit(order, stop, emit.spent) as admission:
             launch = Launch(
                 self._state_dir,
                 self._cli,

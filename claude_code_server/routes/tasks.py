@@ -1,7 +1,10 @@
 """Agentic tasks, their events and their artifacts."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Self
 
 from claude_code_api import models
 from starlette.responses import Response
@@ -24,6 +27,7 @@ from .answers import answer
 _SCOPE = "task"
 _PAGE = 20
 _EVENTS_AT_ONCE = 100
+_CHARACTERS_AT_ONCE = 256 * 1024
 _BLOCKING_STATUS = {"timeout": 408, "cost_exceeded": 402}
 
 
@@ -90,8 +94,9 @@ async def stream_task_events(call: Call) -> Response:
 
 async def download_artifact(call: Call) -> Response:
     task = _task(call, call.parameters["task_id"])
+    parameters = call.parameters
     return await artifacts.download(
-        task, call.parameters["artifact_id"], call.parameters.get("range"), call.headers.get("if-range")
+        task, parameters["artifact_id"], parameters.get("range"), parameters.get("if_range")
     )
 
 
@@ -139,18 +144,39 @@ def _as_error(task: Task, headers: dict[str, str]) -> ApiError:
 
 
 async def _events(services: Services, task: Task, after: int) -> AsyncIterator[bytes]:
-    """Read from the store again and again, so that a slow follower costs no memory."""
+    """Read from the store again and again, so that a slow follower costs no more memory than one batch."""
     runner, store, ping = services.runner, services.store, services.settings.ping_interval
     while True:
-        events = store.events(task.id, after, _EVENTS_AT_ONCE)
-        if events:
-            ended = events[-1].terminal
-            task = (store.task(task.id) or task) if ended else task
-            yield b"".join(encode(event.type, event_data(event, task), event.seq) for event in events)
-            if ended:
+        batch = _Batch.after(after, task, store)
+        if batch is not None:
+            yield batch.data
+            if batch.ends:
                 return
-            after = events[-1].seq
+            after = batch.last
+            del batch  # Nothing of it is kept while there is no news.
+            # Sending to a follower who keeps up never waits, and so would keep the loop from everybody else.
+            await asyncio.sleep(0)
         elif not runner.is_live(task.id):
             return
         elif not await runner.wait_for_news(task.id, after, ping):
             yield PING
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Some events as they go out; ``last`` is the number of the last one, with which the task may end."""
+
+    data: bytes
+    last: int
+    ends: bool
+
+    @classmethod
+    def after(cls, number: int, task: Task, store: Store) -> Self | None:
+        events = store.events(task.id, number, _EVENTS_AT_ONCE, _CHARACTERS_AT_ONCE)
+        if not events:
+            return None
+        last = events[-1]
+        if last.terminal:
+            task = store.task(task.id) or task
+        data = b"".join(encode(event.type, event_data(event, task), event.seq) for event in events)
+        return cls(data, last.seq, last.terminal)

@@ -121,6 +121,8 @@ class ArtifactDict(TypedDict):
 
 
 class TaskUsageDict(TypedDict):
+    """What the task has used; while it runs, what is known of it so far."""
+
     input_tokens: int
     output_tokens: int
     total_tokens: int

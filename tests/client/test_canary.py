@@ -316,7 +316,7 @@ def test_a_task_that_does_not_end_in_time_is_attached_without_its_description(
 
     with raw.serve(raw.RawServer(handle)) as server:
         client = open_client(both, server.base_url)
-        result = outcome(both, lambda: client.execute_task(PROMPT, timeout=0.05))
+        result = outcome(both, lambda: client.execute_task(PROMPT, timeout=0.5))
         both.call(client.close())
     assert isinstance(result, errors.TimeoutError)
     assert result.task is not None

@@ -20,6 +20,7 @@ from support import raw, wire
 from support.both import Both
 
 from claude_code_client import errors
+from claude_code_client._reconnect import MAX_RECONNECTS
 from claude_code_client.errors import ClaudeAPIError
 
 BY_STATUS = {
@@ -111,7 +112,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def failure_of(both: Both, call: Any) -> ClaudeAPIError:
+def failure_of(both: Both, call: Any, attempts: int = 1) -> ClaudeAPIError:
     """The exception that a call ends in. One that is not of this library is left to fail the test."""
     with pytest.raises(ClaudeAPIError) as caught:
         both.call(call())
@@ -122,7 +123,7 @@ def failure_of(both: Both, call: Any) -> ClaudeAPIError:
         assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))
     str(error).encode()
     assert error.message
-    assert error.attempts == 1
+    assert error.attempts == attempts
     return error
 
 
@@ -324,16 +325,17 @@ def test_a_body_that_cannot_be_decoded(both: Both, server: Server, calls: dict[s
         assert isinstance(failure_of(both, calls[name]), errors.UnexpectedResponseError), name
 
 
+@pytest.mark.usefixtures("briefly")
 def test_a_failure_while_a_task_is_waited_for_names_the_task(both: Both, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/task").respond_with_json(wire.task("pending"), status=202)
     httpserver.expect_request("/v1/task/task_1").respond_with_json(wire.error("server_error"), status=500)
     httpserver.expect_request("/v1/task/task_1/events").respond_with_data("<html>", status=502)
     client = both.client(httpserver.url_for("/v1"), max_retries=0)
-    waiting = failure_of(both, lambda: client.execute_task("Count"))
+    waiting = failure_of(both, lambda: client.execute_task("Count"), 1 + MAX_RECONNECTS)
     assert waiting.task_id == "task_1"
     assert waiting.task is not None
     assert (waiting.task.status, waiting.task.description) == ("pending", None)
-    following = failure_of(both, lambda: next(both.each(client.stream_task("Count"))))
+    following = failure_of(both, lambda: next(both.each(client.stream_task("Count"))), 1 + MAX_RECONNECTS)
     assert (type(following), following.task_id) == (errors.ServerError, "task_1")
 
 

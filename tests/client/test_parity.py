@@ -12,18 +12,34 @@ from typing import Any
 import pytest
 
 import claude_code_client
-from claude_code_client import AsyncClaudeClient, AsyncTaskHandle, ClaudeClient, TaskHandle, errors, models
+from claude_code_client import (
+    AsyncClaudeClient,
+    AsyncTaskHandle,
+    AsyncTaskStream,
+    ClaudeClient,
+    TaskHandle,
+    TaskStream,
+    errors,
+    models,
+    streams,
+)
 
 PACKAGE = [
     "APIConnectionError",
     "AgenticTaskResponse",
     "Artifact",
+    "ArtifactError",
+    "ArtifactMismatchError",
+    "ArtifactTooLargeError",
     "AsyncClaudeClient",
+    "AsyncStream",
     "AsyncTaskHandle",
+    "AsyncTaskStream",
     "AuthenticationError",
     "Budget",
     "ClaudeAPIError",
     "ClaudeClient",
+    "ClosedError",
     "CompletionResponse",
     "ConfigurationError",
     "ConflictError",
@@ -35,11 +51,16 @@ PACKAGE = [
     "PermissionError",
     "RateLimitError",
     "ServerError",
+    "StorageError",
+    "Stream",
     "StreamInterruptedError",
     "TaskEvent",
     "TaskHandle",
+    "TaskStalledError",
+    "TaskStream",
     "TimeoutError",
     "UnexpectedResponseError",
+    "UnsafePathError",
     "Usage",
     "__version__",
 ]
@@ -68,8 +89,12 @@ MODELS = [
 ]
 ERRORS = [
     "APIConnectionError",
+    "ArtifactError",
+    "ArtifactMismatchError",
+    "ArtifactTooLargeError",
     "AuthenticationError",
     "ClaudeAPIError",
+    "ClosedError",
     "ConfigurationError",
     "ConflictError",
     "CostExceededError",
@@ -80,9 +105,12 @@ ERRORS = [
     "PermissionError",
     "RateLimitError",
     "ServerError",
+    "StorageError",
     "StreamInterruptedError",
+    "TaskStalledError",
     "TimeoutError",
     "UnexpectedResponseError",
+    "UnsafePathError",
 ]
 CLIENT = [
     "api",
@@ -91,6 +119,7 @@ CLIENT = [
     "cancel_task",
     "close",
     "complete",
+    "download_artifact",
     "execute_task",
     "get_capabilities",
     "get_health",
@@ -101,6 +130,7 @@ CLIENT = [
     "local",
     "recover",
     "stream_complete",
+    "stream_events",
     "stream_task",
     "submit_task",
     "with_options",
@@ -134,8 +164,8 @@ def function_of(cls: type, name: str) -> Any:
 
 def without_async(text: object) -> str:
     """Words of the asynchronous side, in those of the synchronous one."""
-    one = re.sub(r"AsyncGenerator\[(.*), None\]", r"Generator[\1, None, None]", str(text))
-    return re.sub(r"\bAsync(?=ClaudeClient|TaskHandle)", "", one).replace("AsyncEndpoints", "SyncEndpoints")
+    one = re.sub(r"\bAsync(?=ClaudeClient|Stream|TaskHandle|TaskStream)", "", str(text))
+    return one.replace("AsyncEndpoints", "SyncEndpoints")
 
 
 def words_of(doc: str | None) -> str:
@@ -144,6 +174,7 @@ def words_of(doc: str | None) -> str:
     words = (
         " ".join(doc.split())
         .replace(busy, "")
+        .replace("; it may be a coroutine function", "")
         .replace("an ``async with``", "a ``with``")
         .replace("``async with``", "``with``")
     )
@@ -168,9 +199,17 @@ def test_signatures_are_the_same_but_for_await(ours: type, theirs: type, name: s
 @each_method
 def test_methods_wait_where_their_twins_are_awaited(ours: type, theirs: type, name: str) -> None:
     returned = str(inspect.signature(function_of(ours, name)).return_annotation)
-    at_once = name in AT_ONCE or returned.startswith("Generator")
+    at_once = name in AT_ONCE or returned.startswith(("Stream", "TaskStream"))
     assert inspect.iscoroutinefunction(function_of(theirs, name)) is not at_once
     assert not inspect.iscoroutinefunction(function_of(ours, name))
+
+
+def test_streams_have_the_methods_that_generators_have() -> None:
+    assert public(TaskStream) == ["close", "last_event_id", "send", "task_id", "throw"]
+    assert public(AsyncTaskStream) == ["aclose", "asend", "athrow", "last_event_id", "task_id"]
+    for ours, theirs in ((TaskStream, AsyncTaskStream), (streams.Stream, streams.AsyncStream)):
+        assert ours.__doc__
+        assert theirs.__doc__
 
 
 def test_streams_are_generators_of_their_kind() -> None:

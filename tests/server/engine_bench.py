@@ -10,7 +10,7 @@ from typing import Any
 from scripted_messages import Script, ScriptedMessages
 
 from claude_code_server import upstream
-from claude_code_server.engine.base import EventType, Order, Outcome, Stop
+from claude_code_server.engine.base import EventType, Order, Outcome, Spent, Stop
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.relay import Relay
 
@@ -21,18 +21,22 @@ Event = dict[str, Any]
 
 @dataclass
 class Run:
-    """One task: what it emitted, and how it ended."""
+    """One task: what it emitted, and how it ended. It is the run's ``Emit`` itself."""
 
     order: Order
     stop: Stop = field(default_factory=Stop)
     events: list[Event] = field(default_factory=list)
+    metered: list[Spent] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda _: None
     outcome: Outcome | None = None
 
-    def emit(self, type: EventType, *, content: str, **fields: Any) -> None:
+    def __call__(self, type: EventType, *, content: str, **fields: Any) -> None:
         event = {"type": type, "content": content, **fields}
         self.events.append(event)
         self.on_event(event)
+
+    def spent(self, spent: Spent) -> None:
+        self.metered.append(spent)
 
     def of(self, type: EventType) -> list[Event]:
         return [event for event in self.events if event["type"] == type]
@@ -63,7 +67,7 @@ class Bench:
 
     async def run(self, order: Order | None = None, **hooks: Any) -> Run:
         run = Run(order or self.order(), **hooks)
-        run.outcome = await self.engine.run(run.order, run.emit, run.stop)
+        run.outcome = await self.engine.run(run.order, run, run.stop)
         return run
 
 

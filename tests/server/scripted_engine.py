@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from claude_code_server.engine.base import Emit, EventType, Order, Outcome, Stop
+from claude_code_server.engine.base import Emit, EventType, Order, Outcome, Spent, Stop
 
 DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer": 42})
 
@@ -51,7 +51,7 @@ def calls(tool: str, **arguments: Any) -> Emitted:
     return Emitted("tool_call", {"content": tool, "tool": tool, "arguments": arguments, "call_id": f"call_{tool}"})
 
 
-Step = Emitted | Gate | Exception | Outcome
+Step = Emitted | Gate | Exception | Outcome | Spent
 
 
 class ScriptedEngine:
@@ -82,6 +82,8 @@ class ScriptedEngine:
             match step:
                 case Emitted():
                     emit(step.type, **step.fields)
+                case Spent():
+                    emit.spent(step)
                 case Gate():
                     await step.wait(stop)
                     if stop.reason is not None:

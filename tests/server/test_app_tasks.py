@@ -275,12 +275,14 @@ def test_a_long_task_is_followed_to_its_end(workspace: Path) -> None:
 
 
 def test_text_that_is_not_unicode_does_not_break_the_stream(workspace: Path) -> None:
-    with (
-        serving(workspace, ScriptedEngine(says("half: \ud83d\nline\u2028two"), DONE)) as server,
-        server.client() as client,
-    ):
+    half = "half: \ud83d\nline\u2028two"
+    engine = ScriptedEngine(says(half), Outcome("completed", summary=half, result={"summary": half, "said": half}))
+    with serving(workspace, engine) as server, server.client() as client:
         task = client.post("/task", json=TASK).json()
-        assert all_events(client, task["id"])[0].data["content"] == "half: ?\nline\u2028two"
+        first, last = all_events(client, task["id"])
+        assert first.data["content"] == "half: ?\nline\u2028two"
+        assert last.data["status"] == task["status"] == "completed"
+        assert last.data["summary"] == task["result"]["summary"] == task["result"]["said"] == first.data["content"]
 
 
 def test_a_last_event_id_that_cannot_be_is_refused(workspace: Path) -> None:

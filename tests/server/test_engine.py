@@ -50,6 +50,8 @@ def test_a_task_from_its_first_thought_to_its_artifacts(tmp_path: Path) -> None:
             expected = (300 * 0.10 + 50 * 0.01 + 60 * 0.50) / 1_000_000
             assert end.spent == Spent(350, 60, end.spent.cost)
             assert end.spent.cost == pytest.approx(expected)
+            assert run.metered[-1] == end.spent
+            assert [spent.input_tokens for spent in run.metered] == sorted(spent.input_tokens for spent in run.metered)
             told = json.dumps(made.endpoint.requests[0].body["messages"])
             assert "<task>\\nCount files.\\n</task>\\n<context>" in told
             assert made.endpoint.requests[0].body["model"] == "claude-haiku-5-5"

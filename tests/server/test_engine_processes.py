@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 import pytest
 from engine_bench import Bench, Event, Run, bench
+from processes import eventually, processes_of
 from scripted_messages import Hang, Script, ScriptedMessages, message, tool
 
 from claude_code_server import upstream
@@ -25,19 +25,6 @@ sleep 300 & echo $! >> pids
 setsid sleep 300 & echo $! >> pids
 (trap '' TERM HUP; sleep 300) & echo $! >> pids
 """
-
-
-def processes_of(root: Path) -> list[psutil.Process]:
-    """Whatever runs in, or was started with a path of, this directory."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = [*process.cmdline(), process.cwd()]
-        except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
-            continue
-        if any(str(root) in word for word in words):
-            found.append(process)
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +42,6 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
 def pids(made: Bench) -> list[int]:
     noted = made.workspace / "pids"
     return [int(word) for word in noted.read_text().split()] if noted.exists() else []
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Waits for what happens in another process."""
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_what_bash_left_behind_ends_with_the_task(tmp_path: Path) -> None:
@@ -89,7 +68,7 @@ def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["canc
             tmp_path, [message("Waiting.", tool("Bash", command=STRAYS + "wait")), message("No.")]
         ) as made:
             run = Run(made.order())
-            running = asyncio.create_task(made.engine.run(run.order, run.emit, run.stop))
+            running = asyncio.create_task(made.engine.run(run.order, run, run.stop))
             await asyncio.to_thread(eventually, lambda: len(pids(made)) == 3)
             run.stop.ask(reason)
             async with asyncio.timeout(5):
@@ -110,7 +89,7 @@ def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
             if when == "before":
                 run.stop.ask("cancelled")
                 made.engine = ClaudeCodeEngine(made.relay, made.state, cli=Path("/bin/false"))
-            running = asyncio.create_task(made.engine.run(run.order, run.emit, run.stop))
+            running = asyncio.create_task(made.engine.run(run.order, run, run.stop))
             if when == "starting":
                 await asyncio.to_thread(eventually, lambda: processes_of(tmp_path))
             if when == "asking":
@@ -169,12 +148,19 @@ from claude_code_server.engine.base import Order, Stop
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.relay import Relay
 
+class Emit:
+    def __call__(self, type, **fields):
+        pass
+
+    def spent(self, spent):
+        pass
+
 async def main(root, url):
     relay = Relay(upstream.open(url))
     await relay.start()
     engine = ClaudeCodeEngine(relay, root / "state")
     order = Order("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
-    await engine.run(order, lambda type, **fields: None, Stop())
+    await engine.run(order, Emit(), Stop())
 
 asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
 """

@@ -2,7 +2,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from scripted_messages import Cut, ErrorEvent, Failure, Hang, Script, ScriptedMessages, message, thinking, tool
 
 from claude_code_server import upstream
-from claude_code_server.engine.base import Order, Stop
+from claude_code_server.engine.base import Order, Spent, Stop
 from claude_code_server.relay import Admission, Relay
 
 KEY = "sk-real-key-canary"
@@ -27,10 +27,12 @@ class Bench:
     relay: Relay
     http: httpx.AsyncClient
     endpoint: ScriptedMessages
+    told: list[Spent] = field(default_factory=list)
+    """What was spent, as the tasks' owner is told of it."""
 
     def admit(self, max_cost: float = 1.0) -> Admission:
         order = Order("task_1", "Do it.", Path(), "claude-sonnet-5-5", max_cost=max_cost)
-        return self.relay.admit(order, Stop())
+        return self.relay.admit(order, Stop(), self.told.append)
 
     async def ask(
         self, admission: Admission | None, path: str = "/v1/messages?beta=true", **changes: Any
@@ -80,6 +82,10 @@ def test_replies_pass_through_and_are_metered() -> None:
         assert events_in(streamed)[-1] == {"type": "message_stop"}
         each = (100 * 2 + 20 * 10 + 1000 * 0.1 + 2000 * 2.5) / 1_000_000
         assert_spent(admission, 6200, 40, 2 * each)
+        # The prompt of a streamed reply is told of as soon as it is known, all of it before the agent hears the end.
+        assert [spent.input_tokens for spent in made.told] == [3100, 6200, 6200, 6200]
+        assert made.told[0].output_tokens == 20
+        assert made.told[-1] == admission.spent
 
     on_bench([message("one", **usage), message("two", **usage)], body)
 

@@ -241,6 +241,7 @@ def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
         for task_id in ("task_running", "task_pending"):
             store.add_task(Task(task_id, "k", "d", "m", str(tmp_path), now()))
         store.start_task("task_running")
+        store.set_spent("task_running", Spent(100, 20, 0.5))
         store._db.execute("INSERT INTO events VALUES ('task_running', 1, 'thinking', '', '{\"content\": \"a\"}')")
         store._db.commit()
 
@@ -253,7 +254,37 @@ def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
             assert ended.status == "failed"
             assert ended.failure is not None
             assert ended.failure.type == "server_error"
+        assert bench.task("task_running").spent == Spent(100, 20, 0.5)
+        assert bench.task("task_pending").spent == Spent()
         bench.runner.recover()
         assert bench.types("task_pending") == ["error"]
+        assert [(row.requests, row.spent) for row in bench.store.usage("k", "")] == [(2, Spent(100, 20, 0.5))]
 
     run(Bench(tmp_path), test)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "spent"),
+    [
+        (DONE, "completed", Spent(20, 4, 0.5)),
+        (Outcome("completed", spent=Spent(30, 6, 0.75)), "completed", Spent(30, 6, 0.75)),
+        (RuntimeError("a fault"), "failed", Spent(20, 4, 0.5)),
+        (Gate(heeds_stop=False), "cancelled", Spent(20, 4, 0.5)),
+    ],
+)
+def test_what_a_task_spends_is_stored_as_it_is_spent(tmp_path: Path, end: Step, status: str, spent: Spent) -> None:
+    gate = Gate()
+
+    async def test(bench: Bench) -> None:
+        task_id = bench.submit()
+        await asyncio.to_thread(gate.reached.wait, 5)
+        assert (bench.task(task_id).status, bench.task(task_id).spent) == ("running", Spent(20, 4, 0.5))
+        gate.open()
+        if isinstance(end, Gate):
+            await asyncio.to_thread(end.reached.wait, 5)
+            bench.runner.cancel(task_id)
+        assert await bench.runner.wait(task_id, 5)
+        assert (bench.task(task_id).status, bench.task(task_id).spent) == (status, spent)
+        assert [row.spent for row in bench.store.usage("k", "")] == [spent]
+
+    run(Bench(tmp_path, Spent(10, 2, 0.25), Spent(20, 4, 0.5), gate, end, stop_grace=0.05), test)

@@ -40,6 +40,8 @@ def test_a_task_and_its_events_outlive_the_store(folder: Path) -> None:
         store.add_task(new)
         store.add_event(new.id, events[0])
         assert store.task(new.id) == new
+        store.set_spent(new.id, Spent(1, 2, 0.125))
+        assert store.task(new.id) == replace(new, spent=Spent(1, 2, 0.125))
         store.end_task(ended, events[1])
     with Store(folder) as store:
         assert store.task(new.id) == ended
@@ -48,6 +50,9 @@ def test_a_task_and_its_events_outlive_the_store(folder: Path) -> None:
         assert store.events(new.id) == events
         assert store.events(new.id, after=1) == events[1:]
         assert store.events(new.id, limit=1) == events[:1]
+        assert store.events(new.id, size=len('{"content": "half of a pair: \\ud83d"}')) == events[:1]
+        assert store.events(new.id, size=1) == events[:1]
+        assert store.events(new.id, size=100) == events
         assert store.last_seq(new.id) == 2
         assert store.last_seq("task_none") == 0
         assert store.usage("k", AT) == [Usage("m", 1, Spent(10, 5, 0.25))]
@@ -69,6 +74,38 @@ def test_ending_a_task_happens_whole_or_not_at_all(folder: Path) -> None:
             store.end_task(replace(task(), status="completed", completed_at=LATER), Event(1, "result", AT))
         assert [unfinished.id for unfinished in store.unfinished()] == ["task_1"]
         assert store.usage("k", AT) == []
+
+
+def test_an_end_that_is_owed_is_told_of_until_it_is_stored(folder: Path) -> None:
+    ended = replace(task(), status="failed", completed_at=LATER, spent=Spent(1, 2, 0.5))
+    with Store(folder) as store:
+        store.add_task(task())
+        store.add_event("task_1", Event(1, "thinking", AT))
+        store._db.execute("PRAGMA query_only = ON")
+        with pytest.raises(sqlite3.OperationalError):
+            store.end_task(ended, Event(2, "error", LATER))
+        store.owe_end(ended, Event(2, "error", LATER))
+        assert [unfinished.id for unfinished in store.unfinished()] == ["task_1"]
+        assert store.task("task_1") == store.task("task_1", "k") == ended
+        assert store.task("task_1", "another") is None
+        assert store.tasks("k", 9) == ([ended], None)
+        assert [event.seq for event in store.events("task_1")] == [1, 2]
+        assert [event.seq for event in store.events("task_1", limit=1)] == [1]
+        assert [event.seq for event in store.events("task_1", after=1)] == [2]
+        assert store.events("task_1", after=2) == []
+        assert store.last_seq("task_1") == 2
+        store._db.execute("PRAGMA query_only = OFF")
+    with Store(folder) as store:
+        assert store.unfinished() == []
+        assert store.task("task_1") == ended
+        assert [event.seq for event in store.events("task_1")] == [1, 2]
+        assert store.usage("k", AT) == [Usage("m", 1, Spent(1, 2, 0.5))]
+
+
+def test_what_is_stored_is_on_the_disk(folder: Path) -> None:
+    with Store(folder) as store:
+        assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
 def test_pages_go_from_the_newest_to_the_oldest_of_one_key(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,9 +48,20 @@ def stream(*events: bytes, end: bool = True) -> Iterator[bytes]:
         yield b"0\r\n\r\n"
 
 
+class HangUp(Exception):  # noqa: N818 (no error: what a script does)
+    """Raised by what a handler gives, where the connection is to be closed."""
+
+
+def hanging_up(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """These, then the connection is closed."""
+    yield from pieces
+    raise HangUp
+
+
 @dataclass
 class RawServer:
     handle: Handler
+    tls: ssl.SSLContext | None = None
     base_url: str = ""
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
@@ -77,8 +89,11 @@ class RawServer:
                 self._threads.append(thread)
                 thread.start()
 
+    def _secured(self, peer: socket.socket) -> socket.socket:
+        return peer if self.tls is None else self.tls.wrap_socket(peer, server_side=True)
+
     def _serve(self, number: int, peer: socket.socket) -> None:
-        with suppress(OSError), peer, peer.makefile("rb") as incoming:
+        with suppress(OSError, HangUp), self._secured(peer) as peer, peer.makefile("rb") as incoming:
             while (request := _read(number, incoming)) is not None:
                 with self._changed:
                     self.requests.append(request)
@@ -112,7 +127,8 @@ def _read(number: int, incoming: Any) -> Request | None:
 def serve(server: S) -> Iterator[S]:
     """Run it on a free loopback port."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        scheme = "http" if server.tls is None else "https"
+        server.base_url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1"
         acceptor = threading.Thread(target=server._accept, args=(listener,))
         acceptor.start()
         try:

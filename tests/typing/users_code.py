@@ -7,8 +7,8 @@ A line with ``type: ignore`` is a mistake that both have to find: they complain 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, assert_never, assert_type
 
 import claude_code_client
@@ -63,7 +63,7 @@ def results(client: ClaudeClient) -> None:
     assert_type(task.usage.total_cost, float)
     assert_type(client.get_task("task_1"), AgenticTaskResponse)
     assert_type(client.cancel_task("task_1"), AgenticTaskResponse)
-    assert_type(client.list_tasks(), Generator[AgenticTaskResponse, None, None])
+    assert_type(client.list_tasks(), claude_code_client.Stream[AgenticTaskResponse])
     assert_type(client.list_models(), list[models.ModelInfo])
     assert_type(client.get_usage("day").models[0].usage, Usage)
     assert_type(client.get_capabilities().tools[0].name, str)
@@ -76,9 +76,9 @@ async def asynchronous_results(client: AsyncClaudeClient) -> None:
     assert_type(await client.execute_task("Count", allow_tools=["Bash"]), AgenticTaskResponse)
     assert_type(await client.get_task("task_1"), AgenticTaskResponse)
     assert_type(await client.cancel_task("task_1"), AgenticTaskResponse)
-    assert_type(client.stream_task("Count"), AsyncGenerator[TaskEvent, None])
-    assert_type(client.stream_complete("Hello"), AsyncGenerator[str | CompletionResponse, None])
-    assert_type(client.list_tasks("running"), AsyncGenerator[AgenticTaskResponse, None])
+    assert_type(client.stream_task("Count"), claude_code_client.AsyncTaskStream)
+    assert_type(client.stream_complete("Hello"), claude_code_client.AsyncStream[str | CompletionResponse])
+    assert_type(client.list_tasks("running"), claude_code_client.AsyncStream[AgenticTaskResponse])
     assert_type(await client.list_models(), list[models.ModelInfo])
     assert_type(await client.get_usage(), models.UsageReport)
     assert_type(await client.get_capabilities(), models.Capabilities)
@@ -93,7 +93,7 @@ async def asynchronous_results(client: AsyncClaudeClient) -> None:
 
 
 def narrowing(client: ClaudeClient) -> None:
-    assert_type(client.stream_task("Count"), Generator[TaskEvent, None, None])
+    assert_type(client.stream_task("Count"), claude_code_client.TaskStream)
     for event in client.stream_task("Count"):
         assert_type(event["content"], str)
         assert_type(event["timestamp"], str)
@@ -131,6 +131,30 @@ def pieces(client: ClaudeClient) -> None:
             assert_type(piece, str)
         else:
             assert_type(piece, CompletionResponse)
+
+
+def streams_of(client: ClaudeClient, task: AgenticTaskResponse) -> None:
+    with client.stream_task("Count", stall_timeout=60) as stream:
+        assert_type(stream, claude_code_client.TaskStream)
+        assert_type(next(stream), TaskEvent)
+        assert_type(stream.task_id, str | None)
+        assert_type(stream.last_event_id, str | None)
+    client.stream_events("task_1", after=stream.last_event_id).close()
+    assert_type(client.execute_task("Count", on_event=lambda event: print(event["content"])), AgenticTaskResponse)
+    assert_type(client.download_artifact(task, task.artifacts[0], to="out/"), Path)
+    assert_type(task.artifacts[0].read_bytes(), bytes)
+
+
+async def asynchronous_streams(client: AsyncClaudeClient, task: AgenticTaskResponse) -> None:
+    async def on_event(event: TaskEvent) -> None:
+        print(event["content"])
+
+    async with client.stream_task("Count", stall_timeout=60) as stream:
+        assert_type(stream, claude_code_client.AsyncTaskStream)
+        assert_type(await anext(stream), TaskEvent)
+    assert_type(await client.execute_task("Count", on_event=on_event), AgenticTaskResponse)
+    assert_type(await client.download_artifact(task, task.artifacts[0], to="out/"), Path)
+    assert_type(await task.artifacts[0].aread_bytes(), bytes)
 
 
 class OwnClient(ClaudeClient):

@@ -31,7 +31,7 @@ class AgenticTaskResponse:
         result (TaskResult): Free-form, with at least `summary` once the task has ended.
         execution_log (list[LogEntry]):
         artifacts (list[Artifact]):
-        usage (TaskUsage):
+        usage (TaskUsage): What the task has used; while it runs, what is known of it so far.
         created_at (str): ISO 8601, UTC.
         description (str | Unset):
         error (ErrorDetail | None | Unset):

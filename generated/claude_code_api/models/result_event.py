@@ -39,7 +39,7 @@ class ResultEvent:
         summary (str):
         result (TaskResult): Free-form, with at least `summary` once the task has ended.
         artifacts (list[Artifact]):
-        usage (TaskUsage):
+        usage (TaskUsage): What the task has used; while it runs, what is known of it so far.
         error (ErrorDetail | None | Unset): Why it failed or was cancelled; null when it completed.
     """
 

@@ -13,7 +13,8 @@ T = TypeVar("T", bound="TaskUsage")
 
 @_attrs_define
 class TaskUsage:
-    """
+    """What the task has used; while it runs, what is known of it so far.
+
     Attributes:
         input_tokens (int):
         output_tokens (int):

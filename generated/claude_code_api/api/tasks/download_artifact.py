@@ -17,10 +17,14 @@ def _get_kwargs(
     artifact_id: str,
     *,
     range_: str | Unset = UNSET,
+    if_range: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(range_, Unset):
         headers["Range"] = range_
+
+    if not isinstance(if_range, Unset):
+        headers["If-Range"] = if_range
 
     _kwargs: dict[str, Any] = {
         "method": "get",
@@ -91,6 +95,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     range_: str | Unset = UNSET,
+    if_range: str | Unset = UNSET,
 ) -> Response[Error | File]:
     """Download a file that a task made
 
@@ -100,6 +105,7 @@ def sync_detailed(
         task_id (str):
         artifact_id (str):
         range_ (str | Unset):
+        if_range (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -113,6 +119,7 @@ def sync_detailed(
         task_id=task_id,
         artifact_id=artifact_id,
         range_=range_,
+        if_range=if_range,
     )
 
     response = client.get_httpx_client().request(
@@ -128,6 +135,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     range_: str | Unset = UNSET,
+    if_range: str | Unset = UNSET,
 ) -> Error | File | None:
     """Download a file that a task made
 
@@ -137,6 +145,7 @@ def sync(
         task_id (str):
         artifact_id (str):
         range_ (str | Unset):
+        if_range (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -151,6 +160,7 @@ def sync(
         artifact_id=artifact_id,
         client=client,
         range_=range_,
+        if_range=if_range,
     ).parsed
 
 
@@ -160,6 +170,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     range_: str | Unset = UNSET,
+    if_range: str | Unset = UNSET,
 ) -> Response[Error | File]:
     """Download a file that a task made
 
@@ -169,6 +180,7 @@ async def asyncio_detailed(
         task_id (str):
         artifact_id (str):
         range_ (str | Unset):
+        if_range (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -182,6 +194,7 @@ async def asyncio_detailed(
         task_id=task_id,
         artifact_id=artifact_id,
         range_=range_,
+        if_range=if_range,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -195,6 +208,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     range_: str | Unset = UNSET,
+    if_range: str | Unset = UNSET,
 ) -> Error | File | None:
     """Download a file that a task made
 
@@ -204,6 +218,7 @@ async def asyncio(
         task_id (str):
         artifact_id (str):
         range_ (str | Unset):
+        if_range (str | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -219,5 +234,6 @@ async def asyncio(
             artifact_id=artifact_id,
             client=client,
             range_=range_,
+            if_range=if_range,
         )
     ).parsed

@@ -91,6 +91,10 @@ def sync_detailed(
     (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
     connection lives.
 
+    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
+    could not bring
+    to its end has `failed`, and ends with an `error` event of the type `server_error`.
+
     Args:
         task_id (str):
         last_event_id (str | Unset):
@@ -130,6 +134,10 @@ def sync(
     (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
     connection lives.
 
+    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
+    could not bring
+    to its end has `failed`, and ends with an `error` event of the type `server_error`.
+
     Args:
         task_id (str):
         last_event_id (str | Unset):
@@ -163,6 +171,10 @@ async def asyncio_detailed(
     event
     (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
     connection lives.
+
+    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
+    could not bring
+    to its end has `failed`, and ends with an `error` event of the type `server_error`.
 
     Args:
         task_id (str):
@@ -200,6 +212,10 @@ async def asyncio(
     event
     (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
     connection lives.
+
+    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
+    could not bring
+    to its end has `failed`, and ends with an `error` event of the type `server_error`.
 
     Args:
         task_id (str):

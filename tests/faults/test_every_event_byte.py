@@ -1,0 +1,146 @@
+"""An event stream that is cut at any byte gives each event once and in order, from one submit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, get_args
+
+import psutil
+import pytest
+from support.both import Both
+from support.crowd import client_of
+from support.exchanges import Exchange
+from support.fault_proxy import FaultProxy, Port
+from support.faults import CutResponse, Fault, Way
+from support.raw import serve
+from support.recording import STEPS, UNKNOWN, Recording, record
+from support.replay import Replay, each_event
+
+AT_ONCE = 48
+WAYS = get_args(Way)
+PARTS = 4
+"""In the short form each of the four tests takes every fourth byte, so that together they cut at all of them."""
+STRIDE = 997
+"""Of the bytes inside events, where a stream is cut once only; a prime, so that it falls into step with nothing."""
+HEADER = "x-cut-at"
+Kind = Literal["sync", "async"]
+Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    return record(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("parts", [PARTS, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
+def test_cut_at_every_byte_of_every_event(recording: Recording, both: Both, way: Way, parts: int) -> None:
+    """Hundreds of cuts in each stream: all of its events are cut at the same byte of theirs."""
+    whole = _uncut(recording, both)
+    longest = max(end - start for start, end in recording.spans[0].values())
+    part = (WAYS.index(way) * 2 + (both.kind == "async")) % parts
+    covered: set[int] = set()
+    with serve(Replay(recording, way)) as replay:
+        descriptors = psutil.Process().num_fds()
+        client = both.client(replay.base_url)
+        for streams, byte in enumerate(range(part, longest, parts), 1):
+            cut_before = replay.cut
+            replay.cuts = each_event(recording, byte)
+            assert list(both.each(client.stream_task("Count"))) == whole, byte
+            offsets = {start + byte for start, end in recording.spans[0].values() if byte < end - start}
+            assert replay.cut - cut_before == len(offsets)
+            assert replay.opened == replay.cut + streams
+            assert replay.submits == streams
+            covered |= offsets
+        both.call(client.close())
+        replay.wait_until(lambda: not replay.open)
+        assert psutil.Process().num_fds() <= descriptors
+    if parts == 1:
+        assert covered == recording.inside
+    print(
+        f"{both.kind}, {way}: {replay.cut} cuts at {len(covered)} of the {len(recording.inside)} bytes of "
+        f"{len(whole)} events, in {streams} streams from {replay.submits} submits; {replay.opened} connections"
+    )
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("stride", [STRIDE, pytest.param(11, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
+def test_cut_once(recording: Recording, proxy: FaultProxy, kind: Kind, way: Way, stride: int) -> None:
+    """At every byte of the head, around chunks and at the end, and at some inside events; the rest comes uncut."""
+    offsets = sorted({*recording.outside, *range(0, len(recording.whole), stride)})
+    with serve(Replay(recording)) as replay:
+        port = proxy.open(replay.address, CutOnce(way))
+        seen = _follow_all(kind, port, offsets)
+        replay.wait_until(lambda: not replay.open)
+    whole = seen[-1]
+    assert [event["type"] for event in whole].count("result") == 1
+    assert len(whole) == STEPS + 1
+    assert all(events == whole for events in seen)
+    # A cut after the last event is nothing that the client has to know.
+    resumed = sum(at < recording.spans[0][STEPS + 1][1] for at in offsets)
+    assert (replay.submits, replay.opened) == (len(offsets), len(offsets) + resumed)
+    assert port.counts[CutResponse(0, way).name] == len(offsets)
+    print(f"{kind}, {way}: {len(offsets)} cuts of {len(recording.whole)} bytes, {resumed} streams resumed")
+
+
+class CutOnce:
+    """A plan: of each client the first stream is cut, where a header of the test's says."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._done: set[int] = set()
+
+    def __call__(self, exchange: Exchange) -> Fault | None:
+        at = int(exchange.headers.get(HEADER, -1))
+        if not exchange.path.endswith("/events") or at in self._done:
+            return None
+        self._done.add(at)
+        return CutResponse(at, self._way)
+
+
+def _follow_all(kind: Kind, port: Port, offsets: Sequence[int]) -> list[list[Event]]:
+    """The events of a task for each of the offsets, each with a client of its own."""
+
+    def client(at: int) -> Any:
+        return client_of(kind, port.base_url, timeout=60, headers={HEADER: str(at)})
+
+    def follow(at: int) -> list[Event]:
+        with client(at) as here:
+            return list(here.stream_task("Count"))
+
+    async def follow_async(at: int, turn: asyncio.Semaphore) -> list[Event]:
+        async with turn, client(at) as here:
+            return [event async for event in here.stream_task("Count")]
+
+    async def all_of_them() -> list[list[Event]]:
+        turn = asyncio.Semaphore(AT_ONCE)
+        return await asyncio.gather(*(follow_async(at, turn) for at in offsets))
+
+    if kind == "async":
+        return asyncio.run(all_of_them())
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(follow, offsets))
+
+
+def test_the_recording_has_what_it_takes(recording: Recording, both: Both) -> None:
+    events = _uncut(recording, both)
+    assert len(events) >= 200
+    types = ["thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke", UNKNOWN, "result"]
+    assert sorted(Counter(event["type"] for event in events)) == sorted(types)
+    assert events[-1]["type"] == "result"
+    assert {"日本 €", "Gezählt: 3 €."} <= {event["content"] for event in events}
+
+
+def _uncut(recording: Recording, both: Both) -> list[Event]:
+    with serve(Replay(recording)) as replay:
+        client = both.client(replay.base_url)
+        events = list(both.each(client.stream_task("Count")))
+        both.call(client.close())
+        assert (replay.submits, replay.opened, replay.cut) == (1, 1, 0)
+    return events

@@ -1,0 +1,161 @@
+"""What cannot be stored: the task ends as failed, whoever follows it hears so, and the server goes on."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from followers import Follower, ended, on_loop, start
+from http_server import KEY, Running, all_events, serving
+from processes import eventually, processes_of
+from scripted_engine import DONE, Gate, ScriptedEngine, Step, says
+from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+
+from claude_code_server.engine.base import Outcome, Spent
+
+BIG = "x" * 1_000_000
+SPENT = Spent(70, 7, 0.25)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    yield (gate := Gate())
+    if not gate._opened.done():
+        gate.open()
+
+
+def pragma(server: Running, text: str) -> None:
+    async def execute() -> None:
+        server.services.store._db.execute(f"PRAGMA {text}").fetchall()
+
+    on_loop(server, execute)
+
+
+def fill(server: Running) -> None:
+    """Leave the database no page more than it has: SQLite says that the disk is full."""
+    pragma(server, "max_page_count = 1")
+
+
+@contextlib.contextmanager
+def refusing(server: Running) -> Iterator[None]:
+    """Let every write fail."""
+    pragma(server, "query_only = ON")
+    yield
+    pragma(server, "query_only = OFF")
+
+
+def assert_failed(task: dict[str, Any], spent: Spent = SPENT) -> None:
+    assert task["status"] == "failed"
+    assert task["error"] == {"type": "server_error", "message": "The server could not store what the task did."}
+    assert (task["usage"]["input_tokens"], task["usage"]["total_cost"]) == (spent.input_tokens, spent.cost)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param((says(BIG), Gate(), DONE), id="event"),
+        pytest.param((Outcome("completed", summary=BIG),), id="end"),
+    ],
+)
+def test_a_full_disk_fails_the_task(workspace: Path, state: Path, gate: Gate, steps: tuple[Step, ...]) -> None:
+    engine = ScriptedEngine(says("a"), SPENT, gate, *steps)
+    with serving(workspace, engine, state_dir=state) as server, server.client() as client:
+        task_id = start(client)
+        with Follower(server, task_id) as follower:
+            follower.wait_for_bytes()
+            assert gate.reached.wait(5)
+            fill(server)
+            gate.open()
+            assert follower.ids() == [1, 2]
+        task = ended(client, task_id)
+        assert_failed(task)
+        last = all_events(client, task_id)[-1]
+        assert (last.type, last.data["error"]) == ("error", task["error"])
+        assert client.post(f"/task/{task_id}/cancel").json() == task
+        assert engine.at_once == 0
+    with serving(workspace, engine, state_dir=state) as server, server.client() as client:
+        assert ended(client, task_id) == task
+        assert client.get("/usage").json()["cost"] == SPENT.cost
+
+
+def test_an_end_that_cannot_be_stored_is_told_of_and_stored_later(workspace: Path, state: Path, gate: Gate) -> None:
+    engine = ScriptedEngine(says("a"), SPENT, gate, DONE)
+    with serving(workspace, engine, state_dir=state, max_concurrent_tasks=1) as server, server.client() as client:
+        running, waiting = start(client), start(client)
+        with Follower(server, running) as one, Follower(server, waiting) as other, refusing(server):
+            gate.open()
+            assert (one.ids(), other.ids()) == ([1, 2], [1])
+            task = ended(client, running)
+            assert_failed(task)
+            assert_failed(ended(client, waiting), Spent())
+            assert [event.id for event in all_events(client, running, 1)] == [2]
+            assert all_events(client, running, 2) == []
+            assert client.get("/task").json()["data"] == [ended(client, waiting), task]
+            for status in ("running", "pending"):
+                assert client.get("/task", params={"status": status}).json()["data"] == []
+            refused = client.post("/task", json={"description": "Do it."}, headers={"Idempotency-Key": "k"})
+            assert (refused.status_code, refused.json()["error"]["type"]) == (500, "server_error")
+            assert len(engine.orders) == 1
+            assert stored(state, running) == "running"
+        taken = client.post("/task", json={"description": "Do it."}, headers={"Idempotency-Key": "k"})
+        assert taken.json()["status"] == "completed"
+        assert (stored(state, running), stored(state, waiting)) == ("failed", "failed")
+        assert ended(client, running) == task
+        assert client.get("/usage").json()["cost"] == 2 * SPENT.cost
+
+
+def test_an_end_that_was_never_stored_is_found_by_the_next_server(workspace: Path, state: Path, gate: Gate) -> None:
+    engine = ScriptedEngine(says("a"), SPENT, gate, DONE)
+    with serving(workspace, engine, state_dir=state) as server, server.client() as client:
+        task_id = start(client)
+        assert gate.reached.wait(5)
+        pragma(server, "query_only = ON")
+        gate.open()
+        assert [event.id for event in all_events(client, task_id)] == [1, 2]
+    with serving(workspace, engine, state_dir=state) as server, server.client() as client:
+        task = ended(client, task_id)
+        assert (task["status"], task["error"]["type"]) == ("failed", "server_error")
+        assert task["usage"]["total_cost"] == SPENT.cost
+        assert [(event.id, event.type) for event in all_events(client, task_id)] == [(1, "thinking"), (2, "error")]
+
+
+def stored(state: Path, task_id: str) -> str:
+    with contextlib.closing(sqlite3.connect(f"file:{state / 'state.sqlite3'}?mode=ro", uri=True)) as database:
+        [(status,)] = database.execute("SELECT status FROM tasks WHERE id = ?", (task_id,)).fetchall()
+        return str(status)
+
+
+def test_a_task_that_cannot_be_stored_leaves_no_process(workspace: Path, state: Path) -> None:
+    goes_on = workspace / "goes_on"
+    os.mkfifo(goes_on)
+    script: Script = [message(tool("Bash", command="cat goes_on")), Hang()]
+    with (
+        ScriptedMessages(script) as endpoint,
+        serving(workspace, upstream=endpoint.url, upstream_key=KEY, state_dir=state) as server,
+        server.client() as client,
+        Follower(server, start(client)) as follower,
+    ):
+        lines = follower.lines()
+        assert next(lines) == b"id: 1\n"
+        with refusing(server):
+            goes_on.write_text("now\n")
+            assert [line for line in lines if line.startswith(b"event: ")] == [b"event: tool_call\n", b"event: error\n"]
+            eventually(lambda: not processes_of(workspace))
+        [task] = client.get("/task").json()["data"]
+        assert_failed(task, Spent(100, 20, task["usage"]["total_cost"]))
+        assert task["usage"]["total_cost"] > 0

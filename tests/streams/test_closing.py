@@ -1,0 +1,262 @@
+"""What waits is ended from elsewhere at once: by another thread, by another coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Any
+
+import pytest
+from support import raw, wire
+from support.both import KEY
+from support.connections import scripted, stays, thinking
+
+from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, ConfigurationError
+
+SOON = 0.1
+"""Seconds that the issue allows."""
+
+
+@pytest.fixture
+def over() -> Iterator[Event]:
+    event = Event()
+    yield event
+    event.set()
+
+
+def silent(over: Event) -> raw.Handler:
+    """Answers to nothing but submits and cancels."""
+
+    def handle(request: raw.Request) -> Any:
+        if request.method == "POST" and request.path.endswith(("/task", "/cancel")):
+            return raw.answer(202, wire.task("pending" if request.path.endswith("/task") else "cancelled"))
+        if request.path.endswith("/events"):
+            return stays(thinking(1), until=over)(0)
+        if request.path.endswith("/busy"):
+            return raw.answer(503, wire.error("overloaded_error"), Retry_After="30")
+        over.wait(raw.TIMEOUT)
+        return None
+
+    return handle
+
+
+class Waiting:
+    """A call in a thread of its own."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self.error: BaseException | None = None
+        self.ended_at = 0.0
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:
+            self.error = error
+        self.ended_at = time.monotonic()
+
+    def join(self) -> None:
+        self._thread.join(raw.TIMEOUT)
+        assert not self._thread.is_alive()
+
+
+def each(stream: Any) -> None:
+    for _ in stream:
+        pass
+
+
+CALLS: dict[str, tuple[Callable[[ClaudeClient], object], str]] = {
+    "stream_task": (lambda client: each(client.stream_task("x")), "/events"),
+    "stream_events": (lambda client: each(client.stream_events("task_1")), "/events"),
+    "execute_task": (lambda client: client.execute_task("x"), "/task/task_1"),
+    "execute_task, watched": (lambda client: client.execute_task("x", on_event=print), "/events"),
+    "complete": (lambda client: client.complete("x"), "/completions"),
+    "get_task": (lambda client: client.get_task("task_1"), "/task/task_1"),
+    "a retry": (lambda client: client.get_task("busy"), "/busy"),
+    "client.api": (lambda client: client.api.get_httpx_client().get("/health"), "/health"),
+}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_closing_the_client_ends_what_waits(over: Event, kind: str) -> None:
+    call, path = CALLS[kind]
+    with raw.serve(raw.RawServer(silent(over))) as server:
+        client = ClaudeClient(KEY, server.base_url)
+        waiting = Waiting(lambda: call(client))
+        server.wait_until(lambda: any(request.path.endswith(path) for request in server.requests))
+        time.sleep(0.05)  # until the thread is blocked, which nothing tells
+        began = time.monotonic()
+        client.close()
+        waiting.join()
+        assert waiting.ended_at - began < SOON
+        error = waiting.error
+        assert isinstance(error, ClosedError)
+        if "_task" in kind and kind != "get_task":
+            assert error.task_id == "task_1"
+            server.wait_until(lambda: server.requests[-1].path.endswith("/cancel"))
+        assert error.outcome_unknown == (kind == "complete")
+        with pytest.raises(ConfigurationError, match="closed: make a new one"):
+            client.get_task("task_1")
+        over.set()
+
+
+def test_closing_a_stream_ends_the_thread_that_waits_for_it_alone(over: Event) -> None:
+    with raw.serve(raw.RawServer(silent(over))) as server, ClaudeClient(KEY, server.base_url) as client:
+        stream, other = client.stream_task("x"), client.stream_events("task_1")
+        assert next(other)["type"] == "thinking"
+        seen = threading.Event()
+
+        def read() -> None:
+            for _ in stream:
+                seen.set()
+
+        waiting = Waiting(read)
+        assert seen.wait(raw.TIMEOUT)
+        time.sleep(0.05)
+        began = time.monotonic()
+        stream.close()
+        waiting.join()
+        assert waiting.ended_at - began < SOON
+        error = waiting.error
+        assert isinstance(error, ClosedError)
+        assert (error.task_id, error.last_event_id) == ("task_1", "1")
+        server.wait_until(lambda: server.requests[-1].path.endswith("/cancel"))
+        assert next(stream, None) is None
+        still = Waiting(lambda: each(other))
+        client.close()
+        still.join()
+        over.set()
+
+
+def test_closing_again_and_again_from_many_threads(over: Event) -> None:
+    with raw.serve(raw.RawServer(silent(over))) as server:
+        client = ClaudeClient(KEY, server.base_url)
+        streams = [client.stream_task("x") for _ in range(8)]
+        waiting = [Waiting(lambda stream=stream: each(stream)) for stream in streams]  # type: ignore[misc]
+        server.wait_until(lambda: sum(request.path.endswith("/events") for request in server.requests) == 8)
+        closing = [Waiting(stream.close) for stream in streams for _ in range(4)] + [Waiting(client.close)]
+        for call in [*closing, *waiting]:
+            call.join()
+        assert [call.error for call in closing] == [None] * len(closing)
+        assert all(isinstance(call.error, ClosedError) for call in waiting)
+        server.wait_until(lambda: sum(request.path.endswith("/cancel") for request in server.requests) == 8)
+        over.set()
+
+
+def test_a_stream_that_is_idle_ends_with_its_client(over: Event) -> None:
+    with raw.serve(raw.RawServer(silent(over))) as server:
+        client = ClaudeClient(KEY, server.base_url)
+        stream = client.stream_task("x")
+        next(stream)
+        client.close()
+        with pytest.raises(ClosedError) as caught:
+            next(stream)
+        assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
+        server.wait_until(lambda: server.requests[-1].path.endswith("/cancel"))
+        over.set()
+
+
+# The same in an event loop
+
+
+ASYNC_CALLS: dict[str, tuple[Callable[[AsyncClaudeClient], Any], str]] = {
+    "stream_task": (lambda client: aeach(client.stream_task("x")), "/events"),
+    "execute_task": (lambda client: client.execute_task("x"), "/task/task_1"),
+    "complete": (lambda client: client.complete("x"), "/completions"),
+    "a retry": (lambda client: client.get_task("busy"), "/busy"),
+    "client.api": (lambda client: client.api.get_async_httpx_client().get("/health"), "/health"),
+}
+
+
+async def aeach(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+async def when(server: raw.RawServer, path: str) -> None:
+    """Once a request has come and the coroutine that made it waits."""
+    await asyncio.to_thread(server.wait_until, lambda: any(r.path.endswith(path) for r in server.requests))
+    await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("ending", ["close", "cancel"])
+@pytest.mark.parametrize("kind", ASYNC_CALLS)
+def test_a_coroutine_that_waits_is_ended(over: Event, kind: str, ending: str) -> None:
+    call, path = ASYNC_CALLS[kind]
+
+    async def main() -> None:
+        client = AsyncClaudeClient(KEY, server.base_url)
+        waiting = asyncio.ensure_future(call(client))
+        await when(server, path)
+        began = time.monotonic()
+        if ending == "close":
+            await client.close()
+        else:
+            waiting.cancel()
+        expected: Any = ClosedError if ending == "close" else asyncio.CancelledError
+        with pytest.raises(expected) as caught:
+            await waiting
+        assert time.monotonic() - began < SOON
+        if "_task" in kind:
+            assert ending == "cancel" or caught.value.task_id == "task_1"
+            await when(server, "/cancel")
+        await client.close()
+
+    with raw.serve(raw.RawServer(silent(over))) as server:
+        asyncio.run(main())
+        over.set()
+
+
+def test_closing_a_stream_ends_the_coroutine_that_waits_for_it(over: Event) -> None:
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client:
+            stream = client.stream_task("x")
+            waiting = asyncio.ensure_future(aeach(stream))
+            await when(server, "/events")
+            began = time.monotonic()
+            await stream.aclose()
+            with pytest.raises(ClosedError) as caught:
+                await waiting
+            assert time.monotonic() - began < SOON
+            assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
+            assert await anext(stream, None) is None
+            await when(server, "/cancel")
+
+    with raw.serve(raw.RawServer(silent(over))) as server:
+        asyncio.run(main())
+        over.set()
+
+
+def test_a_client_closed_in_one_loop_ends_what_waits_in_another(over: Event) -> None:
+    with raw.serve(raw.RawServer(silent(over))) as server:
+        client = AsyncClaudeClient(KEY, server.base_url)
+        waiting = Waiting(lambda: asyncio.run(aeach(client.stream_task("x"))))
+        server.wait_until(lambda: any(request.path.endswith("/events") for request in server.requests))
+        time.sleep(0.05)
+        began = time.monotonic()
+        asyncio.run(client.close())
+        waiting.join()
+        assert waiting.ended_at - began < SOON
+        assert isinstance(waiting.error, ClosedError)
+        over.set()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_streams_end_with_their_with(over: Event, asynchronous: bool) -> None:
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client, client.stream_task("x") as stream:
+            assert (await anext(stream))["type"] == "thinking"
+
+    with scripted(stays(thinking(1), until=over)) as (server, script):
+        if asynchronous:
+            asyncio.run(main())
+        else:
+            with ClaudeClient(KEY, server.base_url) as client, client.stream_task("x") as stream:
+                assert next(stream)["type"] == "thinking"
+        assert script.cancels == 1
+        over.set()

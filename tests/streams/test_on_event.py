@@ -1,0 +1,113 @@
+"""``on_event``: each event while a call waits for the task's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import wire
+from support.both import Both, open_both
+from support.connections import ends, scripted, sends, thinking
+from support.scripted_server import Scripted
+from support.scripted_server import scripted as serving
+
+from claude_code_client import CostExceededError, InvalidRequestError
+
+
+@pytest.fixture(scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
+    with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def server(_server: Scripted) -> Iterator[Scripted]:
+    with _server.afresh() as fresh:
+        yield fresh
+
+
+def test_each_event_while_it_waits(both: Both, server: Scripted) -> None:
+    client = both.client(server.base_url)
+    events: list[Any] = []
+    task = both.call(client.execute_task("Think", context={"events": 250}, on_event=events.append))
+    assert [event["content"] for event in events[:-1]] == [str(number) for number in range(1, 251)]
+    assert events[-1]["type"] == "result"
+    assert task.result == {"summary": "Done: Think"}
+    assert len(task.execution_log) >= 250
+    assert task == both.call(client.get_task(task.id))
+
+
+def test_events_are_told_over_connections_that_are_cut(both: Both) -> None:
+    events: list[Any] = []
+    with scripted(sends(thinking(1, 2)), ends(thinking(3) + wire.result_event(4))) as (server, script):
+        script.status = "completed"
+        task = both.call(both.client(server.base_url).execute_task("x", on_event=events.append))
+    assert [event["type"] for event in events] == ["thinking"] * 3 + ["result"]
+    assert task.status == "completed"
+    assert script.after == [0, 2]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_task_that_failed_is_returned(both: Both, server: Scripted, status: str) -> None:
+    events: list[Any] = []
+    client = both.client(server.base_url)
+    task = both.call(client.execute_task("x", context={"status": status, "events": 1}, on_event=events.append))
+    assert task.status == status
+    assert [event["type"] for event in events] == ["thinking", "result"]
+
+
+def test_a_task_that_was_ended_by_a_limit_raises_after_its_last_event(both: Both, server: Scripted) -> None:
+    events: list[Any] = []
+    client = both.client(server.base_url)
+    with pytest.raises(CostExceededError) as caught:
+        both.call(client.execute_task("x", context={"status": "cost_exceeded"}, on_event=events.append))
+    assert [event["type"] for event in events] == ["error"]
+    assert caught.value.task is not None
+    assert caught.value.last_event_id == "1"
+
+
+def test_what_the_callback_raises_ends_the_call_and_the_task(both: Both, server: Scripted) -> None:
+    raised = KeyError("mine")
+
+    def callback(_: Any) -> None:
+        raise raised
+
+    client = both.client(server.base_url)
+    with pytest.raises(KeyError) as caught:
+        both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=callback))
+    assert caught.value is raised
+    assert server.statuses() == {"cancelled": 1}
+    assert any("was cancelled" in note for note in raised.__notes__)
+
+
+def test_a_handle_tells_each_event_too(both: Both, server: Scripted) -> None:
+    client = both.client(server.base_url)
+    events: list[Any] = []
+    handle = both.call(client.submit_task("x", context={"events": 3}))
+    assert both.call(handle.wait(on_event=events.append)).status == "completed"
+    assert [event["type"] for event in events] == ["thinking"] * 3 + ["result"]
+
+
+def test_a_coroutine_function_is_awaited(server: Scripted) -> None:
+    events: list[Any] = []
+
+    async def callback(event: Any) -> None:
+        events.append(event)
+
+    with open_both("async") as both:
+        client = both.client(server.base_url)
+        both.call(client.execute_task("x", context={"events": 2}, on_event=callback))
+    assert len(events) == 3
+
+
+async def coroutine(_: Any) -> None:
+    return None
+
+
+def test_a_callback_must_be_one_that_can_be_called(both: Both) -> None:
+    client = both.client("http://127.0.0.1:9")
+    for wrong in ("print", 1) if both.kind == "async" else ("print", 1, coroutine):
+        with pytest.raises(InvalidRequestError, match="on_event must be a") as caught:
+            both.call(client.execute_task("x", on_event=wrong))
+        assert caught.value.param == "on_event"

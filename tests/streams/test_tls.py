@@ -1,0 +1,63 @@
+"""Streams over TLS: they are interrupted as others are, and go on as others do."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from support import raw, wire
+from support.both import KEY, Both
+from support.connections import Script, ends, sends, stays, thinking
+
+from claude_code_client import ClaudeClient, ClosedError
+from claude_code_client._transport import _connect
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """What a server needs that clients trust."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    _connect._tls_context.cache_clear()
+    yield context
+    _connect._tls_context.cache_clear()
+
+
+def test_a_stream_goes_on_where_it_was_cut(both: Both, tls: ssl.SSLContext) -> None:
+    script = Script([sends(thinking(1, 2)), ends(thinking(3) + wire.result_event(4))])
+    with raw.serve(raw.RawServer(script, tls)) as server:
+        assert len(list(both.each(both.client(server.base_url).stream_task("x")))) == 4
+    assert script.after == [0, 2]
+
+
+def test_a_thread_that_reads_is_interrupted(tls: ssl.SSLContext) -> None:
+    over, seen, ended = threading.Event(), threading.Event(), []
+    script = Script([stays(thinking(1), until=over)])
+    with raw.serve(raw.RawServer(script, tls)) as server, ClaudeClient(KEY, server.base_url) as client:
+        stream = client.stream_task("x")
+
+        def read() -> None:
+            try:
+                for _ in stream:
+                    seen.set()
+            except ClosedError:
+                ended.append(time.monotonic())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert seen.wait(raw.TIMEOUT)
+        time.sleep(0.05)  # until the thread is blocked, which nothing tells
+        began = time.monotonic()
+        stream.close()
+        reader.join(raw.TIMEOUT)
+        assert ended[0] - began < 0.1
+        server.wait_until(lambda: script.cancels == 1)
+        over.set()

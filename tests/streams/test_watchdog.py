@@ -1,0 +1,192 @@
+"""Silence of the connection and standstill of the task are told apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Event
+from typing import Any
+
+import pytest
+from support import raw, wire
+from support.both import Both
+from support.connections import Connection, ends, refuses, scripted, sends, stays, thinking
+
+from claude_code_client import ConfigurationError, TaskStalledError, TimeoutError
+
+PING = b": ping\n\n"
+
+
+@pytest.fixture
+def over() -> Iterator[Event]:
+    """Set when connections that stay open are to end."""
+    event = Event()
+    yield event
+    event.set()
+
+
+def pings(over: Event, *events: bytes, every: float = 0.1, pings_between: int = 0, last: bytes = b"") -> Connection:
+    """The events with pings between them, then ``last``; without one, pings for ever."""
+
+    def connection(after: int) -> Iterator[bytes]:
+        def pieces() -> Iterator[bytes]:
+            for event in events[after:]:
+                yield event
+                for _ in range(pings_between):
+                    over.wait(every)
+                    yield PING
+            if last:
+                yield last
+                return
+            while not over.wait(every):
+                yield PING
+
+        yield from raw.stream(end=False)
+        for piece in pieces():
+            yield b"%x\r\n%s\r\n" % (len(piece), piece)
+        yield b"0\r\n\r\n"
+
+    return connection
+
+
+def start(kind: str, client: Any, **options: Any) -> Any:
+    """Each way to follow a task."""
+    match kind:
+        case "stream_task":
+            return client.stream_task("x", **options)
+        case "execute_task":
+            return client.execute_task("x", **options)
+        case _:
+            return client.stream_events("task_1", **options)
+
+
+def run(both: Both, started: Any) -> list[Any]:
+    return [both.call(started)] if not hasattr(started, "last_event_id") else list(both.each(started))
+
+
+@pytest.mark.parametrize("kind", ["stream_task", "execute_task", "stream_events"])
+def test_pings_alone_are_no_progress(both: Both, over: Event, kind: str) -> None:
+    with scripted(pings(over, thinking(1))) as (server, script):
+        client = both.client(server.base_url)
+        began = time.monotonic()
+        with pytest.raises(TaskStalledError, match="No event of the task came for 1 s") as caught:
+            run(both, start(kind, client, stall_timeout=1))
+        assert 1 <= time.monotonic() - began < 1.2
+        over.set()
+        server.wait_until(lambda: script.cancels == 1)
+    assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
+    assert script.after == [0]
+
+
+def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both: Both, over: Event) -> None:
+    with scripted(pings(over)) as (server, script):
+        follow = server.handle
+
+        def slow(request: raw.Request) -> Any:
+            answer = follow(request)
+            if request.path.endswith("/cancel"):
+                over.wait(raw.TIMEOUT)
+            return answer
+
+        server.handle = slow
+        began = time.monotonic()
+        with pytest.raises(TaskStalledError):
+            list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=1)))
+        assert time.monotonic() - began < 1.2
+        server.wait_until(lambda: script.cancels >= 1)
+        over.set()
+
+
+def test_slow_progress_is_progress(both: Both, over: Event) -> None:
+    events = [thinking(number) for number in range(1, 14)]
+    with scripted(pings(over, *events, every=0.2, pings_between=4, last=wire.result_event(14))) as (server, _):
+        began = time.monotonic()
+        assert len(list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=1)))) == 14
+        assert time.monotonic() - began > 10
+
+
+def test_what_the_loop_does_meanwhile_is_not_counted(both: Both, over: Event) -> None:
+    with scripted(pings(over, thinking(1), pings_between=12, last=wire.result_event(2))) as (server, _):
+        for _ in both.each(both.client(server.base_url).stream_task("x", stall_timeout=0.8)):
+            over.wait(1.0)
+
+
+def test_repeats_are_no_progress(both: Both, over: Event) -> None:
+    def again_and_again(_: int) -> Iterator[bytes]:
+        yield from raw.stream(end=False)
+        while not over.wait(0.1):
+            yield from (b"%x\r\n%s\r\n" % (len(thinking(1)), thinking(1)) for _ in range(2))
+
+    with scripted(again_and_again) as (server, _), pytest.raises(TaskStalledError):
+        list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=0.5)))
+
+
+def test_silence_over_several_connections_adds_up(both: Both, over: Event) -> None:
+    with scripted(stays(until=over), stays(until=over), pings(over)) as (server, script):
+        client = both.client(server.base_url, stream_read_timeout=0.4)
+        with pytest.raises(TaskStalledError):
+            list(both.each(client.stream_task("x", stall_timeout=1.2)))
+        over.set()
+    assert script.after == [0, 0, 0]
+
+
+def test_time_without_a_connection_is_not_counted(both: Both) -> None:
+    busy = refuses(503, "overloaded_error", Retry_After="0.7")
+    with scripted(sends(thinking(1)), busy, ends(wire.result_event(2))) as (server, _):
+        client = both.client(server.base_url, max_retries=0)
+        assert len(list(both.each(client.stream_task("x", stall_timeout=0.5)))) == 2
+
+
+def test_silence_reconnects(both: Both, over: Event) -> None:
+    with scripted(stays(thinking(1), until=over), stays(thinking(2), until=over), ends(wire.result_event(3))) as (
+        server,
+        script,
+    ):
+        client = both.client(server.base_url).with_options(stream_read_timeout=0.3)
+        began = time.monotonic()
+        assert len(list(both.each(client.stream_task("x")))) == 3
+        assert 0.6 <= time.monotonic() - began < 2
+        over.set()
+    assert script.after == [0, 1, 2]
+    assert (script.submits, script.cancels) == (1, 0)
+
+
+def test_pings_keep_a_stream_alive(both: Both, over: Event) -> None:
+    with scripted(pings(over, thinking(1), pings_between=10, last=wire.result_event(2))) as (server, script):
+        client = both.client(server.base_url, stream_read_timeout=0.5)
+        assert len(list(both.each(client.stream_task("x")))) == 2
+    assert script.after == [0]
+
+
+def test_the_timeout_counts_whatever_comes(both: Both, over: Event) -> None:
+    with scripted(pings(over, thinking(1))) as (server, script):
+        client = both.client(server.base_url)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError) as caught:
+            list(both.each(client.stream_task("x", timeout=1, stall_timeout=5)))
+        assert time.monotonic() - began < 1.2
+    assert type(caught.value) is TimeoutError
+    assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
+    assert script.cancels == 1
+
+
+def test_a_handle_can_watch_too(both: Both, over: Event) -> None:
+    with scripted(pings(over, thinking(1))) as (server, _):
+        handle = both.call(both.client(server.base_url).submit_task("x"))
+        with pytest.raises(TaskStalledError):
+            both.call(handle.wait(stall_timeout=0.3))
+        other = both.call(both.client(server.base_url).submit_task("x"))
+        with pytest.raises(TaskStalledError):
+            list(both.each(other.events(stall_timeout=0.3)))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "1", float("nan"), float("inf")])
+def test_a_stall_timeout_is_a_number_of_seconds(both: Both, seconds: Any) -> None:
+    client = both.client("http://127.0.0.1:9")
+    for kind in ("stream_task", "execute_task", "stream_events"):
+        with pytest.raises(ConfigurationError, match="stall_timeout must be") as caught:
+            both.call(start(kind, client, stall_timeout=seconds))
+        assert caught.value.param == "stall_timeout"
+    with pytest.raises(ConfigurationError, match="stream_read_timeout must be") as caught:
+        both.client("http://127.0.0.1:9", stream_read_timeout=seconds)
+    assert caught.value.param == "stream_read_timeout"
