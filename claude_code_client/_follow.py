@@ -42,6 +42,8 @@ class Watch:
     """Seconds without a byte after which a connection counts as dead."""
     stall_timeout: float | None = None
     """Seconds without an event, over a connection that lives, after which the task counts as stalled."""
+    has_answered: bool = True
+    """Whether the server has answered before; else trouble with the first connection is likely to be lasting."""
 
 
 @attrs.frozen
@@ -118,7 +120,9 @@ class _Follower:
             yield from reader.open(request, deadline=self._watch.deadline, read_timeout=self._watch.read_timeout)
         except ClaudeAPIError as error:
             # A page of a proxy, where there was a stream before, is trouble on the way.
-            if passes(error) or (self._opened and isinstance(error, UnexpectedResponseError)):
+            if passes(error) and (self._opened or self._watch.has_answered):
+                return _Cut(error.message.rstrip("."), error)
+            if isinstance(error, UnexpectedResponseError) and self._opened:
                 return _Cut(error.message.rstrip("."), error)
             raise
         self._opened = True

@@ -73,6 +73,7 @@ def stream_events(
         deadline=time.monotonic() + call_timeout(timeout, config),
         read_timeout=config.stream_read_timeout,
         stall_timeout=stall_timeout,
+        has_answered=False,
     )
     return _stream_events(config, task_id, position, watch)
 

@@ -39,6 +39,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "stream_complete": lambda client: client.stream_complete(PROMPT),
     "execute_task": lambda client: client.execute_task(PROMPT, context=CONTEXT),
     "stream_task": lambda client: client.stream_task(PROMPT, context=CONTEXT),
+    "execute_task, watched": lambda client: client.execute_task(PROMPT, context=CONTEXT, on_event=str),
+    "stream_events": lambda client: client.stream_events("task_1"),
     "get_task": lambda client: client.get_task("task_1"),
     "cancel_task": lambda client: client.cancel_task("task_1"),
     "list_tasks": lambda client: client.list_tasks(),

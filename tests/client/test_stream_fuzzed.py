@@ -14,7 +14,7 @@ from claude_code_client._stream import EventDecoder, ServerSentEvent
 pytestmark = pytest.mark.timeout(300)
 
 FEW = 1500
-MANY = 40_000
+MANY = 20_000
 
 _pieces = [b"x", b"7", b" ", b":", b"\0", b"\t", b"{}", b"data", "é".encode(), "€".encode(), "\U0001f600".encode()]
 _no_ends = [b"\xef\xbb\xbf", b"\x0b", b"\x1c", b"\xc2\x85", b"\xe2\x80\xa8"]

@@ -210,6 +210,15 @@ def test_leaving_what_another_process_runs_leaves_it_running(both: Both) -> None
     assert script.cancels == 0
 
 
+def test_a_server_that_was_never_there_is_told_at_once(both: Both) -> None:
+    with scripted(refuses(503, "overloaded_error")) as (server, script):
+        client = both.client(server.base_url, max_retries=0)
+        with pytest.raises(errors.OverloadedError) as caught:
+            list(both.each(client.stream_events("task_1")))
+    assert caught.value.task_id == "task_1"
+    assert script.after == [0]
+
+
 def already_over(last: bytes) -> Connection:
     """A task of two events: nothing follows the second."""
     return lambda after: raw.stream(*([thinking(1), last][after:]))

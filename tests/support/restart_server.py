@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -52,12 +53,16 @@ class RestartableServer:
         self._port = 0
         self._log = folder / "server.log"
         self._process: subprocess.Popen[str] | None = None
+        self._changing = threading.Lock()
+        self._over = False
 
     def start(self) -> None:
         """Start it; returns once calls are taken. The first start finds a port, the others take the same one."""
-        assert self._process is None
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
+        # Another thread may start it again while the test ends.
+        with self._changing, self._log.open("a") as log:
+            assert self._process is None
+            assert not self._over
+            process = self._process = subprocess.Popen(
                 [sys.executable, "-m", "claude_code_server", "serve", f"--port={self._port}", *self._arguments],
                 env=self._environment,
                 cwd=self._temporary,
@@ -66,10 +71,10 @@ class RestartableServer:
                 stderr=log,
                 text=True,
             )
-        assert self._process.stdout is not None
+        assert process.stdout is not None
         said = ""
         while "Press Ctrl-C" not in said:
-            line = self._process.stdout.readline()
+            line = process.stdout.readline()
             assert line, self.errors()
             said += line
         found = _ADDRESS.search(said)
@@ -112,6 +117,8 @@ class RestartableServer:
             return process.wait(TIMEOUT)
 
     def _clean_up(self) -> None:
+        with self._changing:
+            self._over = True
         if self._process is None:
             return
         tree = self.process_tree() if self._process.poll() is None else []

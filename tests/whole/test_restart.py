@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from scripted_messages import ScriptedMessages, message, thinking, tool
@@ -34,33 +34,42 @@ def server(tmp_path: Path) -> Iterator[RestartableServer]:
 
 
 class Killing(threading.Thread):
-    """Kills the server once the command runs, and starts it again after a while."""
+    """Kills the server once the command runs, and starts it again after some seconds, if it is to."""
 
-    def __init__(self, server: RestartableServer, seconds: float) -> None:
+    def __init__(self, server: RestartableServer, seconds: float | None) -> None:
         super().__init__()
         self._server = server
         self._seconds = seconds
         self.seen: threading.Event = threading.Event()
         """Set by whoever has seen all events before."""
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.set()
+        self.join()
+
     def run(self) -> None:
         (self._server.workspace / "started").read_text()
         assert self.seen.wait(20)
         # Fails if a process of the task stays.
         assert self._server.kill() != []
-        threading.Event().wait(self._seconds)
-        self._server.start()
+        if self._seconds is not None:
+            threading.Event().wait(self._seconds)
+            self._server.start()
 
 
 @pytest.mark.parametrize("away", [0.0, 2.0])
 def test_a_stream_outlives_the_server_and_ends_typed(both: Both, server: RestartableServer, away: float) -> None:
-    killing = Killing(server, away)
-    killing.start()
     seen: list[Any] = []
     stream = both.client(server.base_url).stream_task("Do it.", ["Bash"], timeout=60)
-    with pytest.raises(ServerError, match="stopped before the task ended") as caught:
+    with (
+        Killing(server, away) as killing,
+        pytest.raises(ServerError, match="stopped before the task ended") as caught,
+    ):
         _read(both, stream, seen, killing)
-    killing.join()
     assert [event["type"] for event in seen] == STEPS
     assert (caught.value.error_type, caught.value.last_event_id) == ("server_error", "6")
     assert caught.value.task is not None
@@ -91,20 +100,18 @@ def _read(both: Both, stream: Any, seen: list[Any], killing: Killing) -> None:
 def test_waiting_outlives_the_server_and_ends_with_the_task(
     both: Both, server: RestartableServer, watched: bool
 ) -> None:
-    killing = Killing(server, 1.0)
-    killing.start()
     seen: list[Any] = []
-
-    def on_event(event: Any) -> None:
-        seen.append(event)
-        if len(seen) == len(STEPS):
-            killing.seen.set()
-
-    if not watched:
-        killing.seen.set()
     client = both.client(server.base_url)
-    task = both.call(client.execute_task("Do it.", ["Bash"], timeout=60, on_event=on_event if watched else None))
-    killing.join()
+    with Killing(server, 1.0) as killing:
+
+        def on_event(event: Any) -> None:
+            seen.append(event)
+            if len(seen) == len(STEPS):
+                killing.seen.set()
+
+        if not watched:
+            killing.seen.set()
+        task = both.call(client.execute_task("Do it.", ["Bash"], timeout=60, on_event=on_event if watched else None))
     assert (task.status, task.error["type"]) == ("failed", "server_error")
     assert task.usage.input_tokens > 0
     assert [event["type"] for event in seen] == ([*STEPS, "error"] if watched else [])
@@ -115,19 +122,9 @@ def test_a_server_that_stays_away_ends_the_stream_with_what_is_needed_to_go_on(
     both: Both, server: RestartableServer
 ) -> None:
     seen: list[Any] = []
-    stream = both.client(server.base_url).stream_task("Do it.", ["Bash"], timeout=60)
-    reading = Killing(server, 0.0)
-
-    def kill() -> None:
-        (server.workspace / "started").read_text()
-        assert reading.seen.wait(20)
-        server.kill()
-
-    killing = threading.Thread(target=kill)
-    killing.start()
-    with pytest.raises(StreamInterruptedError) as caught:
-        _read(both, stream, seen, reading)
-    killing.join()
+    stream = both.client(server.base_url, max_retries=0).stream_task("Do it.", ["Bash"], timeout=60)
+    with Killing(server, None) as killing, pytest.raises(StreamInterruptedError) as caught:
+        _read(both, stream, seen, killing)
     assert (caught.value.task_id, caught.value.last_event_id) == (stream.task_id, "5")
     server.start()
     client = both.client(server.base_url)
