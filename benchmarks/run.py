@@ -119,19 +119,17 @@ def event(data: str) -> bytes:
 
 
 def bench_stream() -> None:
-    def bench(name: str, data: str, count: int = 1) -> float:
-        measured = seconds(decoding(event(data) * count), 15)
+    def bench(name: str, value: object, count: int = 1, *, indent: int | None = None) -> None:
+        data = json.dumps(value, ensure_ascii=False, indent=indent)
         body = data.encode()
         baseline = seconds(lambda: [json.loads(body) for _ in range(count)], 15)
-        report(name, measured, baseline, "json.loads of its bytes")
-        return measured
+        report(name, seconds(decoding(event(data) * count), 15), baseline, "json.loads")
 
-    once = bench("one event of 8 MB", json.dumps({"type": "tool_result", "result": "x" * 8_000_000}))
-    bench("the same, not ASCII", json.dumps({"type": "tool_result", "result": "é€" * 1_600_000}, ensure_ascii=False))
-    bench("the same, in 250,000 lines", json.dumps({"result": ["x" * 26] * 250_000}, indent=1))
-    bench("1000 small events", json.dumps({"type": "thinking", "content": "Let me see."}), 1000)
-    twice = seconds(decoding(event(json.dumps({"type": "tool_result", "result": "x" * 16_000_000}))), 15)
-    report("16 MB, for each 8 of them", twice / 2, once, "8 MB")
+    bench("1000 small events", {"type": "thinking", "content": "Let me see."}, 1000)
+    for size in (8, 16, 32):
+        bench(f"one event of {size} MB", {"type": "tool_result", "result": "x" * size * 1_000_000})
+    bench("8 MB, not ASCII", {"type": "tool_result", "result": "é€" * 1_600_000})
+    bench("8 MB, in 250,000 lines", {"type": "tool_result", "result": ["x" * 26] * 250_000}, indent=1)
 
 
 def main() -> None:

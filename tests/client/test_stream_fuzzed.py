@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.event_source import EventSource, utf8_decode
 
+from claude_code_client import StreamInterruptedError
 from claude_code_client._stream import EventDecoder, ServerSentEvent
 
 pytestmark = pytest.mark.timeout(300)
@@ -58,7 +59,7 @@ def _decode(chunks: list[bytes], limit: int = 1 << 20) -> tuple[list[ServerSentE
     try:
         for chunk in chunks:
             events.extend(decoder.feed(chunk))
-    except Exception as error:
+    except StreamInterruptedError as error:
         return events, decoder.last_event_id, decoder.retry, str(error)
     return events, decoder.last_event_id, decoder.retry, ""
 
@@ -89,7 +90,7 @@ def test_the_decoder_agrees_with_the_second_one(examples: int) -> None:
     _run(given(_streams)(_both_agree), examples)
 
 
-def _run(test: Any, examples: int) -> None:
+def _run(test: Callable[[], None], examples: int) -> None:
     settings(max_examples=examples)(test)()
 
 
