@@ -65,9 +65,10 @@ class KnownTask:
         task = convert.parse(endpoint, response, generated.AgenticTaskResponse, convert.task, adapt=_older.task)
         self.task = task
         self._seen_whole = task.is_terminal
+        if task.is_terminal:
+            self._settle(task.usage.cost)
         if task.is_terminal and not self._ended:
             self._ended = True
-            self._settle(task.usage.cost)
             yield from self._note("done")
         return task
 

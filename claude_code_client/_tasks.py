@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-import attrs
 from claude_code_api.api.tasks import cancel_task, create_task, get_task
 
 from ._event_reader import error_of
@@ -27,7 +26,6 @@ from ._shared import Shared
 from .errors import (
     ClaudeAPIError,
     ClosedError,
-    ConfigurationError,
     NotFoundError,
     StreamInterruptedError,
     TaskStalledError,
@@ -59,6 +57,7 @@ class TaskRun(KnownTask):
     def __init__(self, order: TaskOrder, shared: Shared) -> None:
         super().__init__(order, shared)
         self._deadline = self._deadline_in(order.timeout)
+        self._stall_timeout = order.stall_timeout
         self._detached = False
         self._left = False
 
@@ -66,7 +65,7 @@ class TaskRun(KnownTask):
 
     def execute(self, *, watched: bool = False) -> Flow[AgenticTaskResponse]:
         """Submit, and wait for the end; ``watched``, emit the events meanwhile."""
-        follow = watched or self._order.stall_timeout is not None
+        follow = watched or self._stall_timeout is not None
         return self._stopping(self._execute_watched() if follow else self._execute(), self._late_result)
 
     def stream(self, position: Position) -> Flow[None]:
@@ -82,7 +81,7 @@ class TaskRun(KnownTask):
     ) -> Flow[AgenticTaskResponse]:
         """Wait for the end of a task that was submitted, for ``timeout`` seconds or as long as the order has left."""
         self._start_anew(timeout, stall_timeout)
-        follow = watched or self._order.stall_timeout is not None
+        follow = watched or self._stall_timeout is not None
         return self._stopping(self._wait_watched() if follow else self._wait(), self._late_result)
 
     def events(
@@ -161,7 +160,7 @@ class TaskRun(KnownTask):
         self._reserve()
         try:
             yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
-        except ConfigurationError:
+        except BaseException:
             self._settle(0.0)
             raise
         self._sent = True
@@ -199,9 +198,8 @@ class TaskRun(KnownTask):
         return _result(self._known)
 
     def _wait_watched(self) -> Flow[AgenticTaskResponse]:
-        if not self._seen_whole:
-            last = yield from self._follow(Position())
-            yield Emit(last.event)
+        last = yield from self._follow(Position())
+        yield Emit(last.event)
         return (yield from self._wait())
 
     def _events(self, position: Position) -> Flow[None]:
@@ -216,9 +214,7 @@ class TaskRun(KnownTask):
 
     def _follow(self, position: Position) -> Flow[Terminal]:
         self._position = position
-        watch = Watch(
-            deadline=self._deadline, read_timeout=self._order.read_timeout, stall_timeout=self._order.stall_timeout
-        )
+        watch = Watch(deadline=self._deadline, read_timeout=self._order.read_timeout, stall_timeout=self._stall_timeout)
         last = yield from follow_task(self._id, watch, position)
         if last.event["type"] == "result":
             yield from self._see_result(result_event(last.event))
@@ -241,7 +237,12 @@ class TaskRun(KnownTask):
         """Cancel it, unless that is done; the server may be out of reach, and nobody waits for the answer."""
         if not self.is_over:
             self._left = True
-            yield from self._quietly(self._cancel(deadline))
+            try:
+                yield from self._cancel(deadline)
+            except ClosedError:
+                yield Elsewhere(self._quietly(self._cancel(_soon())))
+            except ClaudeAPIError:
+                return
 
     def _stopping(self, flow: Flow[T], late: Callable[[], T | None]) -> Flow[T]:
         """The flow; a task that it leaves behind is cancelled, and exceptions tell what is known of it.
@@ -293,7 +294,7 @@ class TaskRun(KnownTask):
     @property
     def _stall_share(self) -> float:
         """Seconds that cancelling a stalled task may hold up its exception."""
-        return min((self._order.stall_timeout or 0.0) * _LATE, STOP_TIMEOUT)
+        return min((self._stall_timeout or 0.0) * _LATE, STOP_TIMEOUT)
 
     def _telling(self, flow: Flow[T]) -> Flow[T]:
         try:
@@ -332,8 +333,7 @@ class TaskRun(KnownTask):
 
     def _start_anew(self, timeout: float | None, stall_timeout: float | None) -> None:
         self._deadline = self._deadline_in(self._order.timeout if timeout is None else timeout)
-        if stall_timeout is not None:
-            self._order = attrs.evolve(self._order, stall_timeout=stall_timeout)
+        self._stall_timeout = self._order.stall_timeout if stall_timeout is None else stall_timeout
 
     def _long_poll(self) -> str:
         """The preference for an answer that comes before the deadline (RFC 7240, 4.3)."""

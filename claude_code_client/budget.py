@@ -28,7 +28,7 @@ class Budget:
         self._limit = float(usd)
         self._spent = 0.0
         self._reserved = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def limit(self) -> float:
@@ -97,7 +97,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._budgets: list[Budget] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def active(self) -> bool:

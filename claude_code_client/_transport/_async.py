@@ -7,7 +7,6 @@ import inspect
 import os
 import threading
 import time
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import closing, suppress
 from typing import Any, Final, Generic
@@ -19,6 +18,7 @@ from .._artifacts import bound
 from .._config import Config
 from .._flow import Command, Do, Elsewhere, Emit, Flow, Head, Open, Pause, Read, Send, T
 from .._quota import RetryQuota
+from .._retry import is_safe
 from .._seal import seal_async
 from .._shared import Shared
 from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
@@ -89,7 +89,8 @@ class _Pools:
         self._config = config
         # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, AsyncGenerator[None, None]]] = {}
-        self.under_way: weakref.WeakSet[AsyncExecution[Any]] = weakref.WeakSet()
+        # Strong: the collector would close a flow together with the cycle that it is in, before it could tidy up.
+        self.under_way: set[AsyncExecution[Any]] = set()
         self.closed = False
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -219,6 +220,8 @@ class AsyncExecution(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Timeout | None = None
         self._interrupted = False
+        self._tidied: asyncio.Future[None] | None = None
+        """Of the tidying up, once it has begun."""
 
     def interrupt(self) -> None:
         """End what it waits for, and whatever it would wait for, with ClosedError; from whichever task or thread."""
@@ -260,7 +263,10 @@ class AsyncExecution(Generic[T]):
     async def _perform_unless_interrupted(self, command: Command) -> Any:
         if isinstance(command, Elsewhere):
             return elsewhere(self._connection.config, self._connection.shared, command.flow)
-        if not self._interrupted:
+        if isinstance(command, Do):
+            return await asyncio.to_thread(command.work)
+        started = not self._interrupted
+        if started:
             try:
                 async with asyncio.timeout(None) as self._waiting:
                     return await self._perform(command)
@@ -271,17 +277,22 @@ class AsyncExecution(Generic[T]):
                     raise
             finally:
                 self._waiting = None
-        raise ClosedError(CLOSED_MEANWHILE)
+        may_have_run = started and isinstance(command, Send) and not is_safe(command.request["method"])
+        raise ClosedError(CLOSED_MEANWHILE, outcome_unknown=may_have_run)
 
     async def abandon(self, cause: BaseException | None) -> None:
         """Let a flow that waits for an outcome, or for its caller, do what there is to do when nobody will come.
 
         A thread does it, on a connection of its own: the event loop may be ending, or this task be cancelled again.
         """
+        if self._tidied is not None:
+            # Cancelled once more: the thread goes on.
+            await asyncio.shield(self._tidied)
+            return
         if inspect.getgeneratorstate(self._flow) != inspect.GEN_SUSPENDED or self._process != os.getpid():
             return
         loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        done = self._tidied = loop.create_future()
 
         def settle() -> None:
             if not done.done():
@@ -296,13 +307,14 @@ class AsyncExecution(Generic[T]):
                     loop.call_soon_threadsafe(settle)
 
         threading.Thread(target=work, name="claude-code-client: tidy up").start()
-        await done
+        await asyncio.shield(done)
 
     async def aclose(self) -> None:
         """End the flow where it is, once it has tidied up."""
         self._pools.under_way.discard(self)
         await self.abandon(None)
-        self._flow.close()
+        if inspect.getgeneratorstate(self._flow) != inspect.GEN_RUNNING:
+            self._flow.close()
         if self._stream is not None:
             await self._stream.aclose()
 
@@ -319,8 +331,6 @@ class AsyncExecution(Generic[T]):
                 return None if self._stream is None else await self._stream.read(command)
             case Pause():
                 return await asyncio.sleep(command.seconds)
-            case Do():
-                return await asyncio.to_thread(command.work)
             case _:
                 raise TypeError(command)
 

@@ -174,6 +174,7 @@ class Call:
         self._may_have_run = self._may_have_run or (may_have_run(failure) and not is_safe(self._request.method))
         error.attempts, error.history = self._number, tuple(self._history)
         error.outcome_unknown = self._may_have_run
+        self._sent = False
         repeatable = self._options.repeatable
         if repeatable is None:
             repeatable = is_repeatable(self._request.method, self._request.headers)

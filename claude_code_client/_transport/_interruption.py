@@ -37,7 +37,7 @@ class Interruption:
         with self._lock:
             self._asked.set()
             if self._stream is not None:
-                _shut_down(self._stream)
+                shut_down(self._stream)
 
     def check(self) -> None:
         """Raises ClosedError once it is asked for."""
@@ -86,7 +86,8 @@ class Interruptions:
             interruption.ask()
 
 
-def _shut_down(stream: httpcore.NetworkStream) -> None:
+def shut_down(stream: httpcore.NetworkStream) -> None:
+    """Wake whoever waits for it, and leave its number taken."""
     sock = stream.get_extra_info("socket")
     with suppress(OSError):
         # The plain socket's: that of an SSLSocket drops its TLS state, which the blocked thread is using.

@@ -8,15 +8,16 @@ interrupted.
 from __future__ import annotations
 
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import httpcore
 
-from ._interruption import Interruption
+from ._interruption import Interruption, shut_down
 
 _bounds: ContextVar[tuple[float, Interruption] | None] = ContextVar("claude_code_client_bounds", default=None)
 
@@ -72,6 +73,9 @@ class DeadlineBackend(httpcore.NetworkBackend):
 class _DeadlineStream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._lock = threading.RLock()
+        self._users = 0
+        self._closed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with self._blocked(httpcore.ReadError):
@@ -82,7 +86,13 @@ class _DeadlineStream(httpcore.NetworkStream):
             self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
-        self._inner.close()
+        # Its number is taken by the next socket: a thread that is about to wait for it would wait for that one.
+        with self._lock:
+            self._closed = True
+            if self._users:
+                shut_down(self._inner)
+            else:
+                self._inner.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -94,6 +104,18 @@ class _DeadlineStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
-    def _blocked(self, error: type[Exception]) -> AbstractContextManager[None]:
+    @contextmanager
+    def _blocked(self, error: type[Exception]) -> Iterator[None]:
         bounds = _bounds.get()
-        return nullcontext() if bounds is None else bounds[1].blocked_in(self._inner, error)
+        with self._lock:
+            if self._closed:
+                raise error("closed")
+            self._users += 1
+        try:
+            with nullcontext() if bounds is None else bounds[1].blocked_in(self._inner, error):
+                yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._closed and not self._users:
+                    self._inner.close()

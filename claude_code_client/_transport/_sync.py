@@ -19,12 +19,12 @@ from .._flow import Abandoned, Command, Do, Elsewhere, Emit, Flow, Head, Open, P
 from .._quota import RetryQuota
 from .._seal import seal
 from .._shared import Shared
-from ..errors import ClaudeAPIError, ConfigurationError
+from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 from ..streams import Progress, Stream, TaskStream
 from ._attempts import Call, CallOptions, cut, head, opening
 from ._connect import CLOSED, check_url, default_headers, inner_arguments
 from ._contract import check
-from ._interruption import Interruption, Interruptions
+from ._interruption import CLOSED_MEANWHILE, Interruption, Interruptions
 from ._network import DeadlineBackend, bounded
 
 
@@ -160,18 +160,20 @@ class SyncConnection:
     def run(self, flow: Flow[T], on_emit: Callable[[Any], object] | None = None) -> T:
         """Carry a flow out and give its result; what it emits goes to ``on_emit``."""
         driver = self._carry_out(flow, Interruption())
-        try:
-            value = next(driver)
-            while True:
-                try:
-                    if on_emit is not None:
-                        on_emit(value)
-                except BaseException as error:
-                    driver.throw(error)
+        while True:
+            try:
                 value = next(driver)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                if on_emit is not None:
+                    on_emit(value)
+            except StopIteration as error:
+                # To a generator it would look like its own end.
+                driver.throw(RuntimeError("on_event raised StopIteration").with_traceback(error.__traceback__))
+            except BaseException as error:
+                driver.throw(error)
 
     def stream(self, flow: Flow[Any]) -> Stream[Any]:
         """What a flow emits, for a user to hold: one that is held to the end of the process is abandoned there."""
@@ -192,6 +194,8 @@ class SyncConnection:
         """Carry a flow out and give what it emits. Leaving early lets the flow tidy up, and closes its connection."""
         stream, process = _Stream(self.http, interruption), os.getpid()
         with self._pool.interruptions.registered(interruption):
+            if self._pool.closed:
+                interruption.ask()
             try:
                 command = next(flow)
                 while True:
@@ -245,7 +249,11 @@ class SyncConnection:
     def _perform(self, command: Command, stream: _Stream, interruption: Interruption) -> Any:
         if isinstance(command, Elsewhere):
             return elsewhere(self.config, self.shared, command.flow)
+        if isinstance(command, Do):
+            return command.work()
         interruption.check()
+        if self._pool.closed:
+            raise ClosedError(CLOSED_MEANWHILE)
         match command:
             case Send():
                 options = CallOptions(
@@ -259,8 +267,6 @@ class SyncConnection:
             case Pause():
                 interruption.wait(command.seconds)
                 return interruption.check()
-            case Do():
-                return command.work()
             case _:
                 raise TypeError(command)
 
