@@ -111,3 +111,18 @@ def test_a_callback_must_be_one_that_can_be_called(both: Both) -> None:
         with pytest.raises(InvalidRequestError, match="on_event must be a") as caught:
             both.call(client.execute_task("x", on_event=wrong))
         assert caught.value.param == "on_event"
+
+
+def test_a_stray_next_in_the_callback_is_no_silent_end(both: Both, server: Scripted) -> None:
+    client = both.client(server.base_url)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=lambda _: next(iter(()))))
+    assert server.statuses() == {"cancelled": 1}
+
+
+def test_a_task_that_has_ended_already_tells_its_events(both: Both, server: Scripted) -> None:
+    client, events = both.client(server.base_url), list[Any]()
+    for _ in range(2):
+        events.clear()
+        both.call(client.execute_task("x", context={"events": 2}, idempotency_key="k", on_event=events.append))
+        assert [event["type"] for event in events] == ["thinking", "thinking", "result"]

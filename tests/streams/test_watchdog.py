@@ -190,3 +190,14 @@ def test_a_stall_timeout_is_a_number_of_seconds(both: Both, seconds: Any) -> Non
     with pytest.raises(ConfigurationError, match="stream_read_timeout must be") as caught:
         both.client("http://127.0.0.1:9", stream_read_timeout=seconds)
     assert caught.value.param == "stream_read_timeout"
+
+
+def test_a_stall_timeout_is_of_one_call(both: Both, over: Event) -> None:
+    with scripted(pings(over, thinking(1))) as (server, script):
+        handle = both.call(both.client(server.base_url).submit_task("x"))
+        for _ in both.each(handle.events(stall_timeout=0.4)):
+            handle.detach()
+            break
+        script.connections = [pings(over, thinking(1), pings_between=9, last=wire.result_event(2))]
+        script.status = "completed"
+        assert both.call(handle.wait(timeout=10, on_event=str)).status == "completed"
