@@ -81,10 +81,11 @@ def task_request(
     )
 
 
-def check_task_id(task_id: str) -> None:
-    """Raises InvalidRequestError for what cannot be a segment of a path."""
-    if not isinstance(task_id, str) or not task_id.isprintable() or task_id in ("", ".", ".."):
-        raise InvalidRequestError("task_id must be a task's id, a str.", param="task_id")
+def check_id(name: str, value: str, meant: str = "a task's id, a str") -> str:
+    """``value`` if it can be a segment of a path; else InvalidRequestError."""
+    if not isinstance(value, str) or not value.isprintable() or value in ("", ".", ".."):
+        raise InvalidRequestError(f"{name} must be {meant}.", param=name)
+    return value
 
 
 def call_key(idempotency_key: str | None) -> str:

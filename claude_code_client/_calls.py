@@ -20,7 +20,7 @@ from claude_code_api.types import UNSET, Unset
 
 from . import _convert as convert
 from . import _older
-from ._arguments import check_task_id
+from ._arguments import check_id
 from ._config import Config
 from ._flow import Emit, Flow, Send
 from .errors import (
@@ -42,7 +42,7 @@ MAX_PAGE_SIZE: Final = 100
 
 
 def get_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
-    check_task_id(task_id)
+    check_id("task_id", task_id)
     return _about(task_id, _get(config, task_id))
 
 
@@ -52,7 +52,7 @@ def _get(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
 
 
 def cancel_task_by_id(config: Config, task_id: str) -> Flow[AgenticTaskResponse]:
-    check_task_id(task_id)
+    check_id("task_id", task_id)
     return _about(task_id, cancel_by(task_id, _deadline(config)))
 
 

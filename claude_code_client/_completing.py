@@ -23,7 +23,7 @@ from ._flow import Flow, Send
 from ._follow_completion import follow_completion
 from ._shared import Shared
 from .budget import Reservation
-from .errors import APIConnectionError, ClaudeAPIError
+from .errors import APIConnectionError, ClaudeAPIError, ClosedError
 from .models import CompletionResponse, Message
 
 
@@ -101,7 +101,7 @@ class _Bill:
         self._settle(reply.usage.cost)
 
     def failed(self, error: ClaudeAPIError) -> None:
-        refused = isinstance(error, APIConnectionError) or (error.status_code or 0) >= 400
+        refused = isinstance(error, APIConnectionError | ClosedError) or (error.status_code or 0) >= 400
         # An answer that cannot be read, or that was cut, has been paid for.
         if refused and not error.outcome_unknown:
             self._settle(0.0)

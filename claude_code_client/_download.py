@@ -15,6 +15,7 @@ from claude_code_api.api.tasks import get_task
 
 from . import _convert as convert
 from . import _older
+from ._arguments import check_id
 from ._config import Config, check_timeout
 from ._flow import Do, Flow, Send
 from ._target import Target, check_destination
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 MAX_DOWNLOAD_BYTES: Final = 1024**3
 """Bytes that a download may have unless told otherwise: 1 GiB."""
+_MEANT: Final = "one that the server gave, or its id, a str"
 
 
 def download(
@@ -65,8 +67,8 @@ class _Call:
         self._config = config
         self._task = task
         self._artifact = artifact
-        self._task_id = _id("task", task.id if isinstance(task, AgenticTaskResponse) else task)
-        self._artifact_id = _id("artifact", artifact.id if isinstance(artifact, Artifact) else artifact)
+        self._task_id = check_id("task", task.id if isinstance(task, AgenticTaskResponse) else task, _MEANT)
+        self._artifact_id = check_id("artifact", artifact.id if isinstance(artifact, Artifact) else artifact, _MEANT)
         if type(max_bytes) is not int or max_bytes < 1:
             raise InvalidRequestError(f"max_bytes must be an int of 1 or more, not {max_bytes!r}.", param="max_bytes")
         self._max_bytes = max_bytes
@@ -152,10 +154,3 @@ class Memory:
 def _is_complete(artifact: Artifact) -> bool:
     """Whether it says how many bytes it has; an older server's 0 says nothing."""
     return bool(artifact.sha256 or artifact.size_bytes)
-
-
-def _id(name: str, value: str) -> str:
-    # It becomes a segment of the path.
-    if not isinstance(value, str) or not value.isprintable() or value in ("", ".", ".."):
-        raise InvalidRequestError(f"{name} must be one that the server gave, or its id, a str.", param=name)
-    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import Any, Final
 
@@ -11,20 +10,17 @@ from claude_code_api.api.tasks import stream_task_events
 from claude_code_api.types import UNSET
 
 from ._event_reader import EventReader, payload
-from ._flow import Emit, Flow, Pause
+from ._flow import Emit, Flow
 from ._position import Position, Verdict
-from ._reconnect import Reconnects
+from ._reconnect import Reconnects, passes
+from ._retry import MAX_RETRY_AFTER
 from ._stream import ServerSentEvent
 from .errors import (
     APIConnectionError,
     ClaudeAPIError,
-    NotSupportedError,
-    RateLimitError,
-    ServerError,
     StreamInterruptedError,
     TaskStalledError,
     TimeoutError,
-    UnexpectedResponseError,
 )
 
 MAX_REREADS: Final = 2
@@ -73,13 +69,6 @@ def follow_task(task_id: str, watch: Watch, position: Position) -> Flow[Terminal
     return _Follower(task_id, watch, position).follow()
 
 
-def passes(error: ClaudeAPIError) -> bool:
-    """Whether what went wrong may be over soon: a connection, a server or a proxy in trouble."""
-    return isinstance(error, APIConnectionError | RateLimitError | ServerError) and not isinstance(
-        error, NotSupportedError
-    )
-
-
 class _Follower:
     def __init__(self, task_id: str, watch: Watch, position: Position) -> None:
         self._task_id = task_id
@@ -102,16 +91,18 @@ class _Follower:
                 return end
             attempts, history = _attempts(reader, end)
             self._reconnects.note(attempts, history)
-            self._retry = self._retry if reader.retry is None else reader.retry
-            asked = end.error.retry_after if end.error is not None else None
-            if asked is None:
-                asked = self._retry
-            wait = self._reconnects.wait(random.random, asked=asked)  # jitter, not a secret
-            if wait is None or not self._position.resumable or self._rereads > MAX_REREADS:
+            if not self._position.resumable or self._rereads > MAX_REREADS:
                 raise self._given_up(end)
-            if wait:
-                yield Pause(min(wait, max(self._watch.deadline - time.monotonic(), 0.0)))
+            if not (yield from self._reconnects.pause(self._watch.deadline, asked=self._asked(reader, end))):
+                raise self._given_up(end)
             self._check_deadline()
+
+    def _asked(self, reader: EventReader, end: _Cut) -> float | None:
+        """Seconds that the server asks to wait: with ``Retry-After``, or for good with ``retry``."""
+        if reader.retry is not None:
+            self._retry = min(reader.retry, MAX_RETRY_AFTER)
+        asked = end.error.retry_after if end.error is not None else None
+        return self._retry if asked is None else asked
 
     def _connection(self, reader: EventReader) -> Flow[Terminal | _Cut]:
         after = max(self._position.number - self._look_back, 0)
@@ -119,10 +110,7 @@ class _Follower:
         try:
             yield from reader.open(request, deadline=self._watch.deadline, read_timeout=self._watch.read_timeout)
         except ClaudeAPIError as error:
-            # A page of a proxy, where there was a stream before, is trouble on the way.
-            if passes(error) and (self._opened or self._watch.has_answered):
-                return _Cut(error.message.rstrip("."), error)
-            if isinstance(error, UnexpectedResponseError) and self._opened:
+            if (self._opened or self._watch.has_answered) and passes(error, opened=self._opened):
                 return _Cut(error.message.rstrip("."), error)
             raise
         self._opened = True

@@ -11,7 +11,7 @@ from typing import Any
 
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
-from ._arguments import call_key, call_timeout, check_task_id, check_waiting, task_request
+from ._arguments import call_key, call_timeout, check_id, check_waiting, task_request
 from ._calls import cancel_by
 from ._config import Config
 from ._event_reader import error_of
@@ -66,7 +66,7 @@ def stream_events(
     config: Config, task_id: str, position: Position, *, timeout: float | None, stall_timeout: float | None
 ) -> Flow[None]:
     """Emits a task's events after ``position``, the ``result`` event last. The task goes on if the caller leaves."""
-    check_task_id(task_id)
+    check_id("task_id", task_id)
     check_waiting(None, stall_timeout)
     position.task_id = task_id
     watch = Watch(

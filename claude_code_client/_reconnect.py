@@ -1,16 +1,39 @@
-"""When to open a stream again that was cut. Pure: no I/O, no clock, no randomness of its own."""
+"""Whether, and when, to open again what was cut. No I/O."""
 
 from __future__ import annotations
 
+import random
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ._flow import Flow, Pause
 from ._retry import BASE_DELAY, MAX_DELAY, MAX_RETRY_AFTER
+from .errors import (
+    APIConnectionError,
+    ClaudeAPIError,
+    NotSupportedError,
+    RateLimitError,
+    ServerError,
+    UnexpectedResponseError,
+)
 
 MAX_RECONNECTS: Final = 5
 """Reconnections in a row that bring nothing new; each is a call of its own, with that call's retries."""
 _HISTORY: Final = 20
+
+
+def passes(error: ClaudeAPIError, *, opened: bool = False) -> bool:
+    """Whether what went wrong may be over soon: a connection, a server or a proxy in trouble.
+
+    Where it was ``opened`` before, an answer that is not of the API is a page of a proxy, which is trouble on the way.
+    """
+    if isinstance(error, NotSupportedError):
+        return False
+    if isinstance(error, UnexpectedResponseError):
+        return opened
+    return isinstance(error, APIConnectionError | RateLimitError | ServerError) or error.status_code == 408
 
 
 class Reconnects:
@@ -53,3 +76,10 @@ class Reconnects:
             return None
         bound = min(BASE_DELAY * 2 ** (self._in_a_row - 2), MAX_DELAY) if self._in_a_row > 1 else 0.0
         return max(random() * bound, asked or 0.0)
+
+    def pause(self, deadline: float, *, asked: float | None = None) -> Flow[bool]:
+        """Wait before the next reconnection, not beyond ``deadline`` (monotonic seconds); False: there must be none."""
+        wait = self.wait(random.random, asked=asked)  # jitter, not a secret
+        if wait:
+            yield Pause(min(wait, max(deadline - time.monotonic(), 0.0)))
+        return wait is not None

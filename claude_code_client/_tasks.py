@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -16,12 +15,12 @@ from typing import Any, Final, TypeVar
 from claude_code_api.api.tasks import cancel_task, create_task, get_task
 
 from ._event_reader import error_of
-from ._flow import Abandoned, Elsewhere, Emit, Flow, Pause
-from ._follow import Terminal, Watch, follow_task, passes
+from ._flow import Abandoned, Elsewhere, Emit, Flow
+from ._follow import Terminal, Watch, follow_task
 from ._known_task import KnownTask, result_event, without_prompt
 from ._order import TaskOrder
 from ._position import Position
-from ._reconnect import Reconnects
+from ._reconnect import Reconnects, passes
 from ._shared import Shared
 from .errors import (
     ClaudeAPIError,
@@ -160,8 +159,11 @@ class TaskRun(KnownTask):
         self._reserve()
         try:
             yield from self._note("submitting", self._order.body.to_dict(), self._order.timeout)
-        except BaseException:
+        except BaseException as error:
             self._settle(0.0)
+            if isinstance(error, Abandoned):
+                # It may have been noted; recover() is not to submit what nobody wants.
+                yield from self._quietly(self._note("done"))
             raise
         self._sent = True
         try:
@@ -187,14 +189,9 @@ class TaskRun(KnownTask):
             except ClaudeAPIError as error:
                 # The task runs on, and has cost money: the server may be back soon.
                 reconnects.note(error.attempts, error.history)
-                wait = reconnects.wait(random.random, asked=error.retry_after) if passes(error) else None
-                if wait is None:
-                    error.attempts, error.history = reconnects.attempts, reconnects.history
+                error.attempts, error.history = reconnects.attempts, reconnects.history
+                if not passes(error) or not (yield from reconnects.pause(self._deadline, asked=error.retry_after)):
                     raise
-                pause = min(wait, max(self._deadline - time.monotonic(), 0.0))
-            else:
-                continue
-            yield Pause(pause)
         return _result(self._known)
 
     def _wait_watched(self) -> Flow[AgenticTaskResponse]:
@@ -254,10 +251,9 @@ class TaskRun(KnownTask):
         except GeneratorExit:
             raise
         except ClaudeAPIError as error:
-            if not self.is_over:
-                result = yield from self._stop_after(error, late)
-                if result is not None:
-                    return result
+            result = yield from self._stop_after(error, late)
+            if result is not None:
+                return result
             self._tell(error)
             raise
         except BaseException as error:
@@ -270,17 +266,19 @@ class TaskRun(KnownTask):
 
     def _stop_after(self, error: ClaudeAPIError, late: Callable[[], T | None]) -> Flow[T | None]:
         """Cancel what the call leaves behind as it fails; the result, if the task turns out to have one."""
+        is_over = self.is_over
         match error:
             case StreamInterruptedError():
                 # It can be taken up again, with what the exception tells.
                 return None
             case ClosedError():
                 # Whoever waits is to be let go at once.
-                yield Elsewhere(self._stop(_soon()))
+                if not is_over:
+                    yield Elsewhere(self._stop(_soon()))
                 return None
             case TaskStalledError():
                 yield from self._stop(time.monotonic() + self._stall_share)
-                if not self._ended:
+                if not (is_over or self._ended):
                     yield Elsewhere(self._quietly(self._cancel(_soon())))
                 return late()
             case TimeoutError(error_type=None, status_code=None):

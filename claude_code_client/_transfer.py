@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
@@ -13,9 +12,8 @@ from claude_code_api.api.tasks import download_artifact
 from claude_code_api.types import UNSET
 
 from . import _file_headers as file_headers
-from ._flow import Do, Emit, Flow, Head, Open, Pause, Read, Request
-from ._follow import passes
-from ._reconnect import Reconnects
+from ._flow import Do, Emit, Flow, Head, Open, Read, Request
+from ._reconnect import Reconnects, passes
 from .errors import (
     APIConnectionError,
     ArtifactMismatchError,
@@ -100,11 +98,8 @@ class Transfer(Generic[T]):
         self._expect(self._wanted.size)
         while (problem := (yield from self._connection())) is not None:
             self._reconnects.note(problem.attempts, problem.history)
-            wait = self._reconnects.wait(random.random, asked=problem.retry_after)  # jitter, not a secret
-            if wait is None:
+            if not (yield from self._reconnects.pause(self._deadline, asked=problem.retry_after)):
                 raise self._given_up(problem)
-            if wait:
-                yield Pause(min(wait, max(self._deadline - time.monotonic(), 0.0)))
         yield from self._store_pending()
 
     def _connection(self) -> Flow[ClaudeAPIError | None]:
@@ -117,7 +112,8 @@ class Transfer(Generic[T]):
                 accept="application/octet-stream",
             )
         except ClaudeAPIError as error:
-            if not self._opened or not self._may_be_over_soon(error):
+            no_part = error.status_code == _NO_SUCH_PART
+            if not self._opened or not (no_part or passes(error, opened=True)):
                 raise
             problem = error
         else:
@@ -135,10 +131,6 @@ class Transfer(Generic[T]):
             range_=f"bytes={self._received}-" if asks_for_part else UNSET,
             if_range=joined or UNSET,
         )
-
-    def _may_be_over_soon(self, error: ClaudeAPIError) -> bool:
-        # A page of a proxy, where there was an artifact before, is trouble on the way.
-        return passes(error) or isinstance(error, UnexpectedResponseError) or error.status_code == _NO_SUCH_PART
 
     def _answer(self, head: Head) -> Flow[ClaudeAPIError | None]:
         misfit = yield from self._begin(head)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
+from .errors import ClosedError
 from .models import TaskEvent
 
 __all__ = ["AsyncStream", "AsyncTaskStream", "Stream", "TaskStream"]
 
 T = TypeVar("T")
+
+_ALREADY: Final = "already executing"
+"""What Python says of a generator that another thread is in."""
+_CLOSED: Final = "The stream is being closed."
 
 
 class Progress(Protocol):
@@ -29,24 +34,33 @@ class Stream(Generator[T, None, None]):
     def __init__(self, generator: Generator[T, None, None], interrupt: Callable[[], None]) -> None:
         self._generator = generator
         self._interrupt = interrupt
+        self._closing = False
 
     def __next__(self) -> T:
-        return next(self._generator)
+        return self.send(None)
 
     def send(self, value: None, /) -> T:
         """As :meth:`__next__`."""
-        return self._generator.send(value)
+        try:
+            return self._generator.send(value)
+        except ValueError as error:
+            if not (self._closing and _ALREADY in str(error)):
+                raise
+        raise ClosedError(_CLOSED)
 
     def throw(self, *error: Any) -> T:
         """Raise an exception where the stream is; a task that it follows is cancelled."""
         return self._generator.throw(*error)
 
     def close(self) -> None:
-        """End it, from whichever thread. A thread that waits for the next item gets ClosedError at once."""
+        """End it, from whichever thread. A thread that waits for the next item gets ClosedError at once; one that is
+        connecting, when the connection is there or given up, after 10 seconds at most.
+        """
+        self._closing = True
         try:
             self._generator.close()
         except ValueError as error:
-            if "already executing" not in str(error):
+            if _ALREADY not in str(error):
                 raise
             # Another thread is in it.
             self._interrupt()
@@ -66,12 +80,15 @@ class AsyncStream(AsyncGenerator[T, None]):
     def __init__(self, generator: AsyncGenerator[T, None], interrupt: Callable[[], None]) -> None:
         self._generator = generator
         self._interrupt = interrupt
+        self._closing = False
 
     async def __anext__(self) -> T:
-        return await anext(self._generator)
+        return await self.asend(None)
 
     async def asend(self, value: None, /) -> T:
         """As :meth:`__anext__`."""
+        if self._closing and getattr(self._generator, "ag_running", False):
+            raise ClosedError(_CLOSED)
         return await self._generator.asend(value)
 
     async def athrow(self, *error: Any) -> T:
@@ -80,6 +97,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def aclose(self) -> None:
         """End it, from whichever task. A task that waits for the next item gets ClosedError at once."""
+        self._closing = True
         if getattr(self._generator, "ag_running", False):
             self._interrupt()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,10 @@ from support.both import Both, open_both
 for _name in list(os.environ):
     if _name.startswith(("ANTHROPIC_", "CLAUDE_")) or _name.lower().endswith("_proxy"):
         del os.environ[_name]
+
+# A shell starts what it puts into the background with SIGINT ignored, and whatever that starts would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and nothing kept on the disk.
 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull

@@ -18,7 +18,6 @@ from .._artifacts import bound
 from .._config import Config
 from .._flow import Command, Do, Elsewhere, Emit, Flow, Head, Open, Pause, Read, Send, T
 from .._quota import RetryQuota
-from .._retry import is_safe
 from .._seal import seal_async
 from .._shared import Shared
 from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
@@ -43,6 +42,13 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(request, self._config, self._quota)
+        try:
+            return await self._handle(call)
+        except asyncio.CancelledError:
+            call.cancelled()
+            raise
+
+    async def _handle(self, call: Call) -> httpx.Response:
         while True:
             outcome = await self._attempt(call)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
@@ -220,6 +226,8 @@ class AsyncExecution(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Timeout | None = None
         self._interrupted = False
+        self._closed: ClosedError | None = None
+        """What is known of the request that was under way when it was interrupted."""
         self._tidied: asyncio.Future[None] | None = None
         """Of the tidying up, once it has begun."""
 
@@ -265,8 +273,7 @@ class AsyncExecution(Generic[T]):
             return elsewhere(self._connection.config, self._connection.shared, command.flow)
         if isinstance(command, Do):
             return await asyncio.to_thread(command.work)
-        started = not self._interrupted
-        if started:
+        if not self._interrupted:
             try:
                 async with asyncio.timeout(None) as self._waiting:
                     return await self._perform(command)
@@ -277,8 +284,11 @@ class AsyncExecution(Generic[T]):
                     raise
             finally:
                 self._waiting = None
-        may_have_run = started and isinstance(command, Send) and not is_safe(command.request["method"])
-        raise ClosedError(CLOSED_MEANWHILE, outcome_unknown=may_have_run)
+        error, self._closed = self._closed, None
+        raise error or ClosedError(CLOSED_MEANWHILE)
+
+    def _note_closed(self, error: ClosedError) -> None:
+        self._closed = error
 
     async def abandon(self, cause: BaseException | None) -> None:
         """Let a flow that waits for an outcome, or for its caller, do what there is to do when nobody will come.
@@ -321,7 +331,9 @@ class AsyncExecution(Generic[T]):
     async def _perform(self, command: Command) -> Any:
         match command:
             case Send():
-                options = CallOptions(deadline=command.deadline, repeatable=command.repeatable)
+                options = CallOptions(
+                    deadline=command.deadline, repeatable=command.repeatable, on_cancelled=self._note_closed
+                )
                 return await self._connection.http.request(**command.request, extensions=options.as_extensions())
             case Open():
                 if self._stream is None:

@@ -53,6 +53,8 @@ class CallOptions:
     read_timeout: float | None = None
     interruption: Interruption | None = None
     """What ends the call from another thread; None for calls that end in other ways."""
+    on_cancelled: Callable[[ClosedError], object] | None = None
+    """Gets what a coroutine that is cancelled may raise instead."""
 
     def as_extensions(self) -> dict[str, Any]:
         return {_EXTENSION: self}
@@ -121,6 +123,11 @@ class Call:
     def interruption(self) -> Interruption | None:
         """What ends it from another thread."""
         return self._options.interruption
+
+    def cancelled(self) -> None:
+        """The coroutine that makes the call is being cancelled."""
+        if self._options.on_cancelled is not None:
+            self._options.on_cancelled(self.closed())
 
     def closed(self) -> ClosedError:
         """The exception for a call that was ended from elsewhere."""

@@ -68,11 +68,14 @@ class Interruptions:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._under_way: set[Interruption] = set()
+        self._for_good = False
 
     @contextmanager
     def registered(self, interruption: Interruption) -> Iterator[None]:
         with self._lock:
             self._under_way.add(interruption)
+            if self._for_good:
+                interruption.ask()
         try:
             yield
         finally:
@@ -80,7 +83,9 @@ class Interruptions:
                 self._under_way.discard(interruption)
 
     def ask_all(self) -> None:
+        """End those that are under way, and those that come yet."""
         with self._lock:
+            self._for_good = True
             under_way = list(self._under_way)
         for interruption in under_way:
             interruption.ask()

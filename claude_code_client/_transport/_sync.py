@@ -135,6 +135,13 @@ class SyncConnection:
         return current[1]
 
     @property
+    def _http_under_way(self) -> httpx.Client:
+        """The same for a call that has begun: it is closed meanwhile, not used too late."""
+        with suppress(ConfigurationError):
+            return self.http
+        raise ClosedError(CLOSED_MEANWHILE)
+
+    @property
     def checked_http(self) -> httpx.Client:
         """The same for generated endpoints called directly: answers that they cannot read raise."""
         http = self._on(self._pool.transport())
@@ -194,8 +201,6 @@ class SyncConnection:
         """Carry a flow out and give what it emits. Leaving early lets the flow tidy up, and closes its connection."""
         stream, process = _Stream(self.http, interruption), os.getpid()
         with self._pool.interruptions.registered(interruption):
-            if self._pool.closed:
-                interruption.ask()
             try:
                 command = next(flow)
                 while True:
@@ -252,14 +257,12 @@ class SyncConnection:
         if isinstance(command, Do):
             return command.work()
         interruption.check()
-        if self._pool.closed:
-            raise ClosedError(CLOSED_MEANWHILE)
         match command:
             case Send():
                 options = CallOptions(
                     deadline=command.deadline, repeatable=command.repeatable, interruption=interruption
                 )
-                return self.http.request(**command.request, extensions=options.as_extensions())
+                return self._http_under_way.request(**command.request, extensions=options.as_extensions())
             case Open():
                 return stream.open(command)
             case Read():

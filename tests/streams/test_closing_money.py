@@ -1,0 +1,285 @@
+"""What closing and cancelling leave behind: no task that runs, no reservation, no note that would submit it again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from support import raw, wire
+from support.both import KEY, Both
+from support.connections import scripted, stays, thinking
+
+from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, UnexpectedResponseError
+from claude_code_client._journal import Journal
+
+
+@pytest.fixture
+def over() -> Iterator[Event]:
+    event = Event()
+    yield event
+    event.set()
+
+
+def ended(both: Both, call: Any, client: Any, when: Any) -> BaseException:
+    """How a call ends whose client is closed from elsewhere once ``when()`` is so."""
+
+    async def coroutine() -> BaseException:
+        waiting = asyncio.ensure_future(call())
+        await asyncio.to_thread(when)
+        await asyncio.sleep(0.05)  # until it waits, which nothing tells
+        await client.close()
+        return await _outcome(waiting)
+
+    def thread() -> BaseException:
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                call()
+            except BaseException as error:
+                errors.append(error)
+
+        waiting = threading.Thread(target=run)
+        waiting.start()
+        when()
+        time.sleep(0.05)
+        client.close()
+        waiting.join(raw.TIMEOUT)
+        return errors[0]
+
+    error: BaseException = both.call(coroutine()) if both.kind == "async" else thread()
+    return error
+
+
+async def _outcome(waiting: asyncio.Future[Any]) -> BaseException:
+    try:
+        await waiting
+    except BaseException as error:
+        return error
+    raise AssertionError
+
+
+def busy(_: raw.Request) -> Any:
+    return raw.answer(503, wire.error("overloaded_error"), Retry_After="30")
+
+
+@pytest.mark.parametrize("name", ["execute_task", "complete"])
+def test_closed_in_the_pause_after_a_refusal(both: Both, tmp_path: Path, name: str) -> None:
+    def handle(request: raw.Request) -> Any:
+        return busy(request) if request.method == "POST" else raw.answer(200, MODELS)
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        client = both.client(server.base_url, journal=tmp_path / "journal")
+        with client.budget(5) as budget:
+            error = ended(
+                both,
+                lambda: getattr(client, name)("x"),
+                client,
+                lambda: server.wait_until(lambda: any(request.method == "POST" for request in server.requests)),
+            )
+            assert isinstance(error, ClosedError)
+            assert (error.outcome_unknown, budget.reserved, budget.spent) == (False, 0, 0)
+    assert Journal(tmp_path / "journal").unfinished() == []
+
+
+MODELS = {
+    "data": [
+        {
+            "id": "m",
+            "alias": None,
+            "input_price": 1.0,
+            "output_price": 5.0,
+            "context_window": 1000,
+            "max_output_tokens": 100,
+            "default": True,
+        }
+    ]
+}
+
+
+def test_closed_while_the_submit_is_under_way(both: Both, over: Event) -> None:
+    def handle(request: raw.Request) -> Any:
+        if request.path.endswith("/cancel"):
+            return raw.answer(200, wire.task("cancelled"))
+        if len(server.requests) == 1:
+            over.wait(raw.TIMEOUT)
+        return raw.answer(202, wire.task("pending"))
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        client = both.client(server.base_url)
+        with client.budget(5) as budget:
+            error = ended(
+                both, lambda: client.execute_task("x"), client, lambda: server.wait_until(lambda: server.requests != [])
+            )
+            assert isinstance(error, ClosedError)
+            assert error.outcome_unknown
+            server.wait_until(lambda: server.requests[-1].path.endswith("/cancel"))
+            over.set()
+            for thread in threading.enumerate():
+                if thread.name.endswith("tidy up"):
+                    thread.join(raw.TIMEOUT)
+            assert (budget.reserved, budget.spent) == (0, 0.5)
+    keys = {request.headers["idempotency-key"] for request in server.requests if request.path == "/v1/task"}
+    assert len(keys) == 1
+
+
+def test_cancelled_again_while_it_tidies_up(over: Event) -> None:
+    with scripted(stays(thinking(1), until=over)) as (server, script):
+        answer = server.handle
+
+        def slow(request: raw.Request) -> Any:
+            if request.path.endswith("/cancel"):
+                cancelling.set()
+                again.wait(raw.TIMEOUT)
+            return answer(request)
+
+        server.handle = slow
+        cancelling, again = Event(), Event()
+
+        async def main() -> None:
+            async with AsyncClaudeClient(KEY, server.base_url) as client:
+                with client.budget(5) as budget:
+                    call = asyncio.ensure_future(client.execute_task("x", on_event=lambda _: seen.set()))
+                    await asyncio.to_thread(seen.wait, raw.TIMEOUT)
+                    call.cancel()
+                    await asyncio.to_thread(cancelling.wait, raw.TIMEOUT)
+                    call.cancel()
+                    await asyncio.sleep(0)
+                    again.set()
+                    assert isinstance(await _outcome(call), asyncio.CancelledError)
+                    assert (budget.reserved, budget.spent) == (0, 0.5)
+
+        seen = Event()
+        asyncio.run(main())
+        assert script.cancels == 1
+        over.set()
+
+
+def test_an_asynchronous_stream_in_a_cycle_is_ended_with_its_client(over: Event) -> None:
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client:
+            stream = client.stream_task("x")
+            await anext(stream)
+            cycle: list[Any] = [stream]
+            cycle.append(cycle)
+            del stream, cycle
+            gc.collect()
+            await asyncio.to_thread(server.wait_until, lambda: script.cancels == 1)
+
+    with scripted(stays(thinking(1), until=over)) as (server, script):
+        asyncio.run(main())
+        over.set()
+
+
+def test_a_consumer_meets_a_close_that_is_under_way(both: Both, over: Event) -> None:
+    with scripted(stays(thinking(1), until=over)) as (server, _):
+        answer, cancelling = server.handle, Event()
+
+        def slow(request: raw.Request) -> Any:
+            if request.path.endswith("/cancel"):
+                cancelling.set()
+                over.wait(1)
+            return answer(request)
+
+        server.handle = slow
+        client = both.client(server.base_url)
+        stream = client.stream_task("x")
+
+        async def coroutine() -> None:
+            await anext(stream)
+            closing = asyncio.ensure_future(stream.aclose())
+            await asyncio.to_thread(cancelling.wait, raw.TIMEOUT)
+            with pytest.raises(ClosedError):
+                await anext(stream)
+            over.set()
+            await closing
+
+        if both.kind == "async":
+            both.call(coroutine())
+        else:
+            next(stream)
+            closing = threading.Thread(target=stream.close)
+            closing.start()
+            assert cancelling.wait(raw.TIMEOUT)
+            with pytest.raises(ClosedError):
+                next(stream)
+            over.set()
+            closing.join(raw.TIMEOUT)
+
+
+def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_after(over: Event) -> None:
+    with scripted(stays(until=over)) as (server, _):
+        client = ClaudeClient(KEY, server.base_url)
+        http = client.api.get_httpx_client()
+        client.close()
+        with pytest.raises(ClosedError):
+            http.get("/health")
+    assert server.requests == []
+
+
+def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: Both, over: Event) -> None:
+    def handle(request: raw.Request) -> Any:
+        if request.method == "POST":
+            return raw.answer(202, wire.task("pending"))
+        if request.path.endswith("/events"):
+            return raw.stream(thinking(1), wire.result_event(2))
+        over.wait(raw.TIMEOUT)
+        return None
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        task = both.call(both.client(server.base_url).execute_task("x", timeout=1, on_event=str))
+        over.set()
+    assert (task.status, task.result["summary"]) == ("completed", "3 files.")
+
+
+def test_a_result_without_its_cost_is_settled_by_what_the_task_says(both: Both) -> None:
+    bare = wire.event(1, "result", status="completed")
+
+    def handle(request: raw.Request) -> Any:
+        if request.path.endswith("/events"):
+            return raw.stream(bare)
+        return raw.answer(200 if request.method == "GET" else 202, wire.task("completed", id="task_1"))
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        client = both.client(server.base_url)
+        with client.budget(5) as budget:
+            assert both.call(client.execute_task("x", on_event=str)).status == "completed"
+            assert (budget.reserved, budget.spent) == (0, 0.5)
+
+
+def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
+    refused = Event()
+
+    def handle(request: raw.Request) -> Any:
+        if request.path.endswith("/cancel"):
+            if refused.is_set():
+                return raw.answer(200, wire.task("cancelled"))
+            refused.set()
+            return raw.answer(503, wire.error("overloaded_error"), Retry_After="0.5")
+        if request.method == "POST":
+            return raw.answer(202, wire.task("pending"))
+        return raw.answer(200, b"<html>", Content_Type="text/html")
+
+    with raw.serve(raw.RawServer(handle)) as server:
+        client, errors = ClaudeClient(KEY, server.base_url), list[BaseException]()
+
+        def run() -> None:
+            try:
+                list(client.stream_task("x"))
+            except BaseException as error:
+                errors.append(error)
+
+        waiting = threading.Thread(target=run)
+        waiting.start()
+        assert refused.wait(raw.TIMEOUT)
+        client.close()
+        waiting.join(raw.TIMEOUT)
+        assert isinstance(errors[0], UnexpectedResponseError)
+        server.wait_until(lambda: sum(request.path.endswith("/cancel") for request in server.requests) == 2)
