@@ -231,15 +231,19 @@ class TaskRun(KnownTask):
         return self._known
 
     def _stop(self, deadline: float) -> Flow[None]:
-        """Cancel it, unless that is done; the server may be out of reach, and nobody waits for the answer."""
-        if not self.is_over:
-            self._left = True
-            try:
-                yield from self._cancel(deadline)
-            except ClosedError:
-                yield Elsewhere(self._quietly(self._cancel(_soon())))
-            except ClaudeAPIError:
-                return
+        """Cancel it, unless that is done; the server may be out of reach, and nobody waits for the answer.
+
+        What there is no time for is done in the background.
+        """
+        if self.is_over:
+            return
+        self._left = True
+        until = _soon()
+        try:
+            yield from self._cancel(deadline)
+        except ClaudeAPIError as error:
+            if isinstance(error, ClosedError | TimeoutError) and time.monotonic() < until:
+                yield Elsewhere(self._quietly(self._cancel(until)))
 
     def _stopping(self, flow: Flow[T], late: Callable[[], T | None]) -> Flow[T]:
         """The flow; a task that it leaves behind is cancelled, and exceptions tell what is known of it.
@@ -266,20 +270,17 @@ class TaskRun(KnownTask):
 
     def _stop_after(self, error: ClaudeAPIError, late: Callable[[], T | None]) -> Flow[T | None]:
         """Cancel what the call leaves behind as it fails; the result, if the task turns out to have one."""
-        is_over = self.is_over
         match error:
             case StreamInterruptedError():
                 # It can be taken up again, with what the exception tells.
                 return None
             case ClosedError():
                 # Whoever waits is to be let go at once.
-                if not is_over:
+                if not self.is_over:
                     yield Elsewhere(self._stop(_soon()))
                 return None
             case TaskStalledError():
                 yield from self._stop(time.monotonic() + self._stall_share)
-                if not (is_over or self._ended):
-                    yield Elsewhere(self._quietly(self._cancel(_soon())))
                 return late()
             case TimeoutError(error_type=None, status_code=None):
                 yield from self._stop(self._late_deadline)

@@ -34,5 +34,6 @@ def both(request: pytest.FixtureRequest) -> Iterator[Both]:
 
 @pytest.fixture
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reconnections that wait for hundredths of a second, for tests that use all of them up."""
-    monkeypatch.setattr("claude_code_client._reconnect.BASE_DELAY", 0.02)
+    """Retries and reconnections that wait for hundredths of a second, for tests that use all of them up."""
+    for module in ("_reconnect", "_retry"):
+        monkeypatch.setattr(f"claude_code_client.{module}.BASE_DELAY", 0.02)

@@ -217,6 +217,7 @@ def test_success(both: Both, logs: io.StringIO, name: str) -> None:
     assert "Python is" not in logs.getvalue()
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_failure(both: Both, logs: io.StringIO, failure: str) -> None:
     handle, expected = FAILURES[failure]
@@ -263,6 +264,7 @@ def test_timeout(both: Both, logs: io.StringIO, name: str, monkeypatch: pytest.M
     assert MARK not in logs.getvalue()
 
 
+@pytest.mark.usefixtures("briefly")
 @pytest.mark.parametrize(
     ("name", "handle", "expected"),
     [

@@ -15,6 +15,7 @@ import pytest
 from support import raw, wire
 from support.both import KEY, Both
 from support.connections import scripted, stays, thinking
+from support.tidying import wait_for_tidying
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, UnexpectedResponseError
 from claude_code_client._journal import Journal
@@ -122,9 +123,7 @@ def test_closed_while_the_submit_is_under_way(both: Both, over: Event) -> None:
             assert error.outcome_unknown
             server.wait_until(lambda: server.requests[-1].path.endswith("/cancel"))
             over.set()
-            for thread in threading.enumerate():
-                if thread.name.endswith("tidy up"):
-                    thread.join(raw.TIMEOUT)
+            wait_for_tidying()
             assert (budget.reserved, budget.spent) == (0, 0.5)
     keys = {request.headers["idempotency-key"] for request in server.requests if request.path == "/v1/task"}
     assert len(keys) == 1
@@ -283,3 +282,23 @@ def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
         waiting.join(raw.TIMEOUT)
         assert isinstance(errors[0], UnexpectedResponseError)
         server.wait_until(lambda: sum(request.path.endswith("/cancel") for request in server.requests) == 2)
+
+
+def test_a_cancel_that_there_was_no_time_for_is_made_up_for(both: Both) -> None:
+    def handle(request: raw.Request) -> Any:
+        if request.path.endswith("/cancel"):
+            cancels.append(request)
+            if len(cancels) == 1:
+                time.sleep(0.3)  # longer than a call of one second may be late
+                return None
+            return raw.answer(200, wire.task("cancelled"))
+        if request.method == "POST":
+            return raw.answer(202, wire.task("pending"))
+        time.sleep(0.1)
+        return raw.answer(200, wire.task("running"))
+
+    cancels: list[raw.Request] = []
+    with raw.serve(raw.RawServer(handle)) as server:
+        with pytest.raises(TimeoutError):
+            both.call(both.client(server.base_url).execute_task("x", timeout=1))
+        server.wait_until(lambda: len(cancels) == 2)
