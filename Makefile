@@ -11,7 +11,8 @@ NODE_INSTALLED := node_modules/.installed
 TYPED := claude_code_client claude_code_server generated/claude_code_api scripts $(wildcard tests examples benchmarks)
 # What users see is checked by both type checkers.
 TYPED_TWICE := claude_code_client claude_code_server generated/claude_code_api $(wildcard tests/typing)
-TEST_OPTIONS ?= -n 2 --dist loadgroup
+# One more than the two cores that this is meant for: many tests wait, for a deadline or for a process.
+TEST_OPTIONS ?= -n 3 --dist loadgroup
 
 # What $(1) has to say is shown only if it fails.
 quietly = said=$$($(1) 2>&1) || { printf '%s\n' "$$said"; exit 1; }
