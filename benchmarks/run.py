@@ -15,7 +15,7 @@ from typing import Final
 import httpx
 
 from claude_code_client import ClaudeClient
-from claude_code_client._stream import EventDecoder
+from claude_code_common.sse import EventDecoder
 
 REPLY: Final = json.dumps(
     {

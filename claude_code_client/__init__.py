@@ -7,6 +7,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from claude_code_common.version import __version__
+
 if TYPE_CHECKING:
     from . import errors as errors
     from . import models as models
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from .handles import AsyncTaskHandle, TaskHandle
     from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
     from .streams import AsyncStream, AsyncTaskStream, Stream, TaskStream
-
-__version__ = "0.1.0"
 
 __all__ = [
     "APIConnectionError",

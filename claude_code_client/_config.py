@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 from claude_code_api.server import SERVER_URL
+
+from claude_code_common.loopback import is_loopback
 
 from .errors import AuthenticationError, ConfigurationError
 
@@ -111,16 +112,6 @@ def _base_url(url: str, allow_insecure_http: bool) -> str:
     # A bare host means the API at its usual path.
     path = parts.path.rstrip("/") or urlsplit(SERVER_URL).path
     return SplitResult(parts.scheme, parts.netloc, path, "", "").geturl()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether traffic to ``host`` stays on this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_secret(header: str) -> bool:

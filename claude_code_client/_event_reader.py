@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from typing import Any, Final
+from typing import Any
+
+from claude_code_common.sse import MEDIA_TYPE, EventDecoder, EventTooLargeError, ServerSentEvent
 
 from ._flow import Flow, Head, Open, Read, Request
-from ._stream import EventDecoder, ServerSentEvent
-from .errors import ClaudeAPIError, TimeoutError, UnexpectedResponseError, shorten_body
-
-_MEDIA_TYPE: Final = "text/event-stream"
+from .errors import ClaudeAPIError, StreamInterruptedError, TimeoutError, UnexpectedResponseError, shorten_body
 
 
 class EventReader:
@@ -31,10 +30,10 @@ class EventReader:
 
     def open(self, request: Request, *, deadline: float, read_timeout: float) -> Flow[None]:
         """Send the request. Raises UnexpectedResponseError for an answer that is no event stream."""
-        head = yield Open(request=request, deadline=deadline, read_timeout=read_timeout, accept=_MEDIA_TYPE)
+        head = yield Open(request=request, deadline=deadline, read_timeout=read_timeout, accept=MEDIA_TYPE)
         self.head = head
         kind = head.headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() != _MEDIA_TYPE:
+        if kind.partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise UnexpectedResponseError(
                 f"The answer is no event stream but {kind or 'of no content type'}. "
                 "Check that base_url is a Claude Code API, and what proxies are on the way.",
@@ -56,9 +55,9 @@ class EventReader:
                 return None
             try:
                 self._events.extend(self._decoder.feed(chunk))
-            except ClaudeAPIError as error:
-                # What came before it is to be read first.
-                self._problem = error
+            except EventTooLargeError as error:
+                # Deliver the events before it first.
+                self._problem = StreamInterruptedError(str(error))
             if not self._events and time.monotonic() >= until:
                 raise TimeoutError("No event came in time.")
         return self._events.popleft()

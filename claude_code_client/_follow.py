@@ -9,12 +9,13 @@ import attrs
 from claude_code_api.api.tasks import stream_task_events
 from claude_code_api.types import UNSET
 
+from claude_code_common.sse import ServerSentEvent
+
 from ._event_reader import EventReader, payload
 from ._flow import Emit, Flow
 from ._position import Position, Verdict
 from ._reconnect import Reconnects, passes
 from ._retry import MAX_RETRY_AFTER
-from ._stream import ServerSentEvent
 from .errors import (
     APIConnectionError,
     ClaudeAPIError,

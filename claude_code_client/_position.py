@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from ._stream import ServerSentEvent
+from claude_code_common.sse import ServerSentEvent
 
 
 class Verdict(Enum):

@@ -8,7 +8,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-PACKAGES = {"claude_code_api", "claude_code_client", "claude_code_server"}
+PACKAGES = {"claude_code_api", "claude_code_client", "claude_code_common", "claude_code_server"}
 FILES = {
     *(f"{package}/py.typed" for package in PACKAGES),
     "claude_code_api/openapi.json",

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import httpx
 
-from .. import __version__
-from .._config import Config, is_loopback, merged
+from claude_code_common.loopback import is_loopback
+from claude_code_common.version import __version__
+
+from .._config import Config, merged
 from ..errors import ConfigurationError
 
 CLOSED: Final = "This client is closed: make a new one."

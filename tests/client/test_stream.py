@@ -11,8 +11,7 @@ from itertools import chain
 
 import pytest
 
-from claude_code_client import StreamInterruptedError
-from claude_code_client._stream import MAX_EVENT_BYTES, EventDecoder, ServerSentEvent
+from claude_code_common.sse import MAX_EVENT_BYTES, EventDecoder, EventTooLargeError, ServerSentEvent
 
 STREAM = (
     b"\xef\xbb\xbf: hello\n\n"
@@ -110,9 +109,9 @@ def test_other_marks_of_unicode_end_no_line() -> None:
 @pytest.mark.parametrize("chunk", [b"data: " + b"x" * 60 + b"\n", b"x" * 30, b"data: x\n", b"x\n", b": " + b"x" * 30])
 def test_an_endless_event_is_refused(chunk: bytes) -> None:
     decoder = EventDecoder(max_event_bytes=100)
-    with pytest.raises(StreamInterruptedError, match="larger than the limit of 100 bytes"):
+    with pytest.raises(EventTooLargeError, match="larger than the limit of 100 bytes"):
         list(chain.from_iterable(decoder.feed(chunk) for _ in range(101)))
-    with pytest.raises(StreamInterruptedError, match="larger than the limit of 100 bytes"):
+    with pytest.raises(EventTooLargeError, match="larger than the limit of 100 bytes"):
         list(decoder.feed(b"\n\ndata: x\n\n"))
 
 
@@ -120,7 +119,7 @@ def test_an_endless_event_is_refused(chunk: bytes) -> None:
 def test_what_comes_before_an_event_too_large_is_given(ended: bytes) -> None:
     decoder = EventDecoder(max_event_bytes=100)
     events: deque[ServerSentEvent] = deque()
-    with pytest.raises(StreamInterruptedError):
+    with pytest.raises(EventTooLargeError):
         events.extend(decoder.feed(b"id: 1\ndata: x\n\nid: 2\ndata: y\n\nid: 3\ndata: " + b"z" * 100 + ended))
     assert [event.data for event in events] == ["x", "y"]
     assert decoder.last_event_id == "2"
@@ -130,7 +129,7 @@ def test_an_event_of_the_limit_is_given() -> None:
     line = b"data: " + b"x" * (MAX_EVENT_BYTES - 6)
     [event] = _events(line + b"\r\n\r\n")
     assert len(event.data) == MAX_EVENT_BYTES - 6
-    with pytest.raises(StreamInterruptedError, match="67108864 bytes"):
+    with pytest.raises(EventTooLargeError, match="67108864 bytes"):
         _events(line + b"x\r\n\r\n")
 
 
@@ -141,7 +140,7 @@ def test_the_limit_counts_lines_without_their_ends(size: int) -> None:
     decoder = EventDecoder(max_event_bytes=70)
     assert len(list(chain.from_iterable(map(decoder.feed, chunks)))) == 1
     decoder = EventDecoder(max_event_bytes=69)
-    with pytest.raises(StreamInterruptedError):
+    with pytest.raises(EventTooLargeError):
         list(chain.from_iterable(map(decoder.feed, chunks)))
 
 

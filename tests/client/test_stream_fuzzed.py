@@ -9,8 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.event_source import EventSource, utf8_decode
 
-from claude_code_client import StreamInterruptedError
-from claude_code_client._stream import EventDecoder, ServerSentEvent
+from claude_code_common.sse import EventDecoder, EventTooLargeError, ServerSentEvent
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -59,7 +58,7 @@ def _decode(chunks: list[bytes], limit: int = 1 << 20) -> tuple[list[ServerSentE
     try:
         for chunk in chunks:
             events.extend(decoder.feed(chunk))
-    except StreamInterruptedError as error:
+    except EventTooLargeError as error:
         return events, decoder.last_event_id, decoder.retry, str(error)
     return events, decoder.last_event_id, decoder.retry, ""
 

@@ -269,7 +269,7 @@ def test_a_stream_knows_how_far_it_is(both: Both) -> None:
 def test_an_event_that_is_too_large_is_an_error_and_not_asked_for_again(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("claude_code_client._stream.EventDecoder.__init__.__defaults__", (1000,))
+    monkeypatch.setattr("claude_code_common.sse.EventDecoder.__init__.__defaults__", (1000,))
     with scripted(sends(thinking(1) + wire.event(2, "thinking", more="x" * 2000))) as (server, script):
         stream = both.client(server.base_url).stream_task("x")
         seen: list[Any] = []

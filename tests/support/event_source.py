@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from claude_code_client._stream import ServerSentEvent
+from claude_code_common.sse import ServerSentEvent
 
 _LINE_END = re.compile("\r\n|\n|\r")
 

@@ -1,4 +1,4 @@
-"""Bytes → server-sent events, by the WHATWG HTML standard ("Server-sent events", parsing an event stream). No I/O."""
+"""Server-sent events as bytes, after the WHATWG HTML standard ("Server-sent events"). No I/O."""
 
 from __future__ import annotations
 
@@ -7,51 +7,60 @@ from typing import Final
 
 import attrs
 
-from .errors import StreamInterruptedError
-
+MEDIA_TYPE: Final = "text/event-stream"
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
-"""One event may be this large; an endless one must not fill the memory."""
+"""Default limit on one event, so that an endless event cannot exhaust memory."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 
+class EventTooLargeError(ValueError):
+    """Raised for an event larger than the decoder's limit."""
+
+
 @attrs.frozen(kw_only=True)
 class ServerSentEvent:
-    """One event as the stream has it."""
+    """A decoded event."""
 
     type: str = "message"
     data: str = ""
     id: str = ""
-    """The stream's last event id at this event."""
+    """The stream's last event ID as of this event."""
     has_id: bool = False
-    """Whether the event names that id itself; otherwise it is that of an event before."""
+    """Whether the event carries its own ID; otherwise ``id`` is inherited from an earlier event."""
+
+
+def encode_event(type: str, data: bytes, *, id: int | str | None = None) -> bytes:
+    """Encode one event. ``data`` must be a single line."""
+    head = "" if id is None else f"id: {id}\n"
+    return f"{head}event: {type}\ndata: ".encode() + data + b"\n\n"
 
 
 class EventDecoder:
-    """Takes chunks however they are cut; time and memory are linear in what comes."""
+    """Incremental decoder: accepts chunks split anywhere, in time and memory linear in their size."""
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.last_event_id = ""
-        """That of the last event that came whole, be it one without data."""
+        """ID of the last complete event, including events without data."""
         self.retry: float | None = None
-        """Seconds that the server asks to wait before reconnecting."""
+        """Reconnection delay requested by the server, in seconds."""
         self._max = max_event_bytes
         self._too_large = False
         self._at_start = True
         self._after_cr = False
         self._line = bytearray()
-        """What has come of the line under way."""
-        # Of the event under way:
+        """The incomplete line at the end of the last chunk."""
+        # The incomplete event:
         self._size = 0
         self._type = ""
         self._id: str | None = None
         self._data: bytes | bytearray | None = None
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """Decode more bytes, all of them at once, and give the events that they complete.
+        """Decode a whole chunk at once and return the events that it completes.
 
-        In the place of an event larger than the limit the iterator raises StreamInterruptedError; so does that of
-        every later call.
+        In place of an event larger than the limit the iterator raises EventTooLargeError, and so does the iterator
+        of every later call.
         """
         events: list[ServerSentEvent] = []
         if not self._too_large:
@@ -60,7 +69,7 @@ class EventDecoder:
 
     def _refuse(self, events: list[ServerSentEvent]) -> Iterator[ServerSentEvent]:
         yield from events
-        raise StreamInterruptedError(f"The stream has an event larger than the limit of {self._max} bytes.")
+        raise EventTooLargeError(f"The stream contains an event larger than the limit of {self._max} bytes.")
 
     def _decode(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         if self._at_start:
@@ -69,7 +78,7 @@ class EventDecoder:
                 return
             self._at_start = False
             chunk, self._line = bytes(self._line.removeprefix(_BOM)), bytearray()
-        # A CR that ends a chunk ends a line; an LF that follows belongs to it.
+        # A CR at the end of a chunk ends a line; an LF at the start of the next chunk belongs to the same line end.
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -100,18 +109,18 @@ class EventDecoder:
                 return
 
     def _take_data(self, lines: bytes, count: int) -> None:
-        """Many lines of data at once: each is one more LF, ``data: `` and a value."""
+        """Append many data lines at once; each is an LF, ``data: `` and a value."""
         self._size += len(lines) - count
         self._append(lines.replace(b"\ndata: ", b"\n")[1:])
 
     def _read(self, line: bytes | bytearray) -> bool:
-        """False if it makes the event too large."""
+        """Read one line; return False if it makes the event too large."""
         size = self._size + len(line)
         if size > self._max:
             return False
         name, value = _field(line)
         if not name:
-            # A comment shows that the connection lives and adds nothing to the event.
+            # A comment adds nothing to the event.
             return True
         self._size = size
         if name == b"data":
@@ -150,11 +159,11 @@ class EventDecoder:
 
 
 def _field(line: bytes | bytearray) -> tuple[bytes | bytearray, bytes | bytearray]:
-    """Name and value of a line that is not needed afterwards."""
+    """Split a line into name and value. May consume ``line``."""
     if isinstance(line, bytes):
         name, _, value = line.partition(b":")
         return name, value.removeprefix(b" ")
-    # It came in pieces, so it may be large: the value is what is left of it, not a copy.
+    # A line that arrived in pieces may be large: cut the value out of it instead of copying it.
     colon = line.find(b":")
     if colon < 0:
         return line, b""
