@@ -5,16 +5,18 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from claude_code_common.version import __version__
 
 if TYPE_CHECKING:
     from . import errors as errors
     from . import models as models
-    from .async_client import AsyncClaudeClient
-    from .budget import Budget
-    from .client import ClaudeClient
+    from ._client._async.client import AsyncClaudeClient
+    from ._client._sync.client import ClaudeClient
+    from ._client.handles import AsyncTaskHandle, TaskHandle
+    from ._client.streams import AsyncStream, AsyncTaskStream, Stream, TaskStream
+    from ._policy.budget import Budget
     from .errors import (
         APIConnectionError,
         ArtifactError,
@@ -40,9 +42,7 @@ if TYPE_CHECKING:
         UnexpectedResponseError,
         UnsafePathError,
     )
-    from .handles import AsyncTaskHandle, TaskHandle
     from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
-    from .streams import AsyncStream, AsyncTaskStream, Stream, TaskStream
 
 __all__ = [
     "APIConnectionError",
@@ -86,10 +86,14 @@ __all__ = [
 ]
 
 # Names are imported when they are first used (PEP 562), so that importing the package costs next to nothing.
-_MODULES = {"AsyncClaudeClient": "async_client", "Budget": "budget", "ClaudeClient": "client"}
-_MODULES |= {"AsyncTaskHandle": "handles", "TaskHandle": "handles"}
-_MODULES |= dict.fromkeys(("AsyncStream", "AsyncTaskStream", "Stream", "TaskStream"), "streams")
-_MODULES |= dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models")
+_MODULES: Final = {
+    "AsyncClaudeClient": "_client._async.client",
+    "ClaudeClient": "_client._sync.client",
+    "Budget": "_policy.budget",
+    **dict.fromkeys(("AsyncTaskHandle", "TaskHandle"), "_client.handles"),
+    **dict.fromkeys(("AsyncStream", "AsyncTaskStream", "Stream", "TaskStream"), "_client.streams"),
+    **dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models"),
+}
 
 
 # Type checkers would take it for a promise that there is every name.

@@ -22,7 +22,7 @@ from claude_code_api.events import (
     ToolResultEvent,
 )
 
-from ._readable import Readable
+from ._client.readable import Readable
 
 __all__ = [
     "TERMINAL_STATUSES",

@@ -35,5 +35,5 @@ def both(request: pytest.FixtureRequest) -> Iterator[Both]:
 @pytest.fixture
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries and reconnections that wait for hundredths of a second, for tests that use all of them up."""
-    for module in ("_reconnect", "_retry"):
-        monkeypatch.setattr(f"claude_code_client.{module}.BASE_DELAY", 0.02)
+    for module in ("reconnect", "retry"):
+        monkeypatch.setattr(f"claude_code_client._policy.{module}.BASE_DELAY", 0.02)

@@ -16,9 +16,9 @@ from support.artifact_server import Shelf, names, old_file, part, serving, untou
 from support.both import Both
 
 from claude_code_client import errors
-from claude_code_client._artifact_path import segments
-from claude_code_client._folder import Folder
-from claude_code_client._target import Target
+from claude_code_client._files.atomic_file import AtomicFile
+from claude_code_client._files.directory import Directory
+from claude_code_client._files.safe_path import path_segments
 
 DATA = bytes(range(256)) * 40
 
@@ -78,7 +78,7 @@ ATTACKS = [
 def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways in which names are looked up; the second is that of systems without the first."""
     if request.param == "by path":
-        monkeypatch.setattr("claude_code_client._folder._BY_DESCRIPTOR", False)
+        monkeypatch.setattr("claude_code_client._files.directory._BY_DESCRIPTOR", False)
     return str(request.param)
 
 
@@ -113,18 +113,18 @@ def test_odd_names_are_only_names(both: Both, tmp_path: Path, path: str, lookup:
     ["CON", "con.txt", "a/NUL", "nul .txt", "com1", "LPT9.md", "COM¹", "CONIN$", "x.", "a/.. ", "ab:c", "a?", "*"],
 )
 def test_names_that_mean_something_on_windows(path: str) -> None:
-    assert segments(path, windows=False)
+    assert path_segments(path, windows=False)
     with pytest.raises(errors.UnsafePathError):
-        segments(path, windows=True)
+        path_segments(path, windows=True)
 
 
 def test_windows_splits_names_at_both_separators() -> None:
-    assert segments("a\\b/c", windows=True) == ("a", "b", "c")
-    assert segments("a\\b/c", windows=False) == ("a\\b", "c")
-    assert segments("console/nullable", windows=True) == ("console", "nullable")
+    assert path_segments("a\\b/c", windows=True) == ("a", "b", "c")
+    assert path_segments("a\\b/c", windows=False) == ("a\\b", "c")
+    assert path_segments("console/nullable", windows=True) == ("console", "nullable")
     for path in ATTACKS:
         with pytest.raises(errors.UnsafePathError):
-            segments(path, windows=True)
+            path_segments(path, windows=True)
 
 
 @pytest.mark.parametrize("path", ["link/x", "link/a/b", "real/link/x", "dangling/x", "loop/x", "file/x"])
@@ -198,16 +198,16 @@ def test_a_folder_that_becomes_something_else_during_the_download(
 
 def test_a_folder_that_another_download_takes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It made the folder, and fails between the moments in which this one enters it and makes its file."""
-    other = Target.locate(f"{tmp_path}/new/", "docs/other")
+    other = AtomicFile.locate(f"{tmp_path}/new/", "docs/other")
     other.begin()
-    open_file = Folder.open_file
+    open_file = Directory.open_file
 
-    def late(folder: Folder, *arguments: Any) -> int:
+    def late(folder: Directory, *arguments: Any) -> int:
         other.discard()
         return open_file(folder, *arguments)
 
-    monkeypatch.setattr(Folder, "open_file", late)
-    mine = Target.locate(f"{tmp_path}/new/", "docs/mine")
+    monkeypatch.setattr(Directory, "open_file", late)
+    mine = AtomicFile.locate(f"{tmp_path}/new/", "docs/mine")
     mine.begin()
     mine.write(DATA)
     assert mine.commit().read_bytes() == DATA
@@ -256,10 +256,10 @@ def test_a_place_that_cannot_be(both: Both, shelf: Shelf, tmp_path: Path, to: st
 def test_a_name_that_the_system_cannot_have(tmp_path: Path) -> None:
     code = """
 import sys
-from claude_code_client._target import Target
+from claude_code_client._files.atomic_file import AtomicFile
 from claude_code_client.errors import StorageError
 assert sys.getfilesystemencoding() == "ascii"
-target = Target.locate(sys.argv[1], "docs/\\u00fc")
+target = AtomicFile.locate(sys.argv[1], "docs/\\u00fc")
 try:
     target.begin()
 except StorageError as error:

@@ -25,9 +25,9 @@ from support.artifact_server import Shelf, names, old_file, serving, untouched
 from support.both import Both, open_both
 
 from claude_code_client import ClaudeClient, errors
-from claude_code_client._artifacts import bound
-from claude_code_client._download import MAX_DOWNLOAD_BYTES
-from claude_code_client._readable import MAX_READ_BYTES
+from claude_code_client._client.artifact_reader import attach_reader
+from claude_code_client._client.readable import MAX_READ_BYTES
+from claude_code_client._operations.download import MAX_DOWNLOAD_BYTES
 from claude_code_client.models import AgenticTaskResponse, Artifact
 from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
 
@@ -235,7 +235,7 @@ def test_the_caps_are_what_is_documented() -> None:
 def a_task(both: Both, shelf: Shelf, client: Any = None) -> AgenticTaskResponse:
     client = client or both.client(shelf.base_url)
     task: AgenticTaskResponse = both.call(client.get_task("task_1"))
-    return bound(task, client._connection)
+    return attach_reader(task, client._connection)
 
 
 def read(both: Both, artifact: Artifact, **options: Any) -> Any:
@@ -335,7 +335,7 @@ def test_exceptions_start_at_the_public_method(both: Both, shelf: Shelf, tmp_pat
         assert caught.value.__context__ is None
         frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
         ours = [Path(name).name for name in frames if "claude_code_client" in name]
-        assert set(ours) == {"_seal.py"}
+        assert set(ours) == {"tracebacks.py"}
         assert "CANARY" not in repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + repr(task)
 
 
@@ -427,7 +427,7 @@ def test_artifacts_of_a_task_on_the_embedded_server(both: Both, whole_server: Ru
     assert {artifact.path for artifact in task.artifacts} == set(FILES)
     target = tmp_path / "target"
     target.mkdir()
-    for artifact in bound(task, client._connection).artifacts:
+    for artifact in attach_reader(task, client._connection).artifacts:
         assert both.call(client.download_artifact(task, artifact, target)) == target / artifact.path
         assert (target / artifact.path).read_bytes() == FILES[artifact.path]
         assert read(both, artifact) == FILES[artifact.path]

@@ -234,7 +234,7 @@ def test_failure(both: Both, logs: io.StringIO, failure: str) -> None:
 
 @pytest.mark.parametrize("retries", [0, 1])
 def test_refused(both: Both, logs: io.StringIO, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claude_code_client._retry.BASE_DELAY", 0.0)
+    monkeypatch.setattr("claude_code_client._policy.retry.BASE_DELAY", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = open_client(both, f"http://127.0.0.1:{port}", max_retries=retries)

@@ -20,7 +20,7 @@ from support import raw, wire
 from support.both import Both
 
 from claude_code_client import errors
-from claude_code_client._reconnect import MAX_RECONNECTS
+from claude_code_client._policy.reconnect import MAX_RECONNECTS
 from claude_code_client.errors import ClaudeAPIError
 
 BY_STATUS = {

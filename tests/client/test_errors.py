@@ -12,7 +12,8 @@ import pytest
 
 import claude_code_client
 from claude_code_client import errors
-from claude_code_client.errors import ClaudeAPIError, from_response
+from claude_code_client._wire.error_bodies import from_response
+from claude_code_client.errors import ClaudeAPIError
 
 ALL = [getattr(errors, name) for name in errors.__all__]
 

@@ -386,7 +386,7 @@ def test_a_client_goes_to_the_workers_of_a_process_pool(
 def test_a_client_from_elsewhere_has_no_key_until_its_process_has_one(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = {**both.client("http://127.0.0.1:9").__getstate__(), "mark": "of another process"}
+    state = {**both.client("http://127.0.0.1:9").__getstate__(), "fingerprint": "of another process"}
     arrived = object.__new__(both.client_class)
     arrived.__setstate__(state)
     with pytest.raises(AuthenticationError, match="Set CLAUDE_API_KEY"):

@@ -14,7 +14,7 @@ from claude_code_api import models as generated
 from support import wire
 
 from claude_code_client import models
-from claude_code_client._convert import completion, task
+from claude_code_client._wire.responses import completion, task
 from claude_code_client.models import (
     AgenticTaskResponse,
     Artifact,

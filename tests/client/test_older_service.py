@@ -14,7 +14,8 @@ import pytest
 from support import raw
 from support.both import Both
 
-from claude_code_client import _older, errors
+from claude_code_client import errors
+from claude_code_client._wire import legacy
 
 COMPLETION: dict[str, Any] = {
     "id": "msg_1",
@@ -202,6 +203,6 @@ def test_bodies_of_the_contract_stay_as_they_are() -> None:
         "created_at": "c",
     }
     completion = {"id": "1", "content": "x", "model": "m", "usage": {**usage, "cost": 0.5}}
-    assert _older.task(task) == task
-    assert _older.completion(completion) == completion
-    assert _older.task_list({"data": [task], "next_cursor": "2"}) == {"data": [task], "next_cursor": "2"}
+    assert legacy.task(task) == task
+    assert legacy.completion(completion) == completion
+    assert legacy.task_list({"data": [task], "next_cursor": "2"}) == {"data": [task], "next_cursor": "2"}

@@ -21,8 +21,8 @@ from claude_code_client import (
     TaskStream,
     errors,
     models,
-    streams,
 )
+from claude_code_client._client import streams
 
 PACKAGE = [
     "APIConnectionError",
@@ -263,6 +263,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         exec("from claude_code_client import Nonsense")
 
 
+PACKAGE_MODULES = {"claude_code_client", "claude_code_common", "claude_code_common.version"}
+
+
 def newly_imported(statement: str) -> set[str]:
     code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
@@ -272,8 +275,8 @@ def newly_imported(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "ours"),
     [
-        ("import claude_code_client; dir(claude_code_client)", {"claude_code_client"}),
-        ("from claude_code_client import TimeoutError", {"claude_code_client", "claude_code_client.errors"}),
+        ("import claude_code_client; dir(claude_code_client)", PACKAGE_MODULES),
+        ("from claude_code_client import TimeoutError", {*PACKAGE_MODULES, "claude_code_client.errors"}),
     ],
 )
 def test_importing_the_package_imports_no_other_library(statement: str, ours: set[str]) -> None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from claude_code_client._retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
-from claude_code_client.errors import APIConnectionError, ClaudeAPIError, from_response
+from claude_code_client._policy.retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
+from claude_code_client._wire.error_bodies import from_response
+from claude_code_client.errors import APIConnectionError, ClaudeAPIError
 
 
 def decide(

@@ -19,7 +19,7 @@ from support.fault_proxy import FaultProxy
 from support.faults import CutRequest, CutResponse, Fault, answer, refusal
 from support.scripted_server import Scripted
 
-from claude_code_client.budget import Budget
+from claude_code_client._policy.budget import Budget
 from claude_code_client.errors import ClaudeAPIError, CostExceededError, InvalidRequestError, TimeoutError
 
 EPSILON = 1e-6

@@ -36,7 +36,7 @@ from support.fault_proxy import FaultProxy
 from support.faults import CutResponse, Fault, Stall, Way
 
 from claude_code_client import errors
-from claude_code_client._artifacts import bound
+from claude_code_client._client.artifact_reader import attach_reader
 from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
 
 DATA = random.Random(5).randbytes(5000)
@@ -48,7 +48,7 @@ OTHER = f'"{"0" * 64}"'
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claude_code_client._reconnect.BASE_DELAY", 0.0)
+    monkeypatch.setattr("claude_code_client._policy.reconnect.BASE_DELAY", 0.0)
 
 
 def download(both: Both, shelf: Shelf, to: Any, **options: Any) -> Any:
@@ -225,7 +225,7 @@ def test_another_file_meanwhile_is_read_from_its_start(both: Both, tmp_path: Pat
 def test_memory_is_resumed_too(both: Both) -> None:
     with serving(DATA, cut(100), cut(900), giving(3), cut(50), part) as shelf:
         client = both.client(shelf.base_url)
-        artifact = bound(both.call(client.get_task("task_1")), client._connection).artifacts[0]
+        artifact = attach_reader(both.call(client.get_task("task_1")), client._connection).artifacts[0]
         assert both.call(artifact.read_bytes() if both.kind == "sync" else artifact.aread_bytes()) == DATA
 
 

@@ -218,8 +218,8 @@ def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeyp
 def test_a_fork_takes_nothing_away_from_its_parent(tmp_path: Path) -> None:
     code = """
 import os, sys
-from claude_code_client._target import Target
-target = Target.locate(sys.argv[1] + "/new/", "docs/x")
+from claude_code_client._files.atomic_file import AtomicFile
+target = AtomicFile.locate(sys.argv[1] + "/new/", "docs/x")
 target.begin()
 if os.fork() == 0:
     target.discard()

@@ -18,7 +18,7 @@ from support.connections import scripted, stays, thinking
 from support.tidying import wait_for_tidying
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, UnexpectedResponseError
-from claude_code_client._journal import Journal
+from claude_code_client._files.journal import Journal
 
 
 @pytest.fixture

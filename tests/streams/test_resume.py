@@ -12,7 +12,7 @@ from support.both import Both
 from support.connections import Connection, ends, hangs_up, refuses, scripted, sends, thinking
 
 from claude_code_client import errors
-from claude_code_client._reconnect import MAX_RECONNECTS
+from claude_code_client._policy.reconnect import MAX_RECONNECTS
 
 RESULT = wire.result_event
 

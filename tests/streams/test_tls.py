@@ -15,7 +15,7 @@ from support.both import KEY, Both
 from support.connections import Script, ends, sends, stays, thinking
 
 from claude_code_client import ClaudeClient, ClosedError
-from claude_code_client._transport import _connect
+from claude_code_client._transport import http_options
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLCont
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    _connect._tls_context.cache_clear()
+    http_options._tls_context.cache_clear()
     yield context
-    _connect._tls_context.cache_clear()
+    http_options._tls_context.cache_clear()
 
 
 def test_a_stream_goes_on_where_it_was_cut(both: Both, tls: ssl.SSLContext) -> None:

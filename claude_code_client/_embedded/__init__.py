@@ -1,0 +1,1 @@
+"""The embedded server as a child process, and the command line."""

@@ -1,0 +1,33 @@
+"""The command ``claude-code-client``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ..errors import ConfigurationError
+from .local_server import check_installed
+
+_USAGE = """usage: claude-code-client serve [options]
+
+  serve   run the embedded server in the foreground; 'claude-code-client serve --help' lists its options
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(_USAGE)
+        return 0 if arguments else 2
+    if arguments[0] != "serve":
+        sys.stderr.write(f"claude-code-client: unknown command {arguments[0]!r}\n{_USAGE}")
+        return 2
+    try:
+        check_installed()
+    except ConfigurationError as error:
+        sys.stderr.write(f"claude-code-client: {error}\n")
+        return 1
+    status: int = importlib.import_module("claude_code_server.serve").run_foreground(arguments[1:])
+    return status

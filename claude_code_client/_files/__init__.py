@@ -1,0 +1,1 @@
+"""The local disk: the task journal, and files written atomically below a directory."""

@@ -1,1 +1,0 @@
-"""What the two clients can be asked for, a class for each subject."""

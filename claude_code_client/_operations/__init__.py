@@ -1,0 +1,1 @@
+"""Decisions of each call as generators of effects. No I/O."""

@@ -1,0 +1,1 @@
+"""Pure decisions: retries, reconnects, budgets, prices."""
