@@ -90,7 +90,7 @@ _MODULES: Final = {
     "AsyncClaudeClient": "_client._async.client",
     "ClaudeClient": "_client._sync.client",
     "Budget": "_policy.budget",
-    **dict.fromkeys(("AsyncTaskHandle", "TaskHandle"), "_client.handles"),
+    **dict.fromkeys(("AsyncTaskHandle", "TaskHandle"), "_client._async.task_handle"),
     **dict.fromkeys(("AsyncStream", "AsyncTaskStream", "Stream", "TaskStream"), "_client.streams"),
     **dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models"),
 }

@@ -1,1 +1,1 @@
-"""The asynchronous client, source of the synchronous one: ``make generate`` writes ``_sync`` from it."""
+"""Public classes of the asynchronous client."""

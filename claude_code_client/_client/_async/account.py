@@ -1,30 +1,52 @@
-"""What the server tells about itself and the key, as methods of the asynchronous client."""
+"""Methods about the account and the server."""
 
 from __future__ import annotations
 
-from ..._operations import tasks as _calls
+from ..._operations import account
 from ...models import Capabilities, Health, ModelInfo, UsageReport
-from ..base import AsyncBase
 from ..tracebacks import strip_tracebacks_async
+from .base import AsyncBase
 
 
-class AsyncReads(AsyncBase):
+class AsyncAccount(AsyncBase):
+    """Methods about models, usage, capabilities and health."""
+
     @strip_tracebacks_async
     async def list_models(self) -> list[ModelInfo]:
-        """The models that may be named, with their prices and limits."""
-        return await self._connection.run(_calls.models(self._config))
+        """Return the models that calls may name, with their prices and limits.
+
+        Raises:
+            ClaudeAPIError: The call failed.
+        """
+        return await self._connection.run(account.models(self._config))
 
     @strip_tracebacks_async
     async def get_usage(self, period: str = "month") -> UsageReport:
-        """Tokens and cost of this key in the ``day``, ``week`` or ``month`` up to now."""
-        return await self._connection.run(_calls.usage(self._config, period))
+        """Return the tokens and cost of this key in the current ``day``, ``week`` or ``month``.
+
+        Args:
+            period: ``"day"``, ``"week"`` or ``"month"``, each up to now.
+
+        Raises:
+            InvalidRequestError: The period is none of these; nothing was sent.
+            ClaudeAPIError: The call failed.
+        """
+        return await self._connection.run(account.usage(self._config, period))
 
     @strip_tracebacks_async
     async def get_capabilities(self) -> Capabilities:
-        """The tools, agents and skills that this key may use."""
-        return await self._connection.run(_calls.capabilities(self._config))
+        """Return the tools, agents and skills that this key may use.
+
+        Raises:
+            ClaudeAPIError: The call failed.
+        """
+        return await self._connection.run(account.capabilities(self._config))
 
     @strip_tracebacks_async
     async def get_health(self) -> Health:
-        """Whether the server is up, and what it runs."""
-        return await self._connection.run(_calls.health(self._config))
+        """Return the state of the server, and the versions that it runs.
+
+        Raises:
+            ClaudeAPIError: The call failed.
+        """
+        return await self._connection.run(account.health(self._config))

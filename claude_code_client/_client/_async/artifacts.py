@@ -1,4 +1,4 @@
-"""Asynchronous methods on artifacts."""
+"""Methods about artifacts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..._operations.download import MAX_DOWNLOAD_BYTES, download, told_of
+from ..._operations.download import MAX_DOWNLOAD_BYTES, download, progress_callback
 from ..._wire.requests import check_callback
 from ...models import AgenticTaskResponse, Artifact
-from ..base import AsyncBase
 from ..tracebacks import strip_tracebacks_async
+from .base import AsyncBase
 
 
 class AsyncArtifacts(AsyncBase):
+    """Downloads of the files that tasks made."""
+
     @strip_tracebacks_async
     async def download_artifact(
         self,
@@ -25,34 +27,36 @@ class AsyncArtifacts(AsyncBase):
         on_progress: Callable[[int, int], object] | None = None,
         timeout: float | None = None,
     ) -> Path:
-        """Download a file that a task made. It is there whole and verified, or not at all.
+        """Download a file that a task made: whole and verified, or not at all.
 
-        It is stored beside its place first, checked against the artifact's ``size_bytes`` and ``sha256``, and then put
-        in place of what is there in one step. A download that is cut goes on where it was.
+        The download is written to a temporary file, checked against the artifact's ``size_bytes`` and ``sha256``, and
+        then moved into place in one step. An interrupted download resumes. If the call fails, a file that was there
+        before is unchanged.
 
         Args:
-            task: The task, or its id.
-            artifact: One of its artifacts, or its id.
-            to: The file's path; or a folder, one that is there or one named with a separator at its end: the artifact
-                is put below it by its own path. Links in what you name are followed, those in an artifact's path not.
-            max_bytes: Bytes that it may have; 1 GiB when left out.
-            on_progress: Called as bytes are stored, with how many there are so far, fewer again where the download has
-                to start over, and how many there will be (0: unknown). What it raises ends the download; it may be a
-                coroutine function.
-            timeout: Seconds for the whole download; else the client's.
+            task: The task, or its ID.
+            artifact: One of the task's artifacts, or its ID.
+            to: Path of the file, or a directory: an existing one, or a path that ends with a separator. In a
+                directory the file is stored under the artifact's own path. Symbolic links in ``to`` are followed,
+                links in the artifact's path are not.
+            max_bytes: Largest size to accept, in bytes. Default: 1 GiB.
+            on_progress: Called as bytes are stored, with the number stored so far (smaller again when the download
+                has to start over) and the total (0 if unknown). An exception that it raises ends the download. It may
+                be a coroutine function.
+            timeout: Seconds for the whole download. Default: the client's timeout.
 
         Returns:
-            Where it is now, as an absolute path.
+            The absolute path of the file.
 
         Raises:
-            InvalidRequestError: An argument is not usable; nothing was sent.
-            NotFoundError: There is no such task or artifact, or its file is gone.
-            UnsafePathError: The artifact's path leads out of the folder; nothing was written.
-            ArtifactTooLargeError: It is larger than ``max_bytes``.
-            ArtifactMismatchError: The bytes are not those that the task made.
-            StorageError: The disk did not take it; ``errno`` says why.
-            ClaudeAPIError: Any other way in which the call failed. What was there is as it was, in all of them.
+            InvalidRequestError: An argument is invalid; nothing was sent.
+            NotFoundError: No such task or artifact, or its file is gone.
+            UnsafePathError: The artifact's path leads out of the directory; nothing was written.
+            ArtifactTooLargeError: The file is larger than ``max_bytes``.
+            ArtifactMismatchError: The bytes differ from what the task made.
+            StorageError: The file could not be stored; ``errno`` says why.
+            ClaudeAPIError: The call failed in another way.
         """
         check_callback("on_progress", on_progress, may_be_async=True)
         operation = download(self._config, task, artifact, to, max_bytes=max_bytes, timeout=timeout)
-        return await self._connection.run(operation, told_of(on_progress))
+        return await self._connection.run(operation, progress_callback(on_progress))

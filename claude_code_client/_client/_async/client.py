@@ -1,4 +1,4 @@
-"""The asynchronous client: the synchronous one but for ``await``."""
+"""The client."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ..._files.journal import Journal
 from ..._operations.client_state import ClientState
 from ..._policy.budget import Budget
 from ..._transport import AsyncConnection, AsyncEndpoints
+from ..artifact_reader import attach_reader
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
-from .account import AsyncReads
+from .account import AsyncAccount
 from .artifacts import AsyncArtifacts
 from .completions import AsyncCompletions
 from .tasks import AsyncTasks
@@ -24,13 +25,11 @@ from .tasks import AsyncTasks
 if TYPE_CHECKING:
     from ..._embedded.local_server import LocalServer
 
-__all__ = ["AsyncClaudeClient"]
 
+class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccount):
+    """Client of the Claude Code API. Create one and share it between calls.
 
-class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads):
-    """A client of the Claude Code API. Make one and share it between calls.
-
-    Every method raises a subclass of :class:`ClaudeAPIError` where it fails; ``errors`` draws the tree.
+    Methods raise subclasses of :class:`ClaudeAPIError`; ``claude_code_client.errors`` shows them as a tree.
     """
 
     @strip_tracebacks
@@ -46,23 +45,24 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
         journal: str | os.PathLike[str] | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
-        """Nothing is sent yet.
+        """Create a client. Sends nothing.
 
         Args:
-            api_key: The key; else ``CLAUDE_API_KEY``.
-            base_url: Where the API is; else ``CLAUDE_BASE_URL``, else the hosted service.
-            timeout: Seconds for a whole call; else ``CLAUDE_TIMEOUT``, else 300.
-            max_retries: How often a call that may be repeated safely is tried again; 3 when left out.
+            api_key: API key. Default: ``CLAUDE_API_KEY``.
+            base_url: URL of the API. Default: ``CLAUDE_BASE_URL``, else the hosted service.
+            timeout: Seconds for a whole call. Default: ``CLAUDE_TIMEOUT``, else 300.
+            max_retries: Retries of a call that is safe to repeat. Default: 3.
             stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
-                dead and is replaced; 45 when left out. The server sends a ping every 15.
-            headers: More headers for every request.
-            journal: A file in which tasks are noted before they are sent, so that :meth:`recover` finds them again
-                after a crash. It holds prompts; only its owner may read it.
-            allow_insecure_http: Accept an ``http://`` base_url of another machine, although the key travels in clear.
+                dead and is replaced. Default: 45. The server sends a ping every 15 seconds.
+            headers: Additional headers for every request.
+            journal: File that records tasks before they are sent, so that :meth:`recover` finds them after a crash.
+                It contains prompts and is readable only by its owner.
+            allow_insecure_http: Accept an ``http://`` base_url on another machine, which exposes the key to the
+                network.
 
         Raises:
-            AuthenticationError: There is no usable key.
-            ConfigurationError: Anything else is unusable.
+            AuthenticationError: No usable key.
+            ConfigurationError: Another argument or environment variable is invalid.
         """
         config = resolve(
             api_key=api_key,
@@ -73,11 +73,12 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
-        self._connect(
-            config, AsyncConnection(config, ClientState(journal=Journal(journal) if journal is not None else None))
-        )
+        self._connect(config, ClientState(journal=Journal(journal) if journal is not None else None))
 
-    def _connect(self, config: Config, connection: AsyncConnection) -> None:
+    def _connect(self, config: Config, state: ClientState) -> None:
+        self._use(config, AsyncConnection(config, state, attach=attach_reader))
+
+    def _use(self, config: Config, connection: AsyncConnection) -> None:
         self._config = register(config)
         self._connection = connection
         self._server: LocalServer | None = None
@@ -96,24 +97,24 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
         max_retries: int | None = None,
         journal: str | os.PathLike[str] | None = None,
     ) -> Self:
-        """Start the embedded server on a free loopback port, and give a client on it; ``close()`` stops both.
+        """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
-        Needs the extra ``server``: ``pip install 'claude-code-client[server]'``. Blocks until the server is ready; in a
-        busy event loop, call it as ``await asyncio.to_thread(AsyncClaudeClient.local)``.
+        Requires the extra ``server``: ``pip install 'claude-code-client[server]'``. Blocks until the server is ready;
+        in a busy event loop, call it as ``await asyncio.to_thread(AsyncClaudeClient.local)``.
 
         Args:
-            workspace: The folder that tasks work in. File tools stay inside; Bash runs with your rights.
-            upstream: ``"anthropic"``, the URL of a Messages-compatible API, or ``"offline"``, a rule-based stand-in.
-                When left out, ``"anthropic"`` if there is a key for it, else ``"offline"``.
-            anthropic_api_key: The key for the upstream; else ``ANTHROPIC_API_KEY``. Only the server's relay sees it.
-            model: The model that is used where a call names none.
-            state_dir: Where tasks and events are kept; a temporary folder when left out.
-            timeout: As for the client.
-            max_retries: As for the client.
-            journal: As for the client; of use with a ``state_dir``, which outlives the server.
+            workspace: Directory that tasks work in. File tools stay inside it; Bash runs with your permissions.
+            upstream: Where the model is: ``"anthropic"``, the URL of a Messages-compatible API, or ``"offline"``, a
+                rule-based stand-in. Default: ``"anthropic"`` if there is a key for it, else ``"offline"``.
+            anthropic_api_key: Key for the upstream, seen only by the server. Default: ``ANTHROPIC_API_KEY``.
+            model: Model for calls that name none.
+            state_dir: Directory for tasks and events. Default: a temporary directory.
+            timeout: Seconds for a whole call, as for the client.
+            max_retries: Retries, as for the client.
+            journal: Journal file, as for the client. Useful together with a ``state_dir``, which outlives the server.
 
         Raises:
-            ConfigurationError: The server cannot start; the message says why.
+            ConfigurationError: The server did not start; the message says why.
         """
         from ..._embedded.local_server import LocalServer
 
@@ -145,14 +146,13 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
     def __getstate__(self) -> dict[str, Any]:
         return dump(self._config, self._connection.state)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        config = load_config(state)
-        self._connect(config, AsyncConnection(config, load_state(state)))
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        self._connect(load_config(pickled), load_state(pickled))
 
     def __copy__(self) -> Self:
-        # On connections of its own, but with the same budgets and the same journal.
+        # A copy has its own connections, but shares budgets and journal.
         other = type(self).__new__(type(self))
-        other._connect(self._config, AsyncConnection(self._config, self._connection.state))
+        other._connect(self._config, self._connection.state)
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -162,19 +162,19 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
 
     async def close(self) -> None:
-        """Close the connections, and stop the server that ``local()`` started. May be called again."""
+        """Close all connections, and stop the server that ``local()`` started. Can be called more than once."""
         await self._connection.aclose()
         if self._server is not None:
             await asyncio.to_thread(self._server.stop)
 
     @property
     def base_url(self) -> str:
-        """Where the API is."""
+        """URL of the API."""
         return self._config.base_url
 
     @property
     def api(self) -> AsyncEndpoints:
-        """The ``client`` argument for the generated endpoints in ``claude_code_api.api``, on the same connections."""
+        """``client`` argument for the generated endpoints in ``claude_code_api.api``, on this client's connections."""
         return AsyncEndpoints(self._connection)
 
     @strip_tracebacks
@@ -186,14 +186,17 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """A client with other options on the same connections; closing it leaves them open.
+        """Return a client with other options on the same connections. Closing it leaves them open.
 
         Args:
             timeout: Seconds for a whole call.
-            max_retries: How often a call that may be repeated safely is tried again.
+            max_retries: Retries of a call that is safe to repeat.
             stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
                 dead.
             headers: Headers to add.
+
+        Raises:
+            ConfigurationError: An argument is invalid.
         """
         config = override(
             self._config,
@@ -203,19 +206,22 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
             headers=headers,
         )
         other = type(self).__new__(type(self))
-        other._connect(config, self._connection.reconfigured(config))
+        other._use(config, self._connection.reconfigured(config))
         return other
 
     @contextmanager
     def budget(self, usd: float) -> Iterator[Budget]:
-        """A budget that all calls of this client, from any thread, count against until its ``with`` is left.
+        """Open a budget that limits what all calls of this client, from any thread, spend inside the ``with``.
 
-        What a call may cost at most is reserved before it is sent: a task's ``max_cost``, 1.0 USD when left out, and
-        for a completion its longest reply at the model's price. A call that the budget cannot bear raises
-        CostExceededError with ``estimated_cost``, and nothing is sent. Calls whose cost stays unknown stay reserved.
+        Each call reserves its largest possible cost before it is sent: a task its ``max_cost`` (default 1.0 USD), a
+        completion the price of its longest reply. If the budget cannot cover a call, the call raises
+        CostExceededError with ``estimated_cost``, and nothing is sent. A call whose cost stays unknown stays reserved.
 
         Args:
-            usd: USD that may be spent.
+            usd: Largest amount to spend, in USD.
+
+        Raises:
+            ConfigurationError: ``usd`` is not a positive number.
         """
         budget = Budget(usd)
         self._connection.state.budgets.open(budget)

@@ -1,18 +1,23 @@
-"""Completions, as methods of the asynchronous client."""
+"""Methods about completions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
-from ..._operations import completions as _completing
-from ...models import CompletionResponse, Message
-from ..base import AsyncBase
-from ..streams import AsyncStream
+from ..._operations import completions
+from ..._operations.completions import CompletionRequest
+from ...models import CompletionResponse
+from ..options import CompletionOptions, expand_options
 from ..tracebacks import strip_tracebacks, strip_tracebacks_async
+from .base import AsyncBase
+from .streams import AsyncStream, open_stream
 
 
 class AsyncCompletions(AsyncBase):
+    """Plain completions, whole or streamed."""
+
     @strip_tracebacks_async
+    @expand_options(CompletionOptions)
     async def complete(
         self,
         prompt: str | None = None,
@@ -20,49 +25,29 @@ class AsyncCompletions(AsyncBase):
         max_tokens: int | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
-        *,
-        messages: Sequence[Message] | None = None,
-        stop: Sequence[str] | None = None,
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[CompletionOptions],
     ) -> CompletionResponse:
-        """One reply to a prompt, or to a conversation.
+        """Return the model's reply to a prompt or a conversation.
 
         Args:
             prompt: The input text.
-            model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model id; the server chooses when left out.
-            max_tokens: Output tokens at most, from 1.
-            temperature: Randomness, 0 to 2. Models that take none say so in ``warnings``.
-            top_p: Nucleus sampling, 0 to 1. Models that take none say so in ``warnings``.
-            messages: Several turns in place of ``prompt``: ``[{"role": "user", "content": "…"}, …]``.
-            stop: Texts at which the reply ends.
-            timeout: Seconds for the whole call; else the client's.
-            idempotency_key: Calls with the same key are answered, and billed, once; new for each call when left out.
+            model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model ID. Default: chosen by the server.
+            max_tokens: Largest number of output tokens, from 1.
+            temperature: Sampling temperature, 0 to 2. Ignored by some models, with a message in ``warnings``.
+            top_p: Nucleus sampling, 0 to 1. Ignored by some models, with a message in ``warnings``.
+            {options}
 
         Raises:
-            InvalidRequestError: An argument is out of range; nothing was sent.
-            ClaudeAPIError: Any other way in which the call failed.
+            InvalidRequestError: An argument is invalid; nothing was sent.
+            CostExceededError: An open budget does not allow the call; nothing was sent.
+            ClaudeAPIError: The call failed in another way.
         """
-        return await self._connection.run(
-            _completing.complete(
-                _completing.question(
-                    self._config,
-                    prompt=prompt,
-                    messages=messages,
-                    model=model,
-                    max_tokens=max_tokens,
-                    temperature=temperature,
-                    top_p=top_p,
-                    stop=stop,
-                    timeout=timeout,
-                    idempotency_key=idempotency_key,
-                ),
-                self._config,
-                self._connection.state,
-            )
-        )
+        fields = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
+        request = self._completion_request(prompt, fields, options)
+        return await self._connection.run(completions.complete(request, self._config, self._connection.state))
 
     @strip_tracebacks
+    @expand_options(CompletionOptions)
     def stream_complete(
         self,
         prompt: str | None = None,
@@ -70,29 +55,22 @@ class AsyncCompletions(AsyncBase):
         max_tokens: int | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
-        *,
-        messages: Sequence[Message] | None = None,
-        stop: Sequence[str] | None = None,
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[CompletionOptions],
     ) -> AsyncStream[str | CompletionResponse]:
-        """One reply as it is written: its text in pieces, each a str, then the ``CompletionResponse``.
+        """Stream the model's reply: its text in pieces, each a str, then the ``CompletionResponse``.
 
-        Arguments and exceptions are those of :meth:`complete`.
+        Takes the arguments of :meth:`complete`.
 
         Raises:
-            StreamInterruptedError: The stream was cut before the reply's end.
+            StreamInterruptedError: The stream ended before the reply did.
+            ClaudeAPIError: As for :meth:`complete`.
         """
-        asked = _completing.question(
-            self._config,
-            prompt=prompt,
-            messages=messages,
-            model=model,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            stop=stop,
-            timeout=timeout,
-            idempotency_key=idempotency_key,
-        )
-        return self._connection.stream(_completing.stream_complete(asked, self._config, self._connection.state))
+        fields = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
+        request = self._completion_request(prompt, fields, options)
+        operation = completions.stream_complete(request, self._config, self._connection.state)
+        return open_stream(self._connection, operation)
+
+    def _completion_request(
+        self, prompt: str | None, fields: dict[str, object], options: CompletionOptions
+    ) -> CompletionRequest:
+        return completions.completion_request(self._config, prompt, {**fields, **options})

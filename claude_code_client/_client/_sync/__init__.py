@@ -1,1 +1,3 @@
-"""The synchronous client, generated from ``_async``; never edited by hand."""
+# Generated from ../_async/__init__.py by `make generate`; not to be edited.
+
+"""Public classes of the synchronous client."""

@@ -1,25 +1,32 @@
-"""Agentic tasks, as methods of the synchronous client."""
+# Generated from ../_async/tasks.py by `make generate`; not to be edited.
+
+"""Methods about tasks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
-from ..._operations import task_calls as _orders
-from ..._operations import tasks as _calls
+from ..._operations import tasks
+from ..._operations.recovery import unfinished
+from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
 from ..._wire.requests import check_callback, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent
-from ..base import SyncBase
-from ..handles import TaskHandle
-from ..streams import Stream, TaskStream
+from ..options import TaskOptions, expand_options, task_fields
 from ..tracebacks import strip_tracebacks
+from .base import Base
+from .streams import Stream, TaskStream, open_stream, open_task_stream
+from .task_handle import TaskHandle
 
 
-class SyncTasks(SyncBase):
+class Tasks(Base):
+    """Agentic tasks: run, stream, submit, recover, look up and cancel."""
+
     @strip_tracebacks
+    @expand_options(TaskOptions)
     def execute_task(
         self,
         description: str,
@@ -30,57 +37,42 @@ class SyncTasks(SyncBase):
         max_cost: float | None = None,
         context: Mapping[str, Any] | None = None,
         *,
-        model: str | None = None,
-        working_directory: str | None = None,
-        idempotency_key: str | None = None,
         stall_timeout: float | None = None,
         on_event: Callable[[TaskEvent], object] | None = None,
+        **options: Unpack[TaskOptions],
     ) -> AgenticTaskResponse:
-        """Run an agentic task and wait for its end.
+        """Run an agentic task and return it once it has ended.
 
         A task that ``failed`` or was ``cancelled`` is returned with that status.
 
         Args:
-            description: What is to be done.
-            allow_tools: Tools that it may use, as ``["Bash", "Read"]``; what the key may use by default when left out.
-            allow_agents: Agents that it may spawn.
-            allow_skills: Skills that it may invoke.
-            timeout: Seconds that it may take; else the client's.
-            max_cost: USD that it may cost; the server's default is 1.0.
-            context: More for it to know, as JSON types.
-            model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model id; the server chooses when left out.
-            working_directory: Where it works, inside the server's workspace.
-            idempotency_key: Calls with the same key are one task; new for each call when left out.
-            stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled; off when
-                left out. A tool that runs for minutes makes no event meanwhile.
-            on_event: Called with each of the task's events while it waits; what it raises ends the call.
+            description: What to do.
+            allow_tools: Tools that the task may use, such as ``["Bash", "Read"]``. Default: the key's default tools.
+            allow_agents: Agents that the task may spawn. Default: none.
+            allow_skills: Skills that the task may invoke. Default: none.
+            timeout: Seconds that the task may take. Default: the client's timeout.
+            max_cost: USD that the task may cost. Default: 1.0.
+            context: Further input for the task, as JSON types.
+            {options}
+            stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled. Default:
+                off. A tool that runs for minutes produces no events meanwhile.
+            on_event: Called with each event of the task. An exception that it raises ends the call.
 
         Raises:
-            InvalidRequestError: An argument is out of range; nothing was sent.
-            TimeoutError: It ran past its timeout; ``task`` has what there is.
-            TaskStalledError: It made no event for ``stall_timeout``, and was cancelled.
-            CostExceededError: It was ended at ``max_cost``; ``task`` has what there is.
-            ClaudeAPIError: Any other way in which the call failed.
+            InvalidRequestError: An argument is invalid; nothing was sent.
+            TimeoutError: The task exceeded its timeout; ``task`` holds the partial task.
+            TaskStalledError: The task produced no event for ``stall_timeout`` seconds and was cancelled.
+            CostExceededError: The task reached ``max_cost`` (``task`` holds the partial task), or an open budget does
+                not allow the call (nothing was sent).
+            ClaudeAPIError: The call failed in another way.
         """
         check_callback("on_event", on_event)
-        order = _orders.task_order(
-            self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
-            idempotency_key=idempotency_key,
-            stall_timeout=stall_timeout,
-        )
-        run = TaskRun(order, self._connection.state)
+        fields = task_fields(description, allow_tools, allow_agents, allow_skills, timeout, max_cost, context)
+        run = self._task_run({**fields, **options}, stall_timeout)
         return self._connection.run(run.execute(watched=on_event is not None), on_event)
 
     @strip_tracebacks
+    @expand_options(TaskOptions)
     def stream_task(
         self,
         description: str,
@@ -91,40 +83,27 @@ class SyncTasks(SyncBase):
         max_cost: float | None = None,
         context: Mapping[str, Any] | None = None,
         *,
-        model: str | None = None,
-        working_directory: str | None = None,
-        idempotency_key: str | None = None,
         stall_timeout: float | None = None,
+        **options: Unpack[TaskOptions],
     ) -> TaskStream:
-        """Run an agentic task and give its events as they come, the ``result`` event last.
+        """Run an agentic task and stream its events, the ``result`` event last.
 
-        Arguments are those of :meth:`execute_task`; they are checked at once, the task is submitted with the first
-        step of the loop. Each event is a dict with ``type``, ``content`` and ``timestamp``, and its type's own fields;
-        types that this version does not know are passed on. Each is given once and in order: a connection that is cut,
-        or silent for the client's ``stream_read_timeout``, is replaced by one that goes on after the last event.
+        Takes the arguments of :meth:`execute_task`. They are checked at once; the task is submitted with the first
+        step of the loop. Each event is a dict with ``type``, ``content``, ``timestamp`` and the fields of its type;
+        event types that this version does not know are passed through. Each event is yielded once and in order: a
+        connection that is lost, or silent for the client's ``stream_read_timeout``, is replaced by one that resumes
+        after the last event.
 
         Raises:
-            StreamInterruptedError: The events ended before the task did, and several new connections brought no more;
-                the task may still run. ``task_id`` and ``last_event_id`` are what :meth:`stream_events` takes.
-            ClosedError: The stream, or the client, was closed from elsewhere; the task is cancelled.
-            ClaudeAPIError: As :meth:`execute_task`, also for a task that ends with an ``error`` event.
+            StreamInterruptedError: The events ended before the task did, and several reconnections brought no more.
+                The task may still be running: pass ``task_id`` and ``last_event_id`` to :meth:`stream_events`.
+            ClosedError: The stream or the client was closed elsewhere; the task is cancelled.
+            ClaudeAPIError: As for :meth:`execute_task`, also for a task that ends with an ``error`` event.
         """
-        order = _orders.task_order(
-            self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
-            idempotency_key=idempotency_key,
-            stall_timeout=stall_timeout,
-        )
+        fields = task_fields(description, allow_tools, allow_agents, allow_skills, timeout, max_cost, context)
         cursor = EventCursor()
-        return self._connection.follow(TaskRun(order, self._connection.state).stream(cursor), cursor)
+        operation = self._task_run({**fields, **options}, stall_timeout).stream(cursor)
+        return open_task_stream(self._connection, operation, cursor)
 
     @strip_tracebacks
     def stream_events(
@@ -135,27 +114,28 @@ class SyncTasks(SyncBase):
         *,
         stall_timeout: float | None = None,
     ) -> TaskStream:
-        """The events of a task that was submitted elsewhere, or whose stream has ended early; as :meth:`stream_task`.
+        """Stream the events of a task that was submitted elsewhere, or whose stream was interrupted.
 
-        Leaving the loop, and a ``timeout``, leave the task running.
+        Behaves like :meth:`stream_task`, but leaving the loop, or reaching ``timeout``, leaves the task running.
 
         Args:
-            task_id: The task's id.
-            after: The id of the last event that you have, as ``last_event_id`` has it; all of them when left out.
-            timeout: Seconds for the whole stream; else the client's.
-            stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled; off when
-                left out.
+            task_id: ID of the task.
+            after: ID of the last event that you have, from ``last_event_id``. Default: all events.
+            timeout: Seconds for the whole stream. Default: the client's timeout.
+            stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled. Default:
+                off.
 
         Raises:
             NotFoundError: The server does not know the task.
-            InvalidRequestError: ``after`` is no event that has happened.
-            ClaudeAPIError: As :meth:`stream_task`.
+            InvalidRequestError: ``after`` is not the ID of an event so far.
+            ClaudeAPIError: As for :meth:`stream_task`.
         """
         cursor = cursor_after(after)
-        operation = _orders.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
-        return self._connection.follow(operation, cursor)
+        operation = tasks.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
+        return open_task_stream(self._connection, operation, cursor)
 
     @strip_tracebacks
+    @expand_options(TaskOptions)
     def submit_task(
         self,
         description: str,
@@ -165,68 +145,73 @@ class SyncTasks(SyncBase):
         timeout: float | None = None,
         max_cost: float | None = None,
         context: Mapping[str, Any] | None = None,
-        *,
-        model: str | None = None,
-        working_directory: str | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[TaskOptions],
     ) -> TaskHandle:
-        """Submit an agentic task, and return as soon as the server has it.
+        """Submit an agentic task and return as soon as the server has accepted it.
 
-        Arguments and exceptions are those of :meth:`execute_task`. Use the handle in a ``with``: leaving it early
-        cancels the task, unless it was detached.
+        Takes the arguments, and raises the exceptions, of :meth:`execute_task`. Use the handle in a ``with``:
+        leaving it early cancels the task, unless it was detached.
         """
-        order = _orders.task_order(
-            self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
-            idempotency_key=idempotency_key,
-        )
-        run = TaskRun(order, self._connection.state)
+        fields = task_fields(description, allow_tools, allow_agents, allow_skills, timeout, max_cost, context)
+        run = self._task_run({**fields, **options})
         self._connection.run(run.submit())
         return TaskHandle(self._connection, run)
 
     @strip_tracebacks
     def recover(self) -> list[TaskHandle]:
-        """Find the tasks that the journal has as unfinished, such as those of a process that has crashed.
+        """Return handles on the unfinished tasks in the journal, such as those of a process that crashed.
 
-        What the server never confirmed is submitted once more with its own key, so that it runs once. Tasks that have
-        ended meanwhile are among the handles; those that the server never took, or does not know, are not. A journal
-        that another living process writes to has that one's tasks too: detach their handles.
+        A task that the server never confirmed is submitted again with its own key, so that it runs once. Tasks that
+        have ended meanwhile are included; tasks that the server rejected or does not know are not. If another running
+        process writes to the same journal, its tasks are included too: detach their handles.
 
         Raises:
-            ConfigurationError: This client has no journal.
-            ClaudeAPIError: The server cannot be asked at the moment. The journal still has all of them: call again.
+            ConfigurationError: The client has no journal.
+            ClaudeAPIError: The server cannot be reached at the moment. The journal is unchanged: call again.
         """
         deadline = time.monotonic() + self._config.timeout
         handles = []
-        for run, task_id in _orders.unfinished(self._config, self._connection.state):
+        for run, task_id in unfinished(self._config, self._connection.state):
             if self._connection.run(run.recover(task_id, deadline)):
                 handles.append(TaskHandle(self._connection, run))
         return handles
 
     @strip_tracebacks
     def get_task(self, task_id: str) -> AgenticTaskResponse:
-        """A task as it stands. Raises NotFoundError if the server does not know it."""
-        return self._connection.run(_calls.get_task_by_id(self._config, task_id))
+        """Return a task in its current state.
+
+        Raises:
+            NotFoundError: The server does not know the task.
+            ClaudeAPIError: The call failed in another way.
+        """
+        return self._connection.run(tasks.get_task_by_id(self._config, task_id))
 
     @strip_tracebacks
     def cancel_task(self, task_id: str) -> AgenticTaskResponse:
-        """Cancel a task and wait for its end; one that has ended stays as it is. Raises NotFoundError."""
-        return self._connection.run(_calls.cancel_task_by_id(self._config, task_id))
+        """Cancel a task and wait for its end. A task that has ended stays as it is.
+
+        Raises:
+            NotFoundError: The server does not know the task.
+            ClaudeAPIError: The call failed in another way.
+        """
+        return self._connection.run(tasks.cancel_task_by_id(self._config, task_id))
 
     @strip_tracebacks
     def list_tasks(self, status: str | None = None, *, page_size: int | None = None) -> Stream[AgenticTaskResponse]:
-        """All tasks of this key, newest first; pages are asked for as they are needed.
+        """Iterate over all tasks of this key, newest first. Pages are requested as they are needed.
 
         Args:
             status: Only tasks with this status.
-            page_size: Tasks for each request, 1 to 100.
+            page_size: Tasks per request, 1 to 100. Default: chosen by the server.
+
+        Raises:
+            InvalidRequestError: An argument is invalid; nothing was sent.
+            ClaudeAPIError: A request failed; raised by the loop.
         """
-        return self._connection.stream(_calls.list_tasks(self._config, status=status, page_size=page_size))
+        operation = tasks.list_tasks(self._config, status=status, page_size=page_size)
+        return open_stream(self._connection, operation)
+
+    def _task_run(self, fields: dict[str, Any], stall_timeout: float | None = None) -> TaskRun:
+        key = fields.pop("idempotency_key", None)
+        request = task_request(self._config, fields, idempotency_key=key, stall_timeout=stall_timeout)
+        return TaskRun(request, self._connection.state)

@@ -1,0 +1,101 @@
+"""Streams: generators that can be closed from another task."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from ..._operations.effects import Operation
+from ..._transport import AsyncConnection
+from ..._wire.event_cursor import EventCursor
+from ...errors import ClosedError
+from ...models import TaskEvent
+from ..tracebacks import strip_stream_async
+
+T = TypeVar("T")
+
+_CLOSED: Final = "The stream is being closed."
+
+
+class AsyncStream(AsyncGenerator[T, None]):
+    """Iterator over results. Leaving the loop, its ``async with`` or :meth:`aclose` ends it."""
+
+    def __init__(self, generator: AsyncGenerator[T, None], cancel: Callable[[], None]) -> None:
+        self._generator = generator
+        self._cancel = cancel
+        self._closing = False
+
+    async def __anext__(self) -> T:
+        return await self.asend(None)
+
+    async def asend(self, value: None, /) -> T:
+        """Return the next item, like :meth:`__anext__`."""
+        try:
+            return await self._generator.asend(value)
+        except (RuntimeError, ValueError) as error:
+            if not (self._closing and _is_busy(error)):
+                raise
+        raise ClosedError(_CLOSED)
+
+    async def athrow(self, *error: Any) -> T:
+        """Raise an exception inside the stream; a task that it submitted is cancelled."""
+        return await self._generator.athrow(*error)
+
+    async def aclose(self) -> None:
+        """End the stream, from any task. A task that waits for the next item gets ClosedError at once."""
+        self._closing = True
+        try:
+            await self._generator.aclose()
+        except (RuntimeError, ValueError) as error:
+            if not _is_busy(error):
+                raise
+            self._cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class AsyncTaskStream(AsyncStream[TaskEvent]):
+    """Events of a task, each once and in order, across reconnections.
+
+    Leaving the stream early cancels a task that it submitted.
+    """
+
+    def __init__(
+        self, generator: AsyncGenerator[TaskEvent, None], cancel: Callable[[], None], cursor: EventCursor
+    ) -> None:
+        super().__init__(generator, cancel)
+        self._cursor = cursor
+
+    @property
+    def task_id(self) -> str | None:
+        """ID of the task; None until the task is submitted."""
+        return self._cursor.task_id
+
+    @property
+    def last_event_id(self) -> str | None:
+        """ID of the last event yielded, for ``stream_events(task_id, after=…)``; None before the first."""
+        return self._cursor.last_event_id
+
+
+def open_stream(connection: AsyncConnection, operation: Operation[Any]) -> AsyncStream[Any]:
+    """Return a stream of the values that an operation emits."""
+    source, cancel = connection.stream(operation)
+    return AsyncStream(strip_stream_async(source), cancel)
+
+
+def open_task_stream(connection: AsyncConnection, operation: Operation[Any], cursor: EventCursor) -> AsyncTaskStream:
+    """Return a stream of task events; the operation advances ``cursor``."""
+    source, cancel = connection.stream(operation)
+    return AsyncTaskStream(strip_stream_async(source), cancel, cursor)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Return whether Python refused the call because another task is inside the generator."""
+    return "already running" in str(error) or "already executing" in str(error)

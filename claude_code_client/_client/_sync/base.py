@@ -1,0 +1,15 @@
+# Generated from ../_async/base.py by `make generate`; not to be edited.
+
+"""Base of the client's methods."""
+
+from __future__ import annotations
+
+from ..._config import Config
+from ..._transport import SyncConnection
+
+
+class Base:
+    """Attributes that every group of methods uses."""
+
+    _config: Config
+    _connection: SyncConnection

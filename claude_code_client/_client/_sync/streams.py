@@ -1,0 +1,104 @@
+# Generated from ../_async/streams.py by `make generate`; not to be edited.
+
+"""Streams: generators that can be closed from another thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from ..._operations.effects import Operation
+from ..._transport import SyncConnection
+from ..._wire.event_cursor import EventCursor
+from ...errors import ClosedError
+from ...models import TaskEvent
+from ..tracebacks import strip_stream
+
+T = TypeVar("T")
+
+_CLOSED: Final = "The stream is being closed."
+
+
+class Stream(Generator[T, None, None]):
+    """Iterator over results. Leaving the loop, its ``with`` or :meth:`close` ends it."""
+
+    def __init__(self, generator: Generator[T, None, None], cancel: Callable[[], None]) -> None:
+        self._generator = generator
+        self._cancel = cancel
+        self._closing = False
+
+    def __next__(self) -> T:
+        return self.send(None)
+
+    def send(self, value: None, /) -> T:
+        """Return the next item, like :meth:`__next__`."""
+        try:
+            return self._generator.send(value)
+        except (RuntimeError, ValueError) as error:
+            if not (self._closing and _is_busy(error)):
+                raise
+        raise ClosedError(_CLOSED)
+
+    def throw(self, *error: Any) -> T:
+        """Raise an exception inside the stream; a task that it submitted is cancelled."""
+        return self._generator.throw(*error)
+
+    def close(self) -> None:
+        """End the stream, from any thread. A thread that waits for the next item gets ClosedError at once; a thread
+        that is connecting, once it is connected or has given up, after 10 seconds at most."""
+        self._closing = True
+        try:
+            self._generator.close()
+        except (RuntimeError, ValueError) as error:
+            if not _is_busy(error):
+                raise
+            self._cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class TaskStream(Stream[TaskEvent]):
+    """Events of a task, each once and in order, across reconnections.
+
+    Leaving the stream early cancels a task that it submitted.
+    """
+
+    def __init__(
+        self, generator: Generator[TaskEvent, None, None], cancel: Callable[[], None], cursor: EventCursor
+    ) -> None:
+        super().__init__(generator, cancel)
+        self._cursor = cursor
+
+    @property
+    def task_id(self) -> str | None:
+        """ID of the task; None until the task is submitted."""
+        return self._cursor.task_id
+
+    @property
+    def last_event_id(self) -> str | None:
+        """ID of the last event yielded, for ``stream_events(task_id, after=…)``; None before the first."""
+        return self._cursor.last_event_id
+
+
+def open_stream(connection: SyncConnection, operation: Operation[Any]) -> Stream[Any]:
+    """Return a stream of the values that an operation emits."""
+    source, cancel = connection.stream(operation)
+    return Stream(strip_stream(source), cancel)
+
+
+def open_task_stream(connection: SyncConnection, operation: Operation[Any], cursor: EventCursor) -> TaskStream:
+    """Return a stream of task events; the operation advances ``cursor``."""
+    source, cancel = connection.stream(operation)
+    return TaskStream(strip_stream(source), cancel, cursor)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Return whether Python refused the call because another thread is inside the generator."""
+    return "already running" in str(error) or "already executing" in str(error)

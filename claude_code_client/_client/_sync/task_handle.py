@@ -1,0 +1,116 @@
+# Generated from ../_async/task_handle.py by `make generate`; not to be edited.
+
+"""Handles on submitted tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from ..._operations.task_run import TaskRun
+from ..._transport import SyncConnection
+from ..._wire.requests import check_callback, check_waiting, cursor_after
+from ...models import AgenticTaskResponse, TaskEvent, Usage
+from ..artifact_reader import attach_reader
+from ..tracebacks import strip_tracebacks
+from .streams import TaskStream, open_task_stream
+
+
+class TaskHandle:
+    """Handle on a task submitted by ``ClaudeClient.submit_task()``.
+
+    Leaving its ``with`` early, or interrupting a call that waits on it, cancels the task, unless it was
+    detached.
+    """
+
+    def __init__(self, connection: SyncConnection, run: TaskRun) -> None:
+        self._connection = connection
+        self._run = run
+
+    @property
+    def id(self) -> str:
+        """ID of the task."""
+        return self._run.known_task.id
+
+    @property
+    def status(self) -> str:
+        """Status of the task when it was last seen."""
+        return self._run.known_task.status
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and cost of the task when it was last seen."""
+        return self._run.known_task.usage
+
+    @property
+    def task(self) -> AgenticTaskResponse:
+        """The task when it was last seen."""
+        task = self._run.known_task
+        attach_reader(task, self._connection)
+        return task
+
+    def detach(self) -> None:
+        """Leave the task running whatever happens to this handle and to calls that wait on it."""
+        self._run.detach()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(id={self.id!r}, status={self.status!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.run(self._run.leave())
+
+    @strip_tracebacks
+    def events(
+        self,
+        after: str | int | None = None,
+        timeout: float | None = None,
+        *,
+        stall_timeout: float | None = None,
+    ) -> TaskStream:
+        """Stream the task's events, each once. Raises the exceptions of ``stream_task()``.
+
+        Args:
+            after: ID of the last event that you have, from ``last_event_id``. Default: all events.
+            timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
+            stall_timeout: Seconds without an event after which the task is cancelled, with TaskStalledError.
+        """
+        cursor = cursor_after(after)
+        check_waiting(timeout, stall_timeout)
+        operation = self._run.events(cursor, timeout, stall_timeout=stall_timeout)
+        return open_task_stream(self._connection, operation, cursor)
+
+    @strip_tracebacks
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        stall_timeout: float | None = None,
+        on_event: Callable[[TaskEvent], object] | None = None,
+    ) -> AgenticTaskResponse:
+        """Wait for the end of the task. Raises the exceptions of ``execute_task()``.
+
+        Args:
+            timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
+            stall_timeout: Seconds without an event after which the task is cancelled, with TaskStalledError.
+            on_event: Called with each event of the task, from the first. An exception that it raises ends the call.
+        """
+        check_waiting(timeout, stall_timeout)
+        check_callback("on_event", on_event)
+        operation = self._run.wait(timeout, stall_timeout=stall_timeout, watched=on_event is not None)
+        return self._connection.run(operation, on_event)
+
+    @strip_tracebacks
+    def refresh(self) -> AgenticTaskResponse:
+        """Fetch the task in its current state and return it."""
+        return self._connection.run(self._run.refresh(self._connection.config.timeout))
+
+    @strip_tracebacks
+    def cancel(self) -> AgenticTaskResponse:
+        """Cancel the task and wait for its end. A task that has ended stays as it is."""
+        return self._connection.run(self._run.cancel(self._connection.config.timeout))

@@ -1,0 +1,109 @@
+"""Keyword arguments that several methods share, each written once (PEP 692).
+
+A method collects the arguments with ``**options: Unpack[TaskOptions]``, and ``expand_options`` shows them in its
+signature and docstring. A field that the contract's request body gains needs a line in the class and one in its
+docstring, no other edit.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypedDict, TypeVar
+
+from ..models import Message
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_MARK: Final = "{options}"
+_INDENT: Final = " " * 12
+
+
+class TaskOptions(TypedDict, total=False):
+    """Options of ``execute_task()``, ``stream_task()`` and ``submit_task()``.
+
+    Args:
+        model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model ID. Default: chosen by the server.
+        working_directory: Directory to work in, inside the server's workspace. Default: the workspace.
+        idempotency_key: Calls with the same key run one task. Default: a new key for each call.
+    """
+
+    model: str | None
+    working_directory: str | None
+    idempotency_key: str | None
+
+
+class CompletionOptions(TypedDict, total=False):
+    """Options of ``complete()`` and ``stream_complete()``.
+
+    Args:
+        messages: A conversation in place of ``prompt``: ``[{"role": "user", "content": "…"}, …]``.
+        stop: Strings that end the reply.
+        timeout: Seconds for the whole call. Default: the client's timeout.
+        idempotency_key: Calls with the same key are run, and billed, once. Default: a new key for each call.
+    """
+
+    messages: Sequence[Message] | None
+    stop: Sequence[str] | None
+    timeout: float | None
+    idempotency_key: str | None
+
+
+def task_fields(
+    description: str,
+    allow_tools: Sequence[str] | None,
+    allow_agents: Sequence[str] | None,
+    allow_skills: Sequence[str] | None,
+    timeout: float | None,
+    max_cost: float | None,
+    context: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the positional arguments of the task methods by name."""
+    return {
+        "description": description,
+        "allow_tools": allow_tools,
+        "allow_agents": allow_agents,
+        "allow_skills": allow_skills,
+        "timeout": timeout,
+        "max_cost": max_cost,
+        "context": context,
+    }
+
+
+def expand_options(options: type) -> Callable[[C], C]:
+    """Decorate a method that takes ``**options: Unpack[options]``: list each option in its signature and docstring."""
+
+    def decorate(method: C) -> C:
+        signature = inspect.signature(method)
+        positional, keyword_only = [], []
+        for parameter in signature.parameters.values():
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                keyword_only.append(parameter)
+            elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                positional.append(parameter)
+        parameters = [*positional, *_parameters(options), *keyword_only]
+        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        if method.__doc__ is not None:
+            method.__doc__ = method.__doc__.replace(_MARK, _documentation(options))
+        return method
+
+    return decorate
+
+
+def _parameters(options: type) -> list[inspect.Parameter]:
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_written(annotation))
+        for name, annotation in options.__annotations__.items()
+    ]
+
+
+def _written(annotation: Any) -> Any:
+    """Return an annotation as its source text, like those of the other parameters."""
+    return getattr(annotation, "__forward_arg__", annotation)
+
+
+def _documentation(options: type) -> str:
+    """Return the ``Args:`` lines of a class's docstring, indented as those of a method."""
+    text = inspect.cleandoc(options.__doc__ or "").partition("Args:\n")[2]
+    lines = [line.removeprefix("    ") for line in text.splitlines()]
+    return f"\n{_INDENT}".join(lines)
