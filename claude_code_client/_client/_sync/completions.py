@@ -75,4 +75,6 @@ class Completions(Base):
     def _completion_request(
         self, prompt: str | None, fields: dict[str, object], options: CompletionOptions
     ) -> CompletionRequest:
-        return completions.completion_request(self._config, prompt, {**fields, **options})
+        timeout, key = options.pop("timeout", None), options.pop("idempotency_key", None)
+        fields = {**fields, **options}
+        return completions.completion_request(self._config, fields, prompt=prompt, timeout=timeout, idempotency_key=key)
