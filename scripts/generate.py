@@ -9,15 +9,17 @@ from pathlib import Path
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
-from codegen import tree
-from codegen.client import write_client
+from codegen import package_directory
+from codegen.client_generator import write_client
 from codegen.constraints import constraints_module
 from codegen.contract import Contract
+from codegen.defaults import defaults_module
 from codegen.errors import GenerationError
+from codegen.event_models import event_models_module
 from codegen.events import events_module
-from codegen.pins import check_pins
-from codegen.rewrites import rewrite
+from codegen.postprocess import postprocess
 from codegen.server import server_module
+from codegen.tool_versions import check_tool_versions
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "openapi" / "claude-code-api.yaml"
@@ -35,9 +37,11 @@ def build(spec: Path, package: Path) -> None:
     """Writes the whole package to `package`, which must not exist yet. Raises GenerationError."""
     contract = Contract.load(spec)
     contract.check_references()
-    python_names = write_client(contract, package, settings=SETTINGS, templates=TEMPLATES)
-    rewrite(package)
-    _write(package / "constraints.py", constraints_module(contract, python_names))
+    client = write_client(contract, package, settings=SETTINGS, templates=TEMPLATES)
+    postprocess(package)
+    _write(package / "constraints.py", constraints_module(contract, client))
+    _write(package / "defaults.py", defaults_module(contract, client))
+    _write(package / "event_models.py", event_models_module(contract, client))
     _write(package / "events.py", events_module(contract))
     _write(package / "server.py", server_module(contract))
     _write(package / "py.typed", "")
@@ -45,7 +49,7 @@ def build(spec: Path, package: Path) -> None:
     for command, *options in _RUFF:
         _ruff(package, command, *options)
     for path in package.rglob("*.py"):
-        _write(path, f"{tree.MARK}\n\n{path.read_text(encoding='utf-8')}")
+        _write(path, f"{package_directory.MARK}\n\n{path.read_text(encoding='utf-8')}")
     _ruff(package, "format", "--line-length", "120", "--check")
 
 
@@ -70,22 +74,22 @@ def _ruff(package: Path, *arguments: str) -> None:
 
 def run(spec: Path, output: Path, *, check: bool) -> int:
     """The exit status: 0, or 1 when a check finds a difference. Raises GenerationError."""
-    check_pins(ROOT / "pyproject.toml")
+    check_tool_versions(ROOT / "pyproject.toml")
     if check:
         with tempfile.TemporaryDirectory() as work:
             fresh = Path(work, output.name)
             build(spec, fresh)
-            found = list(tree.differences(output, fresh))
+            found = list(package_directory.differences(output, fresh))
         if found:
             print(*found, sep="\n")
             print(f"{output.name} is not what {spec.name} gives: run `make generate`", file=sys.stderr)
         return 1 if found else 0
-    tree.check_replaceable(output)
+    package_directory.check_replaceable(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
         fresh = Path(work, "fresh")
         build(spec, fresh)
-        tree.replace(output, fresh, aside=Path(work, "aside"))
+        package_directory.replace(output, fresh, aside=Path(work, "aside"))
     return 0
 
 

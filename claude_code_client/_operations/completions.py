@@ -6,7 +6,8 @@ Each function checks its arguments when it is called, and gives a operation for 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 from claude_code_api import models as generated
@@ -18,9 +19,9 @@ from .._policy.budget import Reservation
 from .._policy.pricing import completion_bound
 from .._wire import legacy as _older
 from .._wire import responses as convert
-from .._wire.requests import call_key, call_timeout, completion_request
+from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
 from ..errors import APIConnectionError, ClaudeAPIError, ClosedError
-from ..models import CompletionResponse, Message
+from ..models import CompletionResponse
 from .client_state import ClientState
 from .completion_events import follow_completion
 from .effects import Operation, Send
@@ -36,31 +37,24 @@ class CompletionRequest:
     timeout: float
 
 
-def question(
+def completion_request(
     config: Config,
+    fields: Mapping[str, Any],
     *,
-    prompt: str | None,
-    messages: Sequence[Message] | None,
-    model: str | None,
-    max_tokens: int | None,
-    temperature: float | None,
-    top_p: float | None,
-    stop: Sequence[str] | None,
-    timeout: float | None,
-    idempotency_key: str | None,
+    prompt: str | None = None,
+    timeout: float | None = None,
+    idempotency_key: str | None = None,
 ) -> CompletionRequest:
-    """Raises InvalidRequestError, naming the argument."""
-    body = completion_request(
-        prompt=prompt,
-        messages=messages,
-        model=model,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        stop=stop,
-    )
+    """Return the request of a completion with these fields, named as the attributes of CreateCompletionRequest.
+
+    None leaves a field out; ``prompt`` stands for ``messages`` with a single one. Raises InvalidRequestError or
+    ConfigurationError, naming the parameter.
+    """
+    messages = prompt_messages(prompt, fields.get("messages"))
     return CompletionRequest(
-        body=body, idempotency_key=call_key(idempotency_key), timeout=call_timeout(timeout, config)
+        body=request_body(CreateCompletionRequest, {**fields, "messages": messages}),
+        idempotency_key=call_key(idempotency_key),
+        timeout=call_timeout(timeout, config),
     )
 
 

@@ -6,15 +6,13 @@ Each function checks its arguments when it is called, and gives a operation for 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
 from .._config import Config
 from .._wire.error_bodies import from_detail
 from .._wire.event_cursor import EventCursor
-from .._wire.requests import call_key, call_timeout, check_id, check_waiting, task_request
+from .._wire.requests import call_timeout, check_id, check_waiting
 from ..errors import ClaudeAPIError, ConfigurationError, TaskStalledError
 from .client_state import ClientState
 from .effects import Emit, Operation, Spawn
@@ -23,44 +21,6 @@ from .task_events import StreamTimeouts, follow_task
 from .task_request import TaskRequest
 from .task_run import STOP_TIMEOUT, TaskRun
 from .tasks import cancel_by
-
-
-def task_order(
-    config: Config,
-    *,
-    description: str,
-    allow_tools: Sequence[str] | None,
-    allow_agents: Sequence[str] | None,
-    allow_skills: Sequence[str] | None,
-    timeout: float | None,
-    max_cost: float | None,
-    context: Mapping[str, Any] | None,
-    model: str | None,
-    working_directory: str | None,
-    idempotency_key: str | None,
-    stall_timeout: float | None = None,
-) -> TaskRequest:
-    """Raises InvalidRequestError, naming the argument."""
-    check_waiting(None, stall_timeout)
-    seconds = call_timeout(timeout, config)
-    body = task_request(
-        description=description,
-        allow_tools=allow_tools,
-        allow_agents=allow_agents,
-        allow_skills=allow_skills,
-        timeout=seconds,
-        max_cost=max_cost,
-        context=context,
-        model=model,
-        working_directory=working_directory,
-    )
-    return TaskRequest(
-        body=body,
-        idempotency_key=call_key(idempotency_key),
-        timeout=seconds,
-        stall_timeout=stall_timeout,
-        read_timeout=config.stream_read_timeout,
-    )
 
 
 def stream_events(

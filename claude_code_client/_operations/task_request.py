@@ -1,38 +1,62 @@
-"""A task to submit."""
+"""Task requests: what a call submits, checked before anything is sent."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 from claude_code_api.api.tasks import create_task
+from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
-from .._config import DEFAULT_STREAM_READ_TIMEOUT
+from .._config import DEFAULT_STREAM_READ_TIMEOUT, Config
+from .._wire.requests import call_key, call_timeout, check_waiting, request_body
 from .effects import Request
-
-DEFAULT_MAX_COST: Final = 1.0
-"""USD; what the contract gives a task that names no maximum."""
 
 
 @attrs.frozen(kw_only=True)
 class TaskRequest:
-    """A task to submit: its body, its key, and the seconds that the call may take."""
+    """A task to submit, and the options of the call that submits it."""
 
     body: CreateTaskRequest = attrs.field(repr=False)
     idempotency_key: str
     timeout: float
+    """Seconds that the task may take."""
     stall_timeout: float | None = None
-    """Seconds without an event after which the task counts as stalled."""
+    """Seconds without an event after which the task counts as stalled; None to wait on."""
     read_timeout: float = DEFAULT_STREAM_READ_TIMEOUT
-    """Seconds without a byte after which a stream counts as dead."""
+    """Seconds without a byte after which a connection counts as dead."""
 
     def submission(self) -> Request:
-        """Answered as soon as the server has the task (RFC 7240, 4.1)."""
+        """Return the request that submits the task; the server responds once it has stored it (RFC 7240, 4.1)."""
         return create_task._get_kwargs(body=self.body, idempotency_key=self.idempotency_key, prefer="respond-async")
 
     @property
     def max_cost(self) -> float:
-        """USD that it may cost."""
-        asked = self.body.max_cost
-        return asked if isinstance(asked, int | float) else DEFAULT_MAX_COST
+        """USD that the task may cost."""
+        limit = self.body.max_cost
+        return limit if isinstance(limit, int | float) else CREATE_TASK_REQUEST_MAX_COST
+
+
+def task_request(
+    config: Config,
+    fields: Mapping[str, Any],
+    *,
+    idempotency_key: str | None = None,
+    stall_timeout: float | None = None,
+) -> TaskRequest:
+    """Return the request of a task with these fields, named as the attributes of CreateTaskRequest.
+
+    None leaves a field out; a ``timeout`` left out is the client's. Raises InvalidRequestError or ConfigurationError,
+    naming the parameter.
+    """
+    check_waiting(None, stall_timeout)
+    timeout = call_timeout(fields.get("timeout"), config)
+    return TaskRequest(
+        body=request_body(CreateTaskRequest, {**fields, "timeout": timeout}),
+        idempotency_key=call_key(idempotency_key),
+        timeout=timeout,
+        stall_timeout=stall_timeout,
+        read_timeout=config.stream_read_timeout,
+    )

@@ -7,78 +7,49 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, Final, TypeAlias, TypeVar
 
+from claude_code_api import models as generated
 from claude_code_api.constraints import CONSTRAINTS
-from claude_code_api.models.create_completion_request import CreateCompletionRequest
-from claude_code_api.models.create_task_request import CreateTaskRequest
-from claude_code_api.models.create_task_request_task_context import CreateTaskRequestTaskContext
-from claude_code_api.models.message import Message as GeneratedMessage
-from claude_code_api.models.role import Role
-from claude_code_api.types import UNSET, Unset
 
 from .._config import Config, check_timeout
 from ..errors import InvalidRequestError
 from ..models import Message
 from .event_cursor import EventCursor
 
+B = TypeVar("B")
+
+_Rule: TypeAlias = Mapping[str, Any]
+"""An entry of CONSTRAINTS."""
 _LARGEST: Final = 2**53
 """Beyond it, JSON numbers are not the same for everyone (RFC 8259, 6)."""
 _MAX_DIGITS: Final = 18
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
-def completion_request(
-    *,
-    prompt: str | None,
-    messages: Sequence[Message] | None,
-    model: str | None,
-    max_tokens: int | None,
-    temperature: float | None,
-    top_p: float | None,
-    stop: Sequence[str] | None,
-) -> CreateCompletionRequest:
-    """Raises InvalidRequestError, naming the parameter."""
-    of = _Checker(CreateCompletionRequest)
-    return CreateCompletionRequest(
-        messages=_messages(prompt, messages),
-        model=of.text("model", model),
-        max_tokens=of.integer("max_tokens", max_tokens),
-        temperature=of.number("temperature", temperature),
-        top_p=of.number("top_p", top_p),
-        stop=of.texts("stop", stop),
-    )
+def request_body(body_class: type[B], fields: Mapping[str, Any]) -> B:
+    """Return a request body with ``fields``, by attribute name; None leaves an optional field out.
+
+    The generated class and the contract's constraints decide which fields there are and which values they may have.
+    Raises InvalidRequestError, naming the parameter.
+    """
+    unknown = fields.keys() - CONSTRAINTS[body_class.__name__].keys()
+    if unknown:
+        raise TypeError(f"{body_class.__name__} has no field {', '.join(sorted(unknown))}")
+    body: B = _object("", fields, body_class)
+    return body
 
 
-def task_request(
-    *,
-    description: str,
-    allow_tools: Sequence[str] | None,
-    allow_agents: Sequence[str] | None,
-    allow_skills: Sequence[str] | None,
-    timeout: float | None,
-    max_cost: float | None,
-    context: Mapping[str, Any] | None,
-    model: str | None,
-    working_directory: str | None,
-) -> CreateTaskRequest:
-    """Raises InvalidRequestError, naming the parameter."""
-    of = _Checker(CreateTaskRequest)
-    checked = of.text("description", description)
-    if isinstance(checked, Unset):
-        raise InvalidRequestError("description must be a str, not None.", param="description")
-    return CreateTaskRequest(
-        description=checked,
-        allow_tools=of.texts("allow_tools", allow_tools),
-        allow_agents=of.texts("allow_agents", allow_agents),
-        allow_skills=of.texts("allow_skills", allow_skills),
-        timeout=of.number("timeout", timeout),
-        max_cost=of.number("max_cost", max_cost),
-        context=UNSET if context is None else CreateTaskRequestTaskContext.from_dict(_json_object("context", context)),
-        model=of.text("model", model),
-        working_directory=of.text("working_directory", working_directory),
-    )
+def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> Sequence[Message]:
+    """Return the messages of a completion: those given, or the prompt as the only one."""
+    if (prompt is None) == (messages is None):
+        raise InvalidRequestError("Give either prompt or messages.", param="prompt")
+    if messages is not None:
+        return messages
+    # A message may be empty; a prompt may not.
+    prompt = _text("prompt", prompt, {"pattern": r"\S"})
+    return [{"role": "user", "content": prompt}]
 
 
 def check_id(name: str, value: str, meant: str = "a task's id, a str") -> str:
@@ -134,119 +105,137 @@ def cursor_after(event_id: str | int | None) -> EventCursor:
     return EventCursor(number)
 
 
-class _Checker:
-    """Checks arguments against the contract's constraints on one request body."""
-
-    def __init__(self, body: type) -> None:
-        self._rules = CONSTRAINTS.get(body.__name__, {})
-
-    def text(self, name: str, value: str | None) -> str | Unset:
-        if value is None:
-            return UNSET
-        if not isinstance(value, str):
-            raise _wrong_type(name, "a str", value)
-        rules = self._rules.get(name, {})
-        # Texts may be prompts, so that the message does not repeat them.
-        if len(value) < rules.get("minLength", 0) or ("pattern" in rules and not re.search(rules["pattern"], value)):
-            raise InvalidRequestError(f"{name} must not be empty.", param=name)
-        return _encodable(name, value)
-
-    def integer(self, name: str, value: int | None) -> int | Unset:
-        if value is None:
-            return UNSET
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong_type(name, "an int", value)
-        self._in_range(name, value)
-        return value
-
-    def number(self, name: str, value: float | None) -> float | Unset:
-        if value is None:
-            return UNSET
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _wrong_type(name, "a number", value)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InvalidRequestError(f"{name} must be a finite number, not {value!r}.", param=name)
-        self._in_range(name, value)
-        return value
-
-    def texts(self, name: str, value: Sequence[str] | None) -> list[str] | Unset:
-        if value is None:
-            return UNSET
-        if isinstance(value, str | bytes):
-            raise InvalidRequestError(
-                f"{name} must be a list of str, not a bare {type(value).__name__}: put it in brackets.", param=name
-            )
-        if not isinstance(value, Sequence | set | frozenset):
-            raise _wrong_type(name, "a list of str", value)
-        items = list(value)
-        for index, item in enumerate(items):
-            if not isinstance(item, str):
-                raise _wrong_type(f"{name}[{index}]", "a str", item)
-            if not item:
-                raise InvalidRequestError(f"{name}[{index}] must not be empty.", param=name)
-            _encodable(name, item)
-        return sorted(items) if isinstance(value, set | frozenset) else items
-
-    def _in_range(self, name: str, value: float) -> None:
-        rules = self._rules.get(name, {})
-        low, high, above = rules.get("minimum"), rules.get("maximum"), rules.get("exclusiveMinimum")
-        if (
-            (low is not None and value < low)
-            or (high is not None and value > high)
-            or (above is not None and value <= above)
-        ):
-            raise InvalidRequestError(f"{name} must be {_range(low, high, above)}, not {value!r}.", param=name)
-        if value > _LARGEST:
-            raise InvalidRequestError(f"{name} must be at most {_LARGEST}.", param=name)
+def _object(path: str, values: Mapping[str, Any], cls: Any) -> Any:
+    """Return an instance of a generated class with an entry in CONSTRAINTS."""
+    checked: dict[str, Any] = {}
+    for name, rule in CONSTRAINTS[cls.__name__].items():
+        value = values.get(name)
+        if value is not None or rule["required"]:
+            checked[name] = _value(f"{path}.{name}" if path else name, value, rule)
+    return cls(**checked)
 
 
-def _range(low: float | None, high: float | None, above: float | None) -> str:
-    if above is not None:
-        return f"more than {above:g}"
-    if high is None:
-        return f"{low:g} or more"
-    return f"from {low:g} to {high:g}"
+def _value(name: str, value: Any, rule: _Rule) -> Any:
+    """Return the value as the generated class holds it. Raises InvalidRequestError if the contract rules it out."""
+    if "enum" in rule:
+        return _choice(name, value, rule)
+    match rule.get("type"):
+        case "string":
+            return _text(name, value, rule)
+        case "integer":
+            return _integer(name, value, rule)
+        case "number":
+            return _number(name, value, rule)
+        case "boolean":
+            if not isinstance(value, bool):
+                raise _wrong_type(name, "a bool", value)
+            return value
+        case "array":
+            return _array(name, value, rule)
+        case "object":
+            return _nested(name, value, rule)
+        case _:
+            return _json(name, value)
 
 
-def _messages(prompt: str | None, messages: Sequence[Message] | None) -> list[GeneratedMessage]:
-    if (prompt is None) == (messages is None):
-        raise InvalidRequestError("Give either prompt or messages.", param="prompt")
-    if messages is None:
-        if not isinstance(prompt, str):
-            raise _wrong_type("prompt", "a str", prompt)
-        if not prompt.strip():
-            raise InvalidRequestError("prompt must not be empty.", param="prompt")
-        return [GeneratedMessage(role=Role.USER, content=_encodable("prompt", prompt))]
-    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
-        raise _wrong_type("messages", "a list of dicts", messages)
-    if not messages:
-        raise InvalidRequestError("messages must have at least one message.", param="messages")
-    return [_message(index, message) for index, message in enumerate(messages)]
+def _choice(name: str, value: Any, rule: _Rule) -> Any:
+    if value not in rule["enum"]:
+        raise InvalidRequestError(f"{name} must be one of {', '.join(map(str, rule['enum']))}.", param=name)
+    return getattr(generated, rule["class"])(value) if "class" in rule else value
 
 
-def _message(index: int, message: Message) -> GeneratedMessage:
-    where = f"messages[{index}]"
-    if not isinstance(message, Mapping):
-        raise _wrong_type(where, "a dict with role and content", message)
-    role, content = message.get("role"), message.get("content")
-    if role not in tuple(Role):
-        raise InvalidRequestError(f"{where}: role must be one of {', '.join(Role)}.", param=f"{where}.role")
-    if not isinstance(content, str):
-        raise _wrong_type(f"{where}.content", "a str", content)
-    return GeneratedMessage(role=Role(role), content=_encodable(f"{where}.content", content))
+def _text(name: str, value: Any, rule: _Rule) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(name, "a str", value)
+    _check_length(name, value, "characters", rule.get("minLength", 0), rule.get("maxLength"))
+    pattern = rule.get("pattern")
+    if pattern is not None and not re.search(pattern, value):
+        # Do not repeat the value: it may be a prompt.
+        problem = "not be empty" if pattern == r"\S" else f"match the pattern {pattern}"
+        raise _invalid(name, f"must {problem}.")
+    return _encodable(name, value)
 
 
-def _json_object(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+def _integer(name: str, value: Any, rule: _Rule) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(name, "an int", value)
+    _check_range(name, value, rule)
+    return value
+
+
+def _number(name: str, value: Any, rule: _Rule) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong_type(name, "a number", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _invalid(name, f"must be a finite number, not {value!r}.")
+    _check_range(name, value, rule)
+    return value
+
+
+def _array(name: str, value: Any, rule: _Rule) -> list[Any]:
+    item_rule: _Rule = rule.get("items", {})
+    of_text = item_rule.get("type") == "string"
+    if of_text and isinstance(value, str | bytes):
+        raise _invalid(name, f"must be a list of str, not a bare {type(value).__name__}: put it in brackets.")
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | set | frozenset if of_text else Sequence):
+        items = {"string": " of str", "object": " of dicts"}.get(item_rule.get("type", ""), "")
+        raise _wrong_type(name, f"a list{items}", value)
+    _check_length(name, value, "items", rule.get("minItems", 0), rule.get("maxItems"))
+    checked = [_value(f"{name}[{index}]", item, item_rule) for index, item in enumerate(value)]
+    return sorted(checked) if isinstance(value, set | frozenset) else checked
+
+
+def _nested(name: str, value: Any, rule: _Rule) -> Any:
+    cls = getattr(generated, rule["class"]) if "class" in rule else None
+    rules = CONSTRAINTS.get(rule.get("class", ""))
     if not isinstance(value, Mapping):
-        raise _wrong_type(name, "a dict", value)
+        required = [field for field, field_rule in (rules or {}).items() if field_rule["required"]]
+        raise _wrong_type(name, f"a dict with {' and '.join(required)}" if required else "a dict", value)
+    if rules is not None:
+        return _object(name, value, cls)
+    decoded = _json(name, dict(value))
+    return decoded if cls is None else cls.from_dict(decoded)
+
+
+def _check_length(name: str, value: Sized, unit: str, minimum: int, maximum: int | None) -> None:
+    if len(value) < minimum:
+        raise _invalid(name, "must not be empty." if minimum == 1 else f"must have at least {minimum} {unit}.")
+    if maximum is not None and len(value) > maximum:
+        raise _invalid(name, f"must have at most {maximum} {unit}, not {len(value)}.")
+
+
+def _check_range(name: str, value: float, rule: _Rule) -> None:
+    infinity = math.inf
+    if (
+        not rule.get("minimum", -infinity) <= value <= rule.get("maximum", infinity)
+        or value <= rule.get("exclusiveMinimum", -infinity)
+        or value >= rule.get("exclusiveMaximum", infinity)
+    ):
+        raise _invalid(name, f"must be {_range(rule)}, not {value!r}.")
+    if value > _LARGEST:
+        raise _invalid(name, f"must be at most {_LARGEST}.")
+
+
+def _range(rule: _Rule) -> str:
+    if "minimum" in rule and "maximum" in rule:
+        return f"from {rule['minimum']:g} to {rule['maximum']:g}"
+    phrases = {
+        "minimum": "{:g} or more",
+        "exclusiveMinimum": "more than {:g}",
+        "maximum": "at most {:g}",
+        "exclusiveMaximum": "less than {:g}",
+    }
+    return " and ".join(phrase.format(rule[keyword]) for keyword, phrase in phrases.items() if keyword in rule)
+
+
+def _json(name: str, value: Any) -> Any:
+    """Return a copy of the value, decoded from its JSON."""
     try:
-        decoded: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode())
+        return json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
-        # That of UnicodeEncodeError is UTF-8's, and of no use here.
+        # The message of a UnicodeEncodeError is about UTF-8, which does not help the caller.
         problem = "a str is no valid Unicode" if isinstance(error, UnicodeError) else str(error)
-    else:
-        return decoded
-    raise InvalidRequestError(f"{name} must hold JSON types only: {problem}.", param=name)
+    raise _invalid(name, f"must hold JSON types only: {problem}.")
 
 
 def _encodable(name: str, text: str) -> str:
@@ -256,10 +245,13 @@ def _encodable(name: str, text: str) -> str:
         pass
     else:
         return text
-    raise InvalidRequestError(
-        f"{name} must be valid Unicode; it has half of a surrogate pair.", param=name.partition("[")[0]
-    )
+    raise _invalid(name, "must be valid Unicode; it has half of a surrogate pair.")
 
 
 def _wrong_type(name: str, wanted: str, value: object) -> InvalidRequestError:
-    return InvalidRequestError(f"{name} must be {wanted}, not {type(value).__name__}.", param=name.partition("[")[0])
+    return _invalid(name, f"must be {wanted}, not {'None' if value is None else type(value).__name__}.")
+
+
+def _invalid(name: str, problem: str) -> InvalidRequestError:
+    """Return the exception for a value; its ``param`` is the parameter that the value was passed in."""
+    return InvalidRequestError(f"{name} {problem}", param=name.partition("[")[0])

@@ -1,8 +1,8 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
 
-"""The events of the streams, as dicts; `event["type"]` says which one it is, to type checkers too.
+"""Stream events as dicts. Checking `event["type"]` narrows a union to one event, for type checkers too.
 
-The unions are open-ended: types and fields that are not listed here may come too, and are passed on.
+The unions are open-ended: a server may also send event types and fields that are not listed here.
 """
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict

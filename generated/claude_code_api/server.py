@@ -1,6 +1,6 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
 
-"""Where the contract says that the server is."""
+"""URL of the hosted service."""
 
 from typing import Final
 

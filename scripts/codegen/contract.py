@@ -1,4 +1,6 @@
-"""Reading the contract: the YAML as plain data, and questions to its schemas."""
+"""The contract: the OpenAPI document as plain data, with lookups into its schemas and operations."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,8 +22,8 @@ class Contract:
         self.document = document
 
     @classmethod
-    def load(cls, path: Path) -> "Contract":
-        """Raises GenerationError when the file cannot be read as a YAML mapping."""
+    def load(cls, path: Path) -> Contract:
+        """Read the document. Raises GenerationError unless the file is a YAML mapping."""
         try:
             document = YAML(typ="safe").load(path.read_bytes())
         except (OSError, YAMLError) as error:
@@ -31,41 +33,49 @@ class Contract:
         return cls(document)
 
     def check_references(self) -> None:
-        """Raises GenerationError, naming it, for a `$ref` that points to nothing in the document."""
-        nodes: list[Any] = [self.document]
-        while nodes:
-            node = nodes.pop()
+        """Raise GenerationError for the first `$ref` without a target in the document."""
+        for _, node in self.nodes():
+            if isinstance(node.get("$ref"), str):
+                self._resolve(node["$ref"])
+
+    def nodes(self) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+        """Yield every mapping of the document with its path."""
+        pending: list[tuple[tuple[str, ...], Any]] = [((), self.document)]
+        while pending:
+            path, node = pending.pop()
             if isinstance(node, dict):
-                if isinstance(node.get("$ref"), str):
-                    self._at(node["$ref"])
-                nodes.extend(node.values())
+                yield path, node
+                pending.extend(((*path, str(key)), child) for key, child in node.items())
             elif isinstance(node, list):
-                nodes.extend(node)
+                pending.extend(((*path, str(index)), child) for index, child in enumerate(node))
 
     @property
     def schemas(self) -> Mapping[str, Schema]:
         """The component schemas, by name."""
-        found: Mapping[str, Schema] = self.document.get("components", {}).get("schemas", {})
-        return found
+        schemas: Mapping[str, Schema] = self.document.get("components", {}).get("schemas", {})
+        return schemas
 
     def operations(self) -> Iterator[Mapping[str, Any]]:
-        """Every operation, in the document's order."""
+        """Yield every operation in document order, together with the parameters of its path."""
         for item in self.document.get("paths", {}).values():
-            yield from (item[method] for method in _METHODS if method in item)
+            for method in _METHODS:
+                if method in item:
+                    parameters = [*item.get("parameters", ()), *item[method].get("parameters", ())]
+                    yield {**item[method], "parameters": parameters}
 
     def follow(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`node` with its `$ref`s followed; what stands beside a `$ref` wins."""
+        """Return `node` with its `$ref`s resolved; keys beside a `$ref` take precedence."""
         seen: set[str] = set()
         while "$ref" in node:
             reference = node["$ref"]
             if reference in seen:
                 raise GenerationError(f"{reference} refers to itself")
             seen.add(reference)
-            node = {**self._at(reference), **{key: value for key, value in node.items() if key != "$ref"}}
+            node = {**self._resolve(reference), **{key: value for key, value in node.items() if key != "$ref"}}
         return node
 
     def properties(self, schema: Schema) -> dict[str, Schema]:
-        """The properties of an object schema, those of its `allOf` included."""
+        """Return the properties of an object schema, including those from its `allOf`."""
         schema = self.follow(schema)
         merged: dict[str, Schema] = {}
         for part in schema.get("allOf", ()):
@@ -74,12 +84,38 @@ class Contract:
         return merged
 
     def required(self, schema: Schema) -> set[str]:
-        """The names of the required properties of an object schema, those of its `allOf` included."""
+        """Return the names of an object schema's required properties, including those from its `allOf`."""
         schema = self.follow(schema)
         parts = schema.get("allOf", ())
         return set(schema.get("required", ())).union(*(self.required(part) for part in parts))
 
-    def _at(self, reference: str) -> Mapping[str, Any]:
+    def request_components(self) -> list[str]:
+        """Return the sorted names of the component schemas that request bodies consist of."""
+        found: set[str] = set()
+
+        def visit(schema: Schema) -> None:
+            name = component_name(schema)
+            if name is not None:
+                if name in found:
+                    return
+                found.add(name)
+            schema = self.follow(schema)
+            for child in self.properties(schema).values():
+                visit(child)
+            for key in ("allOf", "oneOf", "anyOf"):
+                for child in schema.get(key, ()):
+                    visit(child)
+            for key in ("items", "additionalProperties"):
+                if isinstance(schema.get(key), Mapping):
+                    visit(schema[key])
+
+        for operation in self.operations():
+            if "requestBody" in operation:
+                for media_type in self.follow(operation["requestBody"])["content"].values():
+                    visit(media_type.get("schema", {}))
+        return sorted(found)
+
+    def _resolve(self, reference: str) -> Mapping[str, Any]:
         node: Any = self.document
         if not reference.startswith("#/"):
             raise GenerationError(f"{reference} points out of the document")
@@ -94,7 +130,7 @@ class Contract:
 
 
 def component_name(schema: Schema) -> str | None:
-    """`Name` when `schema` is a reference to `#/components/schemas/Name`."""
+    """Return `Name` for a reference to `#/components/schemas/Name`, else None."""
     reference: str = schema.get("$ref", "")
     prefix = "#/components/schemas/"
     return reference.removeprefix(prefix) if reference.startswith(prefix) else None

@@ -1,16 +1,18 @@
-"""events.py of the package: TypedDicts for the events of the streams, as they stand on the wire."""
+"""Source of events.py: a TypedDict for each stream event, as it is on the wire."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from keyword import iskeyword
 
 from openapi_python_client.strings import pascal_case, safe_for_docstring
 
 from .contract import Contract, Schema, component_name
-from .errors import GenerationError
+from .event_unions import event_unions
 
-_HEAD = '''"""The events of the streams, as dicts; `event["type"]` says which one it is, to type checkers too.
+_HEAD = '''"""Stream events as dicts. Checking `event["type"]` narrows a union to one event, for type checkers too.
 
-The unions are open-ended: types and fields that are not listed here may come too, and are passed on.
+The unions are open-ended: a server may also send event types and fields that are not listed here.
 """
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
@@ -20,57 +22,30 @@ _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bo
 
 
 def events_module(contract: Contract) -> str:
-    """The source of events.py: a union for each component that is the `contentSchema` of an event stream."""
+    """Return the source of events.py: each union of stream events with the TypedDicts of its members."""
     module = _Module(contract)
-    for union in _stream_unions(contract):
-        module.add_union(union)
+    for union, members in event_unions(contract).items():
+        module.add_union(union, members)
     return _HEAD + "\n\n".join(module.parts) + "\n"
 
 
-def _stream_unions(contract: Contract) -> list[str]:
-    found: set[str] = set()
-    for operation in contract.operations():
-        for response in operation.get("responses", {}).values():
-            media_type = contract.follow(response).get("content", {}).get("text/event-stream")
-            if media_type is None:
-                continue
-            name = component_name(media_type.get("schema", {}).get("contentSchema", {}))
-            if name is None:
-                raise GenerationError(
-                    f"{operation['operationId']}: the schema of text/event-stream must have a contentSchema "
-                    "that refers to a component"
-                )
-            found.add(name)
-    return sorted(found)
-
-
 class _Module:
-    """Collects definitions, each after those that it needs."""
+    """Definitions of a module, each after the ones it depends on."""
 
     def __init__(self, contract: Contract) -> None:
         self.parts: list[str] = []
         self._contract = contract
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
         self._written: set[str] = set()
 
-    def add_union(self, name: str) -> None:
-        schema = self._contract.follow(self._contract.schemas[name])
-        members = []
-        for member in schema.get("oneOf", schema.get("anyOf", ())):
-            member_name = component_name(member)
-            if member_name is None:
-                raise GenerationError(f"every member of {name} must be a reference to a component")
-            if "const" not in self._contract.follow(self._contract.properties(member).get("type", {})):
-                raise GenerationError(f"{member_name}, a member of {name}, needs a `type` that is a const")
-            members.append(self._typed_dict(member_name, member))
-        if not members:
-            raise GenerationError(f"{name} must be a oneOf of its events")
-        self.parts.append(f"{name}: TypeAlias = {' | '.join(members)}")
+    def add_union(self, name: str, members: Mapping[str, str]) -> None:
+        typed_dicts = [self._typed_dict(member, self._contract.schemas[member]) for member in members.values()]
+        self.parts.append(f"{name}: TypeAlias = {' | '.join(typed_dicts)}")
 
     def _typed_dict(self, name: str, schema: Schema) -> str:
-        if name in self._begun:
+        if name in self._started:
             return name if name in self._written else f'"{name}"'
-        self._begun.add(name)
+        self._started.add(name)
         required = self._contract.required(schema)
         fields = {}
         for key, value in self._contract.properties(schema).items():

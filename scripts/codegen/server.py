@@ -1,9 +1,11 @@
-"""server.py of the package: where the contract says that the server is."""
+"""Source of server.py: the URL of the hosted service."""
+
+from __future__ import annotations
 
 from .contract import Contract
 from .errors import GenerationError
 
-_TEMPLATE = '''"""Where the contract says that the server is."""
+_TEMPLATE = '''"""URL of the hosted service."""
 
 from typing import Final
 
@@ -13,7 +15,7 @@ SERVER_URL: Final = {url!r}
 
 
 def server_module(contract: Contract) -> str:
-    """The source of server.py."""
+    """Return the source of server.py. Raises GenerationError unless the contract names a server with a constant URL."""
     servers = contract.document.get("servers")
     if not servers or "{" in servers[0]["url"]:
         raise GenerationError("the contract must name a server whose url has no variables")

@@ -157,10 +157,12 @@ RENAMED = (
     ),
     ("required: [id, status, result, execution_log,", "required: [id, state, result, execution_log,"),
     (
-        "        - name: limit\n          in: query\n          description: Tasks a page; 20 when left out.\n"
-        "          schema:\n",
-        "        - name: page-size\n          in: query\n          description: Tasks a page; 20 when left out.\n"
-        "          schema:\n            x-python-name: limit\n",
+        "            x-default: 20\n",
+        "            x-default: 20\n            x-python-name: limit\n",
+    ),
+    (
+        "        - name: limit\n",
+        "        - name: page-size\n",
     ),
     ("/task/{task_id}/cancel:", "/task/{task}/cancel:"),
     (
@@ -179,7 +181,7 @@ from claude_code_api.models import AgenticTaskResponse, CreateTaskRequest, TaskS
 request = CreateTaskRequest(description="d", max_cost=2.0)
 assert request.to_dict() == {"description": "d", "spending-limit": 2.0}
 assert CreateTaskRequest.from_dict(request.to_dict()) == request
-assert CONSTRAINTS["CreateTaskRequest"]["max_cost"] == {"exclusiveMinimum": 0}
+assert CONSTRAINTS["CreateTaskRequest"]["max_cost"] == {"required": False, "type": "number", "exclusiveMinimum": 0}
 
 usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0.0}
 sent = {"id": "t", "state": "running", "result": {}, "execution_log": [], "artifacts": [], "usage": usage,
@@ -213,8 +215,8 @@ def test_x_python_name_keeps_the_python_name_of_a_renamed_field(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("type", "type cannot be a name in the generated code; type_ can"),
-        ("description", "description is the name of something else there too"),
+        ("type", "type is no valid name in the generated code; type_ is"),
+        ("description", "description is also the name of another field or parameter there"),
     ],
 )
 def test_an_x_python_name_that_cannot_be_honoured_is_refused(tmp_path: Path, given: str, told: str) -> None:

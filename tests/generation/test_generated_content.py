@@ -70,17 +70,32 @@ def test_the_seam_that_the_facade_calls_is_there_for_every_operation() -> None:
 
 
 def test_constraints_are_those_of_the_request_bodies() -> None:
-    assert set(CONSTRAINTS) == {"CreateCompletionRequest", "CreateTaskRequest"}
+    assert set(CONSTRAINTS) == {"CreateCompletionRequest", "CreateTaskRequest", "Message"}
     assert CONSTRAINTS["CreateCompletionRequest"] == {
-        "messages": {"minItems": 1},
-        "model": {"minLength": 1},
-        "max_tokens": {"minimum": 1},
-        "temperature": {"minimum": 0, "maximum": 2},
-        "top_p": {"minimum": 0, "maximum": 1},
+        "messages": {"required": True, "type": "array", "minItems": 1, "items": {"type": "object", "class": "Message"}},
+        "model": {"required": False, "type": "string", "minLength": 1},
+        "max_tokens": {"required": False, "type": "integer", "minimum": 1},
+        "temperature": {"required": False, "type": "number", "minimum": 0, "maximum": 2},
+        "top_p": {"required": False, "type": "number", "minimum": 0, "maximum": 1},
+        "stop": {"required": False, "type": "array", "items": {"type": "string", "minLength": 1}},
     }
-    assert CONSTRAINTS["CreateTaskRequest"]["description"] == {"minLength": 1, "pattern": r"\S"}
-    assert CONSTRAINTS["CreateTaskRequest"]["timeout"] == {"exclusiveMinimum": 0}
-    assert CONSTRAINTS["CreateTaskRequest"]["max_cost"] == {"exclusiveMinimum": 0}
+    assert CONSTRAINTS["CreateTaskRequest"]["description"] == {
+        "required": True,
+        "type": "string",
+        "minLength": 1,
+        "pattern": r"\S",
+    }
+    assert CONSTRAINTS["CreateTaskRequest"]["context"] == {
+        "required": False,
+        "type": "object",
+        "class": "CreateTaskRequestTaskContext",
+    }
+    assert CONSTRAINTS["Message"]["role"] == {
+        "required": True,
+        "type": "string",
+        "enum": ["system", "user", "assistant"],
+        "class": "Role",
+    }
 
 
 def test_the_server_is_the_contract_s() -> None:

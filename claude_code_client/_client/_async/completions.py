@@ -45,15 +45,17 @@ class AsyncCompletions(AsyncBase):
         """
         return await self._connection.run(
             _completing.complete(
-                _completing.question(
+                _completing.completion_request(
                     self._config,
+                    {
+                        "messages": messages,
+                        "model": model,
+                        "max_tokens": max_tokens,
+                        "temperature": temperature,
+                        "top_p": top_p,
+                        "stop": stop,
+                    },
                     prompt=prompt,
-                    messages=messages,
-                    model=model,
-                    max_tokens=max_tokens,
-                    temperature=temperature,
-                    top_p=top_p,
-                    stop=stop,
                     timeout=timeout,
                     idempotency_key=idempotency_key,
                 ),
@@ -83,16 +85,18 @@ class AsyncCompletions(AsyncBase):
         Raises:
             StreamInterruptedError: The stream was cut before the reply's end.
         """
-        asked = _completing.question(
+        request = _completing.completion_request(
             self._config,
+            {
+                "messages": messages,
+                "model": model,
+                "max_tokens": max_tokens,
+                "temperature": temperature,
+                "top_p": top_p,
+                "stop": stop,
+            },
             prompt=prompt,
-            messages=messages,
-            model=model,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            stop=stop,
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return self._connection.stream(_completing.stream_complete(asked, self._config, self._connection.state))
+        return self._connection.stream(_completing.stream_complete(request, self._config, self._connection.state))

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._operations import task_calls as _orders
 from ..._operations import tasks as _calls
+from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
 from ..._wire.requests import check_callback, cursor_after
@@ -64,21 +65,23 @@ class AsyncTasks(AsyncBase):
             ClaudeAPIError: Any other way in which the call failed.
         """
         check_callback("on_event", on_event, may_be_async=True)
-        order = _orders.task_order(
+        request = task_request(
             self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
+            {
+                "description": description,
+                "allow_tools": allow_tools,
+                "allow_agents": allow_agents,
+                "allow_skills": allow_skills,
+                "timeout": timeout,
+                "max_cost": max_cost,
+                "context": context,
+                "model": model,
+                "working_directory": working_directory,
+            },
             idempotency_key=idempotency_key,
             stall_timeout=stall_timeout,
         )
-        run = TaskRun(order, self._connection.state)
+        run = TaskRun(request, self._connection.state)
         return await self._connection.run(run.execute(watched=on_event is not None), on_event)
 
     @strip_tracebacks
@@ -110,22 +113,24 @@ class AsyncTasks(AsyncBase):
             ClosedError: The stream, or the client, was closed from elsewhere; the task is cancelled.
             ClaudeAPIError: As :meth:`execute_task`, also for a task that ends with an ``error`` event.
         """
-        order = _orders.task_order(
+        request = task_request(
             self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
+            {
+                "description": description,
+                "allow_tools": allow_tools,
+                "allow_agents": allow_agents,
+                "allow_skills": allow_skills,
+                "timeout": timeout,
+                "max_cost": max_cost,
+                "context": context,
+                "model": model,
+                "working_directory": working_directory,
+            },
             idempotency_key=idempotency_key,
             stall_timeout=stall_timeout,
         )
         cursor = EventCursor()
-        return self._connection.follow(TaskRun(order, self._connection.state).stream(cursor), cursor)
+        return self._connection.follow(TaskRun(request, self._connection.state).stream(cursor), cursor)
 
     @strip_tracebacks
     def stream_events(
@@ -176,20 +181,22 @@ class AsyncTasks(AsyncBase):
         Arguments and exceptions are those of :meth:`execute_task`. Use the handle in an ``async with``: leaving it
         early cancels the task, unless it was detached.
         """
-        order = _orders.task_order(
+        request = task_request(
             self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
+            {
+                "description": description,
+                "allow_tools": allow_tools,
+                "allow_agents": allow_agents,
+                "allow_skills": allow_skills,
+                "timeout": timeout,
+                "max_cost": max_cost,
+                "context": context,
+                "model": model,
+                "working_directory": working_directory,
+            },
             idempotency_key=idempotency_key,
         )
-        run = TaskRun(order, self._connection.state)
+        run = TaskRun(request, self._connection.state)
         await self._connection.run(run.submit())
         return AsyncTaskHandle(self._connection, run)
 

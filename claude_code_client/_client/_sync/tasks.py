@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._operations import task_calls as _orders
 from ..._operations import tasks as _calls
+from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
 from ..._wire.requests import check_callback, cursor_after
@@ -63,21 +64,23 @@ class SyncTasks(SyncBase):
             ClaudeAPIError: Any other way in which the call failed.
         """
         check_callback("on_event", on_event)
-        order = _orders.task_order(
+        request = task_request(
             self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
+            {
+                "description": description,
+                "allow_tools": allow_tools,
+                "allow_agents": allow_agents,
+                "allow_skills": allow_skills,
+                "timeout": timeout,
+                "max_cost": max_cost,
+                "context": context,
+                "model": model,
+                "working_directory": working_directory,
+            },
             idempotency_key=idempotency_key,
             stall_timeout=stall_timeout,
         )
-        run = TaskRun(order, self._connection.state)
+        run = TaskRun(request, self._connection.state)
         return self._connection.run(run.execute(watched=on_event is not None), on_event)
 
     @strip_tracebacks
@@ -109,22 +112,24 @@ class SyncTasks(SyncBase):
             ClosedError: The stream, or the client, was closed from elsewhere; the task is cancelled.
             ClaudeAPIError: As :meth:`execute_task`, also for a task that ends with an ``error`` event.
         """
-        order = _orders.task_order(
+        request = task_request(
             self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
+            {
+                "description": description,
+                "allow_tools": allow_tools,
+                "allow_agents": allow_agents,
+                "allow_skills": allow_skills,
+                "timeout": timeout,
+                "max_cost": max_cost,
+                "context": context,
+                "model": model,
+                "working_directory": working_directory,
+            },
             idempotency_key=idempotency_key,
             stall_timeout=stall_timeout,
         )
         cursor = EventCursor()
-        return self._connection.follow(TaskRun(order, self._connection.state).stream(cursor), cursor)
+        return self._connection.follow(TaskRun(request, self._connection.state).stream(cursor), cursor)
 
     @strip_tracebacks
     def stream_events(
@@ -175,20 +180,22 @@ class SyncTasks(SyncBase):
         Arguments and exceptions are those of :meth:`execute_task`. Use the handle in a ``with``: leaving it early
         cancels the task, unless it was detached.
         """
-        order = _orders.task_order(
+        request = task_request(
             self._config,
-            description=description,
-            allow_tools=allow_tools,
-            allow_agents=allow_agents,
-            allow_skills=allow_skills,
-            timeout=timeout,
-            max_cost=max_cost,
-            context=context,
-            model=model,
-            working_directory=working_directory,
+            {
+                "description": description,
+                "allow_tools": allow_tools,
+                "allow_agents": allow_agents,
+                "allow_skills": allow_skills,
+                "timeout": timeout,
+                "max_cost": max_cost,
+                "context": context,
+                "model": model,
+                "working_directory": working_directory,
+            },
             idempotency_key=idempotency_key,
         )
-        run = TaskRun(order, self._connection.state)
+        run = TaskRun(request, self._connection.state)
         self._connection.run(run.submit())
         return TaskHandle(self._connection, run)
 

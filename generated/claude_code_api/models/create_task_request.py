@@ -24,10 +24,10 @@ class CreateTaskRequest:
         description (str): What is to be done.
         allow_tools (list[str] | None | Unset): Tools that the task may use; what the key may use by default when left
             out.
-        allow_agents (list[str] | None | Unset): Agents that the task may spawn; none when left out.
-        allow_skills (list[str] | None | Unset): Skills that the task may invoke; none when left out.
-        timeout (float | None | Unset): Seconds; 300 when left out.
-        max_cost (float | None | Unset): USD; 1.0 when left out.
+        allow_agents (list[str] | None | Unset): Agents that the task may spawn. Defaults to `[]`: none.
+        allow_skills (list[str] | None | Unset): Skills that the task may invoke. Defaults to `[]`: none.
+        timeout (float | None | Unset): Time limit of the task, in seconds. Defaults to `300`.
+        max_cost (float | None | Unset): Cost limit of the task, in USD. Defaults to `1.0`.
         context (CreateTaskRequestTaskContext | None | Unset): Free-form; told to the agent as data.
         model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model id; the server chooses when left out.
         working_directory (None | str | Unset): Where the task works, inside the server's workspace; its root when left

@@ -1,4 +1,6 @@
-"""Other versions of the tools would write other code, so only the pinned ones are let through."""
+"""Check of the generator's and formatter's versions: other versions would write other code."""
+
+from __future__ import annotations
 
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
@@ -9,8 +11,8 @@ from .errors import GenerationError
 TOOLS = ("openapi-python-client", "ruff")
 
 
-def check_pins(pyproject: Path) -> None:
-    """Raises GenerationError unless the tools are installed in the versions that pyproject.toml pins."""
+def check_tool_versions(pyproject: Path) -> None:
+    """Raise GenerationError unless the installed tools have the versions that pyproject.toml pins."""
     groups = tomllib.loads(pyproject.read_text(encoding="utf-8"))["dependency-groups"]
     pins = dict(entry.split("==") for entry in groups["dev"] if isinstance(entry, str) and "==" in entry)
     for tool in TOOLS:
