@@ -28,7 +28,9 @@ from claude_code_client import ClaudeClient, errors
 from claude_code_client._client.artifact_reader import attach_reader
 from claude_code_client._operations.download import MAX_DOWNLOAD_BYTES
 from claude_code_client.models import MAX_READ_BYTES, AgenticTaskResponse, Artifact
-from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.entities import ArtifactFile
+from claude_code_server.domain.usage import Usage
 
 DATA = bytes(range(256)) * 40
 LARGE = bytes(range(251)) * 33_423  # 8 MiB and a bit
@@ -416,8 +418,8 @@ def whole_server(tmp_path: Path) -> Iterator[Running]:
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         (workspace / path).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        found.append(ArtifactFound(path, len(data), digest, "2026-11-22T12:00:00.000Z"))
-    engine = ScriptedEngine(Outcome("completed", summary="Done.", artifacts=tuple(found), spent=Spent(1, 1, 0.0)))
+        found.append(ArtifactFile(path, len(data), digest, "2026-11-22T12:00:00.000Z"))
+    engine = ScriptedEngine(Outcome("completed", summary="Done.", artifacts=tuple(found), usage=Usage(1, 1, 0.0)))
     with embedded(workspace, engine) as running:
         yield running
 

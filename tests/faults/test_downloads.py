@@ -37,7 +37,9 @@ from support.faults import CutResponse, Fault, Stall, Way
 
 from claude_code_client import errors
 from claude_code_client._client.artifact_reader import attach_reader
-from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.entities import ArtifactFile
+from claude_code_server.domain.usage import Usage
 
 DATA = random.Random(5).randbytes(5000)
 SMALL = DATA[:97]
@@ -88,8 +90,8 @@ def test_cut_again_and_again_at_random(both: Both, proxy: FaultProxy, tmp_path: 
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     (workspace / "x").write_bytes(LARGE)
-    found = ArtifactFound("x", len(LARGE), hashlib.sha256(LARGE).hexdigest(), "2026-11-22T12:00:00.000Z")
-    engine = ScriptedEngine(Outcome("completed", artifacts=(found,), spent=Spent(1, 1, 0.0)))
+    found = ArtifactFile("x", len(LARGE), hashlib.sha256(LARGE).hexdigest(), "2026-11-22T12:00:00.000Z")
+    engine = ScriptedEngine(Outcome("completed", artifacts=(found,), usage=Usage(1, 1, 0.0)))
 
     def plan(exchange: Exchange) -> Fault | None:
         if "/artifacts/" not in exchange.path:

@@ -9,10 +9,11 @@ from typing import Any
 
 from scripted_messages import Script, ScriptedMessages
 
-from claude_code_server import upstream
-from claude_code_server.engine.base import EventType, Order, Outcome, Spent, Stop
+from claude_code_server.domain.engine_protocol import CancelToken, EventType, Outcome, TaskSpec
+from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.relay import Relay
+from claude_code_server.engine.model_proxy import ModelProxy
+from claude_code_server.upstream.factory import open_upstream
 
 KEY = "sk-real-key-canary"
 
@@ -21,22 +22,22 @@ Event = dict[str, Any]
 
 @dataclass
 class Run:
-    """One task: what it emitted, and how it ended. It is the run's ``Emit`` itself."""
+    """One task: what it emitted, and how it ended. It is the run's ``EventSink`` itself."""
 
-    order: Order
-    stop: Stop = field(default_factory=Stop)
+    spec: TaskSpec
+    cancellation: CancelToken = field(default_factory=CancelToken)
     events: list[Event] = field(default_factory=list)
-    metered: list[Spent] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda _: None
     outcome: Outcome | None = None
 
-    def __call__(self, type: EventType, *, content: str, **fields: Any) -> None:
+    def emit(self, type: EventType, *, content: str, **fields: Any) -> None:
         event = {"type": type, "content": content, **fields}
         self.events.append(event)
         self.on_event(event)
 
-    def spent(self, spent: Spent) -> None:
-        self.metered.append(spent)
+    def report_usage(self, usage: Usage) -> None:
+        self.usages.append(usage)
 
     def of(self, type: EventType) -> list[Event]:
         return [event for event in self.events if event["type"] == type]
@@ -50,12 +51,12 @@ class Run:
 @dataclass
 class Bench:
     endpoint: ScriptedMessages
-    relay: Relay
+    proxy: ModelProxy
     engine: ClaudeCodeEngine
     workspace: Path
     state: Path
 
-    def order(self, **changes: Any) -> Order:
+    def spec(self, **changes: Any) -> TaskSpec:
         known: dict[str, Any] = {
             "task_id": "task_1",
             "description": "Do it.",
@@ -63,11 +64,11 @@ class Bench:
             "model": "claude-haiku-5-5",
             "tools": ("Bash", "Read", "Write"),
         }
-        return Order(**{**known, **changes})
+        return TaskSpec(**{**known, **changes})
 
-    async def run(self, order: Order | None = None, **hooks: Any) -> Run:
-        run = Run(order or self.order(), **hooks)
-        run.outcome = await self.engine.run(run.order, run, run.stop)
+    async def run(self, spec: TaskSpec | None = None, **hooks: Any) -> Run:
+        run = Run(spec or self.spec(), **hooks)
+        run.outcome = await self.engine.run(run.spec, run, run.cancellation)
         return run
 
 
@@ -77,21 +78,21 @@ async def bench(tmp_path: Path, script: Script) -> AsyncIterator[Bench]:
     workspace.mkdir()
     state.mkdir()
     with ScriptedMessages(script) as endpoint:
-        source = upstream.open(endpoint.url, KEY)
-        relay = Relay(source)
-        await relay.start()
+        source = open_upstream(endpoint.url, KEY)
+        proxy = ModelProxy(source)
+        await proxy.start()
         try:
-            yield Bench(endpoint, relay, ClaudeCodeEngine(relay, state), workspace, state)
+            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state), workspace, state)
         finally:
-            await relay.aclose()
+            await proxy.aclose()
             await source.aclose()
 
 
-def run_task(tmp_path: Path, script: Script, **order: Any) -> tuple[Run, Bench]:
+def run_task(tmp_path: Path, script: Script, **spec: Any) -> tuple[Run, Bench]:
     """Run one task to its end."""
 
     async def once() -> tuple[Run, Bench]:
         async with bench(tmp_path, script) as made:
-            return await made.run(made.order(**order)), made
+            return await made.run(made.spec(**spec)), made
 
     return asyncio.run(once())

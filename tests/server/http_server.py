@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 from contract_check import check_response, component
 
-from claude_code_server import starting
-from claude_code_server.contract import Contract
-from claude_code_server.engine.base import Engine
-from claude_code_server.listening import listen
-from claude_code_server.services import Services
-from claude_code_server.settings import Settings
+from claude_code_server.contract.operations import Contract
+from claude_code_server.domain.engine_protocol import Engine
+from claude_code_server.domain.settings import Settings
+from claude_code_server.process import bootstrap
+from claude_code_server.process.server import serve
+from claude_code_server.services.container import Services
 
 KEY = "sk-proj-test"
 OTHER_KEY = "sk-proj-other"
@@ -51,8 +51,8 @@ def serving(
     """A server between enter and exit. ``settings`` are those of ``Settings``."""
     told = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
     services = Services(told, engine, contract=contract)
-    sock = starting.bind("127.0.0.1", 0)
-    base_url = starting.base_url(sock)
+    sock = bootstrap.bind("127.0.0.1", 0)
+    base_url = bootstrap.base_url(sock)
     ready, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     failed: list[BaseException] = []
@@ -60,7 +60,7 @@ def serving(
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(listen(services, sock, ready.set, stop))
+                runner.run(serve(services, sock, ready.set, stop))
         except BaseException as error:
             failed.append(error)
             ready.set()

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from claude_code_server.engine.base import Emit, EventType, Order, Outcome, Spent, Stop
+from claude_code_server.domain.engine_protocol import CancelToken, EventSink, EventType, Outcome, TaskSpec
+from claude_code_server.domain.usage import Usage
 
 DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer": 42})
 
@@ -15,19 +16,19 @@ DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer
 class Gate:
     """Holds a run until the test opens it, or until the run is asked to stop. Opened once for all runs."""
 
-    def __init__(self, *, heeds_stop: bool = True) -> None:
+    def __init__(self, *, cancellable: bool = True) -> None:
         self.reached = threading.Event()
-        self.heeds_stop = heeds_stop
+        self.cancellable = cancellable
         self._opened: Future[None] = Future()
 
     def open(self) -> None:
         self._opened.set_result(None)
 
-    async def wait(self, stop: Stop) -> None:
+    async def wait(self, cancellation: CancelToken) -> None:
         self.reached.set()
         opened = asyncio.ensure_future(asyncio.shield(asyncio.wrap_future(self._opened)))
-        stopped = asyncio.ensure_future(stop.wait())
-        waited = {opened, stopped} if self.heeds_stop else {opened}
+        stopped = asyncio.ensure_future(cancellation.wait())
+        waited = {opened, stopped} if self.cancellable else {opened}
         try:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -51,7 +52,7 @@ def calls(tool: str, **arguments: Any) -> Emitted:
     return Emitted("tool_call", {"content": tool, "tool": tool, "arguments": arguments, "call_id": f"call_{tool}"})
 
 
-Step = Emitted | Gate | Exception | Outcome | Spent
+Step = Emitted | Gate | Exception | Outcome | Usage
 
 
 class ScriptedEngine:
@@ -61,33 +62,33 @@ class ScriptedEngine:
 
     def __init__(self, *steps: Step) -> None:
         self._steps: Sequence[Step] = steps
-        self.orders: list[Order] = []
+        self.specs: list[TaskSpec] = []
         self.at_once = 0
         self.most_at_once = 0
 
-    async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
-        self.orders.append(order)
+    async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
+        self.specs.append(spec)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            return await self._follow(emit, stop)
+            return await self._follow(events, cancellation)
         finally:
             self.at_once -= 1
 
     async def aclose(self) -> None:
         return None
 
-    async def _follow(self, emit: Emit, stop: Stop) -> Outcome:
+    async def _follow(self, events: EventSink, cancellation: CancelToken) -> Outcome:
         for step in self._steps:
             match step:
                 case Emitted():
-                    emit(step.type, **step.fields)
-                case Spent():
-                    emit.spent(step)
+                    events.emit(step.type, **step.fields)
+                case Usage():
+                    events.report_usage(step)
                 case Gate():
-                    await step.wait(stop)
-                    if stop.reason is not None:
-                        return Outcome(stop.reason)
+                    await step.wait(cancellation)
+                    if cancellation.reason is not None:
+                        return Outcome(cancellation.reason)
                 case Exception():
                     raise step
                 case Outcome():

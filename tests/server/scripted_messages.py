@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-from claude_code_server.upstream import sse
+from claude_code_server.upstream.messages_stream import encode_event, message_events
 
 _ids = itertools.count(1)
 
@@ -87,7 +87,7 @@ Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
 @dataclass(frozen=True)
-class Asked:
+class MessagesRequest:
     """One request that came in; header names in lower case."""
 
     body: dict[str, Any]
@@ -103,7 +103,7 @@ class ScriptedMessages:
     """
 
     def __init__(self, script: Script) -> None:
-        self.requests: list[Asked] = []
+        self.requests: list[MessagesRequest] = []
         self.asked = threading.Event()
         """Set by the first request."""
         self.left = threading.Event()
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         endpoint = self.server.endpoint
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        endpoint.requests.append(Asked(body, headers, self.path))
+        endpoint.requests.append(MessagesRequest(body, headers, self.path))
         endpoint.asked.set()
         match endpoint.reply(body):
             case Failure(status, kind, text, more, raw):
@@ -162,15 +162,15 @@ class _Handler(BaseHTTPRequestHandler):
             case Hang():
                 self._wait_for_the_end(endpoint)
             case Cut(whole, after, tidy):
-                parts = [sse.encode(event) for event in sse.events_of(whole)]
+                parts = [encode_event(event) for event in message_events(whole)]
                 sent = b"".join(parts[:after])
                 self._send(sent, "text/event-stream", length=len(sent) + (0 if tidy else 1))
             case ErrorEvent(whole, after, kind, text):
-                parts = [sse.encode(event) for event in sse.events_of(whole)][:after]
+                parts = [encode_event(event) for event in message_events(whole)][:after]
                 error = {"type": "error", "error": {"type": kind, "message": text}}
-                self._send(b"".join([*parts, sse.encode(error)]), "text/event-stream")
+                self._send(b"".join([*parts, encode_event(error)]), "text/event-stream")
             case reply if body.get("stream"):
-                self._send(b"".join(map(sse.encode, sse.events_of(reply))), "text/event-stream")
+                self._send(b"".join(map(encode_event, message_events(reply))), "text/event-stream")
             case reply:
                 self._send(json.dumps(reply).encode(), "application/json")
 

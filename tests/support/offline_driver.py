@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from claude_code_server.offline import reply
+from claude_code_server.upstream.offline.model import respond
 
 REMINDER = "<system-reminder>\nAttribution: <task>not this</task>\n</system-reminder>\n"
 PLACEHOLDER = {"name": "DeferredToolPlaceholder", "input_schema": {"type": "object", "properties": {}}}
@@ -59,7 +59,7 @@ def play(folder: Path, task: str, tools: Sequence[str]) -> Run:
     asked = request(task, tools)
     run = Run()
     for _ in range(10):
-        response = reply(asked)
+        response = respond(asked)
         run.responses.append(response)
         assert response["usage"]["input_tokens"] > 0
         assert response["usage"]["output_tokens"] > 0

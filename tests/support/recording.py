@@ -14,7 +14,7 @@ from typing import Self
 from http_server import serving
 from scripted_engine import Emitted, Gate, ScriptedEngine, calls, says
 
-from claude_code_server.engine.base import Outcome
+from claude_code_server.domain.engine_protocol import Outcome
 from support.both import KEY
 
 STEPS = 204

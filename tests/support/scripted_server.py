@@ -17,7 +17,8 @@ from typing import Any
 
 from http_server import Running, serving
 
-from claude_code_server.engine.base import Emit, Order, Outcome, Spent, Stop
+from claude_code_server.domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
+from claude_code_server.domain.usage import Usage
 from support.both import KEY
 
 TIMEOUT = 20.0
@@ -44,24 +45,24 @@ class ContextEngine:
         """The most that ended tasks had cost and running ones may have cost, together, at any moment; USD."""
         self._committed = 0.0
 
-    async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
-        context: dict[str, Any] = dict(order.context)
-        spent = Spent(10, 5, float(context.get("cost", 0.0)))
-        self._began(order)
+    async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
+        context: dict[str, Any] = dict(spec.context)
+        usage = Usage(10, 5, float(context.get("cost", 0.0)))
+        self._began(spec)
         try:
             for number in range(context.get("events", 0)):
-                emit("thinking", content=f"{number + 1}")
+                events.emit("thinking", content=f"{number + 1}")
             if context.get("hold"):
-                await stop.wait()
+                await cancellation.wait()
             elif seconds := context.get("seconds"):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
-                        await stop.wait()
-            summary = f"Done: {order.description}"
-            status = stop.reason or context.get("status", "completed")
-            return Outcome(status, summary=summary, result={"summary": summary}, spent=spent)
+                        await cancellation.wait()
+            summary = f"Done: {spec.description}"
+            status = cancellation.reason or context.get("status", "completed")
+            return Outcome(status, summary=summary, result={"summary": summary}, usage=usage)
         finally:
-            self._ended(order, spent.cost)
+            self._ended(spec, usage.cost)
 
     async def aclose(self) -> None:
         return None
@@ -71,18 +72,18 @@ class ContextEngine:
         with self._changed:
             assert self._changed.wait_for(condition, seconds), (self.running, self.runs)
 
-    def _began(self, order: Order) -> None:
+    def _began(self, spec: TaskSpec) -> None:
         with self._changed:
-            self.runs[order.description] += 1
+            self.runs[spec.description] += 1
             self.running += 1
-            self._committed += order.max_cost
+            self._committed += spec.max_cost
             self.most_committed = max(self.most_committed, self._committed)
             self._changed.notify_all()
 
-    def _ended(self, order: Order, cost: float) -> None:
+    def _ended(self, spec: TaskSpec, cost: float) -> None:
         with self._changed:
             self.running -= 1
-            self._committed += cost - order.max_cost
+            self._committed += cost - spec.max_cost
             self._changed.notify_all()
 
 
@@ -128,7 +129,7 @@ class Scripted:
         finally:
             for id_, status, _ in self.tasks():
                 if status in ("pending", "running"):
-                    self.server.services.loop.call_soon_threadsafe(self.server.services.runner.cancel, id_)
+                    self.server.services.loop.call_soon_threadsafe(self.server.services.task_runner.cancel, id_)
             self.engine.wait_until(lambda: self.engine.running == 0)
 
     def _query(self, sql: str, *values: int) -> list[Any]:
