@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from support.both import Both, open_both
+from support.clients.client_kinds import ClientKind, open_client_kind
 
 # Nothing of the developer's own environment may reach a client, a server or an agent under test.
 for _name in list(os.environ):
@@ -26,9 +26,9 @@ settings.load_profile("fixed")
 
 
 @pytest.fixture(params=["sync", "async"])
-def both(request: pytest.FixtureRequest) -> Iterator[Both]:
+def both(request: pytest.FixtureRequest) -> Iterator[ClientKind]:
     """Runs a test once with ``ClaudeClient`` and once with ``AsyncClaudeClient``."""
-    with open_both(request.param) as kind:
+    with open_client_kind(request.param) as kind:
         yield kind
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.code_blocks import ROOT
 from support.embedded import embedded_server
-from support.markdown import ROOT
 
 from claude_code_client import ClaudeClient
 

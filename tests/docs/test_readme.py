@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.markdown import ROOT, Block, blocks
+from support.code_blocks import ROOT, Block, blocks
 
 from claude_code_client import ClaudeClient
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.fault_proxy import FaultProxy, proxying
-from support.scripted_server import Scripted, scripted
+from support.fault_proxy.proxy import FaultProxy, fault_proxy
+from support.servers.context_server import ContextServer, context_server
 
 
 @pytest.fixture(scope="package")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
-    with scripted(tmp_path_factory.mktemp("server")) as running:
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextServer]:
+    with context_server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
 @pytest.fixture
-def server(_server: Scripted) -> Iterator[Scripted]:
+def server(_server: ContextServer) -> Iterator[ContextServer]:
     with _server.afresh() as fresh:
         yield fresh
 
 
 @pytest.fixture
 def proxy() -> Iterator[FaultProxy]:
-    with proxying() as running:
+    with fault_proxy() as running:
         yield running

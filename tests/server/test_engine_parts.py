@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import KEY
+from support.servers.claude_code_bench import KEY
 
 from claude_code_server import upstream
 from claude_code_server.engine import _artifacts, _events, _options, _outcome, agents

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
 
 from claude_code_server.engine.base import ArtifactFound, Order, Outcome, Spent
 from claude_code_server.records import Task, now

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.both import KEY
+from support.clients.client_kinds import KEY
 from support.embedded import embedded_server
 
 SOURCES = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from support.markdown import ROOT
+from support.code_blocks import ROOT
 
 PROGRAM = """
     import json, logging, sys

@@ -12,15 +12,15 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import events_of
-from scripted_messages import Reply, ScriptedMessages, message, thinking, tool
-from support.both import KEY
-from support.restart_server import RestartableServer, restartable_server
+from support.clients.client_kinds import KEY
+from support.servers.embedded_server import events_of
+from support.servers.messages_endpoint import Reply, ScriptedMessages, message, thinking, tool
+from support.servers.server_process import ServerProcess, server_process
 
 UPSTREAM_KEY = "sk-ant-canary"
 
 
-def client_of(server: RestartableServer) -> httpx.Client:
+def client_of(server: ServerProcess) -> httpx.Client:
     return httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
 
 
@@ -48,7 +48,7 @@ def events(raw: bytes) -> list[tuple[int | None, str]]:
 class Reader:
     """Reads a task's stream in a thread of its own, until that ends in whatever way."""
 
-    def __init__(self, server: RestartableServer, task_id: str) -> None:
+    def __init__(self, server: ServerProcess, task_id: str) -> None:
         self.raw = b""
         self._more = threading.Condition()
         self._ended = False
@@ -81,7 +81,7 @@ class Reader:
         return self.raw
 
 
-def assert_sound(server: RestartableServer) -> None:
+def assert_sound(server: ServerProcess) -> None:
     assert server.query("PRAGMA integrity_check") == [("ok",)]
     assert list(server.state_dir.glob("run-*")) == []
 
@@ -93,7 +93,7 @@ def test_a_task_that_is_killed_with_its_server(tmp_path: Path) -> None:
     ]
     with (
         ScriptedMessages(script) as endpoint,
-        restartable_server(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key=UPSTREAM_KEY) as server,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key=UPSTREAM_KEY) as server,
         client_of(server) as client,
     ):
         started = server.workspace / "started"
@@ -167,7 +167,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
 
     with (
         ScriptedMessages(answer) as endpoint,
-        restartable_server(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key=UPSTREAM_KEY) as server,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key=UPSTREAM_KEY) as server,
         client_of(server) as client,
     ):
         for number, moment in enumerate(moments):
@@ -199,7 +199,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
 
 
 def test_the_offline_model_too(tmp_path: Path) -> None:
-    with restartable_server(tmp_path, api_keys=[KEY]) as server, client_of(server) as client:
+    with server_process(tmp_path, api_keys=[KEY]) as server, client_of(server) as client:
         (server.workspace / "a.py").touch()
         task_id = submit(client, "k", description="Count Python files")["id"]
         reader = Reader(server, task_id)

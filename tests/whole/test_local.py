@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from claude_code_api.api.tasks import list_tasks
-from support.both import Both
+from support.clients.client_kinds import ClientKind
 
 from claude_code_client import ConfigurationError, InvalidRequestError, NotFoundError
 
@@ -27,7 +27,7 @@ def found(folder: Path, pattern: str) -> int:
     return len(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines())
 
 
-def test_a_completion_says_who_answers(both: Both, shared: Shared) -> None:
+def test_a_completion_says_who_answers(both: ClientKind, shared: Shared) -> None:
     reply = both.call(both.client(shared.base_url).complete("What is Python?", temperature=0.5))
     assert "not a language model" in reply.content
     assert "ANTHROPIC_API_KEY" in reply.content
@@ -37,14 +37,14 @@ def test_a_completion_says_who_answers(both: Both, shared: Shared) -> None:
     assert any("temperature" in warning for warning in reply.warnings)
 
 
-def test_a_streamed_completion(both: Both, shared: Shared) -> None:
+def test_a_streamed_completion(both: ClientKind, shared: Shared) -> None:
     client = both.client(shared.base_url)
     *pieces, reply = both.each(client.stream_complete("What is Python?"))
     assert "".join(pieces) == reply.content == both.call(client.complete("What is Python?")).content
     assert len(pieces) > 1, "the reply did not come in pieces"
 
 
-def test_the_count_is_what_find_says_and_bash_really_ran(both: Both, shared: Shared) -> None:
+def test_the_count_is_what_find_says_and_bash_really_ran(both: ClientKind, shared: Shared) -> None:
     client = both.client(shared.base_url)
     first = both.call(
         client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared.name)
@@ -66,7 +66,7 @@ def test_the_count_is_what_find_says_and_bash_really_ran(both: Both, shared: Sha
     assert first.id != second.id
 
 
-def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: Both, shared: Shared) -> None:
+def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, shared: Shared) -> None:
     client = both.client(shared.base_url)
     stream = client.stream_task(
         "Write documentation for src/app.py in docs/app.md",
@@ -89,7 +89,7 @@ def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: Both, shared:
     assert both.call(client.get_task(listed.id)) == listed
 
 
-def test_an_unlisted_tool_is_not_used(both: Both, shared: Shared) -> None:
+def test_an_unlisted_tool_is_not_used(both: ClientKind, shared: Shared) -> None:
     result = both.call(
         both.client(shared.base_url).execute_task(
             "Write documentation for src/app.py", allow_tools=["Read"], working_directory=shared.name
@@ -101,14 +101,14 @@ def test_an_unlisted_tool_is_not_used(both: Both, shared: Shared) -> None:
     assert not (shared.folder / "docs").exists()
 
 
-def test_generated_endpoints_directly(both: Both, shared: Shared) -> None:
+def test_generated_endpoints_directly(both: ClientKind, shared: Shared) -> None:
     client = both.client(shared.base_url)
     response = both.call(both.endpoint(list_tasks)(client=client.api, limit=10))
     assert response.status_code == 200
     assert len(response.parsed.data) <= 10
 
 
-def test_the_servers_errors_are_typed(both: Both, shared: Shared) -> None:
+def test_the_servers_errors_are_typed(both: ClientKind, shared: Shared) -> None:
     client = both.client(shared.base_url)
     with pytest.raises(NotFoundError):
         both.call(client.get_task("task_unknown"))
@@ -119,7 +119,7 @@ def test_the_servers_errors_are_typed(both: Both, shared: Shared) -> None:
         both.call(client.execute_task("Count files", working_directory="../elsewhere"))
 
 
-def test_reads(both: Both, shared: Shared) -> None:
+def test_reads(both: ClientKind, shared: Shared) -> None:
     client = both.client(shared.base_url)
     before = both.call(client.get_usage("day"))
     reply = both.call(client.complete("Hello", model="haiku"))
@@ -139,14 +139,14 @@ def test_reads(both: Both, shared: Shared) -> None:
     [({"workspace": "nowhere"}, "nowhere"), ({"upstream": "gopher://x"}, "http://")],
 )
 def test_a_server_that_cannot_start_says_why(
-    both: Both, workspace: Path, temporary: Path, options: dict[str, str], message: str
+    both: ClientKind, workspace: Path, temporary: Path, options: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         both.local(**{"workspace": workspace, **options})
     assert list(temporary.iterdir()) == []
 
 
-def test_the_end_of_local_leaves_nothing_behind(both: Both, workspace: Path, temporary: Path) -> None:
+def test_the_end_of_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temporary: Path) -> None:
     client = both.local(workspace)
     server = psutil.Process(client._server.pid)
     stream: Any = both.each(client.stream_task("Count Python files", allow_tools=["Bash"]))

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from scripted_messages import ScriptedMessages, message, thinking, tool
-from support.both import KEY, Both
-from support.restart_server import RestartableServer, restartable_server
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers.messages_endpoint import ScriptedMessages, message, thinking, tool
+from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ServerError, StreamInterruptedError
 
@@ -23,11 +23,11 @@ STEPS = ["thinking", "thinking", "tool_call", "tool_result", "tool_call"]
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestartableServer]:
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server whose tasks get as far as a command that runs for ever, and make a file then."""
     with (
         ScriptedMessages([*SCRIPT, *SCRIPT]) as endpoint,
-        restartable_server(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as running,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as running,
     ):
         os.mkfifo(running.workspace / "started")
         yield running
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[RestartableServer]:
 class Killing(threading.Thread):
     """Kills the server once the command runs, and starts it again after some seconds, if it is to."""
 
-    def __init__(self, server: RestartableServer, seconds: float | None) -> None:
+    def __init__(self, server: ServerProcess, seconds: float | None) -> None:
         super().__init__()
         self._server = server
         self._seconds = seconds
@@ -62,7 +62,7 @@ class Killing(threading.Thread):
 
 
 @pytest.mark.parametrize("away", [0.0, 2.0])
-def test_a_stream_outlives_the_server_and_ends_typed(both: Both, server: RestartableServer, away: float) -> None:
+def test_a_stream_outlives_the_server_and_ends_typed(both: ClientKind, server: ServerProcess, away: float) -> None:
     seen: list[Any] = []
     stream = both.client(server.base_url).stream_task("Do it.", ["Bash"], timeout=60)
     with (
@@ -89,7 +89,7 @@ def test_a_stream_outlives_the_server_and_ends_typed(both: Both, server: Restart
     assert server.process_tree() == []
 
 
-def _read(both: Both, stream: Any, seen: list[Any], killing: Killing) -> None:
+def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> None:
     for event in both.each(stream):
         seen.append(event)
         if len(seen) == len(STEPS):
@@ -98,7 +98,7 @@ def _read(both: Both, stream: Any, seen: list[Any], killing: Killing) -> None:
 
 @pytest.mark.parametrize("watched", [False, True])
 def test_waiting_outlives_the_server_and_ends_with_the_task(
-    both: Both, server: RestartableServer, watched: bool
+    both: ClientKind, server: ServerProcess, watched: bool
 ) -> None:
     seen: list[Any] = []
     client = both.client(server.base_url)
@@ -119,7 +119,7 @@ def test_waiting_outlives_the_server_and_ends_with_the_task(
 
 @pytest.mark.usefixtures("briefly")
 def test_a_server_that_stays_away_ends_the_stream_with_what_is_needed_to_go_on(
-    both: Both, server: RestartableServer
+    both: ClientKind, server: ServerProcess
 ) -> None:
     seen: list[Any] = []
     stream = both.client(server.base_url, max_retries=0).stream_task("Do it.", ["Bash"], timeout=60)

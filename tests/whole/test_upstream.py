@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scripted_messages import ScriptedMessages, message, tool
-from support.both import Both
+from support.clients.client_kinds import ClientKind
+from support.servers.messages_endpoint import ScriptedMessages, message, tool
 
 from claude_code_client import CostExceededError, TimeoutError
 
 CANARY = "sk-ant-CANARY-0123456789"
 
 
-def test_the_upstreams_text_and_figures_come_back(both: Both, workspace: Path) -> None:
+def test_the_upstreams_text_and_figures_come_back(both: ClientKind, workspace: Path) -> None:
     with ScriptedMessages([message("Python is a language.", input_tokens=1000, output_tokens=2000)]) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         reply = both.call(client.complete("What is Python?", model="sonnet", max_tokens=99, stop=["END"]))
@@ -27,7 +27,7 @@ def test_the_upstreams_text_and_figures_come_back(both: Both, workspace: Path) -
 
 
 def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
-    both: Both, workspace: Path, temporary: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    both: ClientKind, workspace: Path, temporary: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     state = tmp_path / "state"
     script = [
@@ -52,7 +52,7 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     assert CANARY not in "".join(capfd.readouterr())
 
 
-def test_a_budget_ends_the_task_before_the_next_call(both: Both, workspace: Path) -> None:
+def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace: Path) -> None:
     script = [message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10), message("Never asked.")]
     with ScriptedMessages(script) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
@@ -64,7 +64,7 @@ def test_a_budget_ends_the_task_before_the_next_call(both: Both, workspace: Path
     assert caught.value.task.usage.cost == pytest.approx(2.0, rel=0.01)
 
 
-def test_a_task_that_takes_too_long(both: Both, workspace: Path) -> None:
+def test_a_task_that_takes_too_long(both: ClientKind, workspace: Path) -> None:
     with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         with pytest.raises(TimeoutError) as caught:

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from http_server import Running, serving
-
 from claude_code_server.engine.base import Emit, Order, Outcome, Spent, Stop
-from support.both import KEY
+from support.clients.client_kinds import KEY
+from support.servers.embedded_server import Running, serving
 
 TIMEOUT = 20.0
 """Seconds until something that a test waits for counts as never."""
@@ -87,7 +86,7 @@ class ContextEngine:
 
 
 @dataclass(frozen=True)
-class Scripted:
+class ContextServer:
     server: Running
     engine: ContextEngine
     _file: Path
@@ -120,7 +119,7 @@ class Scripted:
         return Counter(status for _, status, _ in self.tasks())
 
     @contextmanager
-    def afresh(self) -> Iterator[Scripted]:
+    def afresh(self) -> Iterator[ContextServer]:
         """The same server as if it were new; its tasks end with the ``with``."""
         self.engine.forget()
         try:
@@ -137,10 +136,10 @@ class Scripted:
 
 
 @contextmanager
-def scripted(folder: Path, **settings: Any) -> Iterator[Scripted]:
+def context_server(folder: Path, **settings: Any) -> Iterator[ContextServer]:
     """A server that runs as many tasks at once as it is given."""
     engine = ContextEngine()
     state = folder / "state"
     told: dict[str, Any] = {"api_keys": (KEY,), "state_dir": state, "max_concurrent_tasks": 10_000, **settings}
     with serving(folder, engine, **told) as running:
-        yield Scripted(running, engine, state / "state.sqlite3")
+        yield ContextServer(running, engine, state / "state.sqlite3")

@@ -25,7 +25,7 @@ class NoNamespacesError(Exception):
     """Here nobody can mount a file system of their own."""
 
 
-def downloading(order: dict[str, Any], *, disk: int | None = None) -> dict[str, Any]:
+def run_download(order: dict[str, Any], *, disk: int | None = None) -> dict[str, Any]:
     """Run it; with ``disk``, on a file system of so many bytes that is its own. Gives what it says."""
     command = [sys.executable, __file__, json.dumps(order)]
     if disk is not None:

@@ -72,7 +72,7 @@ class Drip:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer that is not the server's. With ``forward`` the server got the request all the same."""
 
     raw: bytes
@@ -81,32 +81,32 @@ class Answer:
     close: bool = False
 
 
-Fault = CutRequest | StallRequest | Refuse | CutResponse | Stall | Drip | Answer
+Fault = CutRequest | StallRequest | Refuse | CutResponse | Stall | Drip | Response
 StartFault = CutRequest | StallRequest | Refuse
 """Those that are decided before a byte is read."""
 
 
-def answer(status: int, body: bytes = b"", *, forward: bool = False, **headers: str) -> Answer:
+def response(status: int, body: bytes = b"", *, forward: bool = False, **headers: str) -> Response:
     """A whole response of the proxy's own."""
     head = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"{name}: {value}" for name, value in head.items()]
     raw = "\r\n".join([f"HTTP/1.1 {status} Status", *lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
-    return Answer(raw, str(status), forward)
+    return Response(raw, str(status), forward)
 
 
 _TYPES = {429: "rate_limit_error", 500: "server_error", 503: "overloaded_error", 529: "overloaded_error"}
 
 
-def refusal(status: int, retry_after: str | None = None, *, forward: bool = False) -> Answer:
+def error_response(status: int, retry_after: str | None = None, *, forward: bool = False) -> Response:
     """An error of the API."""
     body = json.dumps({"error": {"type": _TYPES.get(status, "server_error"), "message": "No."}}).encode()
     headers = {} if retry_after is None else {"Retry_After": retry_after}
-    return answer(status, body, forward=forward, **headers)
+    return response(status, body, forward=forward, **headers)
 
 
-def page(status: int, *, forward: bool = False) -> Answer:
+def gateway_page(status: int, *, forward: bool = False) -> Response:
     """What a gateway in between says."""
-    return answer(status, b"<html><body>Gateway</body></html>", forward=forward, Content_Type="text/html")
+    return response(status, b"<html><body>Gateway</body></html>", forward=forward, Content_Type="text/html")
 
 
-GARBAGE = Answer(b"\x00\xff\x13garbage, not HTTP\r\n\r\n" * 4, "garbage", close=True)
+GARBAGE = Response(b"\x00\xff\x13garbage, not HTTP\r\n\r\n" * 4, "garbage", close=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripted_messages import Script, ScriptedMessages
-
 from claude_code_server import upstream
 from claude_code_server.engine.base import EventType, Order, Outcome, Spent, Stop
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.relay import Relay
+from support.servers.messages_endpoint import Script, ScriptedMessages
 
 KEY = "sk-real-key-canary"
 

@@ -13,7 +13,7 @@ from claude_code_client import AsyncClaudeClient, ClaudeClient
 KEY = "sk-proj-test-key"
 
 
-class Both:
+class ClientKind:
     """Calls either client from synchronous code. Clients that it makes are closed with it."""
 
     def __init__(self, kind: str) -> None:
@@ -70,8 +70,8 @@ class Both:
 
 
 @contextmanager
-def open_both(kind: str) -> Iterator[Both]:
-    both = Both(kind)
+def open_client_kind(kind: str) -> Iterator[ClientKind]:
+    both = ClientKind(kind)
     try:
         yield both
     finally:

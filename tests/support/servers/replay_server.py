@@ -6,15 +6,15 @@ import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from . import raw
-from .faults import Way
-from .recording import Recording
+from support.fault_proxy.faults import Way
+from support.servers import raw_http
+from support.servers.recorded_task import Recording
 
 Cuts = Callable[[int], int | None]
 """Given the Last-Event-ID, how many bytes of the response go out before the connection ends; None for all of them."""
 
 
-class Replay(raw.RawServer):
+class Replay(raw_http.SocketServer):
     """Answers as the recorded server did."""
 
     def __init__(self, recording: Recording, way: Way = "fin") -> None:
@@ -35,7 +35,7 @@ class Replay(raw.RawServer):
         assert url.port is not None
         return url.hostname, url.port
 
-    def _answer(self, request: raw.Request) -> Iterator[bytes]:
+    def _answer(self, request: raw_http.Request) -> Iterator[bytes]:
         match request.method, request.path:
             case "POST", "/v1/task":
                 self.submits += 1
@@ -46,7 +46,7 @@ class Replay(raw.RawServer):
             case _:
                 raise AssertionError(request)
 
-    def _stream(self, request: raw.Request) -> Iterator[bytes]:
+    def _stream(self, request: raw_http.Request) -> Iterator[bytes]:
         after = int(request.headers.get("last-event-id", 0))
         stream = self._recording.streams[after]
         at = self.cuts(after)
@@ -60,9 +60,9 @@ class Replay(raw.RawServer):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         else:
             peer.shutdown(socket.SHUT_WR)
-            peer.settimeout(raw.TIMEOUT)
+            peer.settimeout(raw_http.TIMEOUT)
             assert peer.recv(1) == b"", "the client goes on with a connection that has ended"
-        raise raw.HangUp
+        raise raw_http.HangUp
 
 
 def each_event(recording: Recording, byte: int) -> Cuts:

@@ -28,7 +28,7 @@ TIMEOUT = 20.0
 _ADDRESS = re.compile(r"^export CLAUDE_BASE_URL=(\S+:(\d+)/\S*)$", re.MULTILINE)
 
 
-class RestartableServer:
+class ServerProcess:
     """``claude-code-client serve`` with an environment built from nothing."""
 
     base_url: str
@@ -137,11 +137,11 @@ def _runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def restartable_server(
+def server_process(
     folder: Path, *, api_keys: Sequence[str], upstream: str = "offline", upstream_key: str | None = None
-) -> Iterator[RestartableServer]:
+) -> Iterator[ServerProcess]:
     """A server that runs already. Its workspace and state are made in ``folder``; in the end it is killed."""
-    server = RestartableServer(folder, api_keys, upstream, upstream_key)
+    server = ServerProcess(folder, api_keys, upstream, upstream_key)
     server.start()
     try:
         yield server

@@ -30,7 +30,7 @@ Handler = Callable[[Request], Iterable[bytes] | None]
 """What to send, in pieces; None to hang up."""
 
 
-def answer(status: int, body: Any = b"", **headers: str) -> list[bytes]:
+def response(status: int, body: Any = b"", **headers: str) -> list[bytes]:
     """A whole response; a body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = {"Content-Type": "application/json", "Content-Length": str(len(content))}
@@ -39,7 +39,7 @@ def answer(status: int, body: Any = b"", **headers: str) -> list[bytes]:
     return ["\r\n".join(lines).encode() + content]
 
 
-def stream(*events: bytes, end: bool = True) -> Iterator[bytes]:
+def event_stream(*events: bytes, end: bool = True) -> Iterator[bytes]:
     """An event stream, one chunk for each event; without ``end`` it stays open."""
     yield b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     for event in events:
@@ -52,14 +52,14 @@ class HangUp(Exception):  # noqa: N818 (no error: what a script does)
     """Raised by what a handler gives, where the connection is to be closed."""
 
 
-def hanging_up(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def then_hang_up(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """These, then the connection is closed."""
     yield from pieces
     raise HangUp
 
 
 @dataclass
-class RawServer:
+class SocketServer:
     handle: Handler
     tls: ssl.SSLContext | None = None
     base_url: str = ""
@@ -108,7 +108,7 @@ class RawServer:
             self._changed.notify_all()
 
 
-S = TypeVar("S", bound=RawServer)
+S = TypeVar("S", bound=SocketServer)
 
 
 def _read(number: int, incoming: Any) -> Request | None:

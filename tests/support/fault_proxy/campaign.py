@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from .crowd import Job
-from .exchanges import Exchange, Plan
-from .faults import (
+from support.clients.concurrent_calls import Job
+from support.fault_proxy.exchange import Exchange, Plan
+from support.fault_proxy.faults import (
     GARBAGE,
     CutRequest,
     CutResponse,
@@ -19,8 +19,8 @@ from .faults import (
     Stall,
     StallRequest,
     Way,
-    page,
-    refusal,
+    error_response,
+    gateway_page,
 )
 
 PAST, FAR = "Sun, 22 Nov 2026 11:00:00 GMT", "Fri, 31 Dec 2100 00:00:00 GMT"
@@ -36,20 +36,20 @@ _EARLY: list[tuple[int, Make]] = [
 ]
 _LATE: list[tuple[int, Make]] = [
     (60, lambda dice: CutResponse(dice.randrange(1100), dice.choice(get_args(Way)))),
-    (50, lambda dice: refusal(dice.choice(_STATUSES), dice.choice(_RETRY_AFTERS))),
-    (15, lambda dice: refusal(500, dice.choice(_RETRY_AFTERS), forward=True)),
-    (20, lambda dice: page(dice.choice([500, 502, 503, 504]), forward=True)),
-    (3, lambda dice: refusal(dice.choice(_STATUSES), dice.choice(["9000", FAR]))),
+    (50, lambda dice: error_response(dice.choice(_STATUSES), dice.choice(_RETRY_AFTERS))),
+    (15, lambda dice: error_response(500, dice.choice(_RETRY_AFTERS), forward=True)),
+    (20, lambda dice: gateway_page(dice.choice([500, 502, 503, 504]), forward=True)),
+    (3, lambda dice: error_response(dice.choice(_STATUSES), dice.choice(["9000", FAR]))),
     (15, lambda _: GARBAGE),
-    (10, lambda _: page(502)),
-    (3, lambda _: page(200)),
+    (10, lambda _: gateway_page(502)),
+    (3, lambda _: gateway_page(200)),
     (4, lambda dice: Stall(dice.randrange(600))),
     (15, lambda dice: Stall(dice.randrange(600), 0.2)),
     (15, lambda dice: Drip(dice.randrange(600), 0.0005)),
 ]
 
 
-def faults(seed: str) -> Plan:
+def random_faults(seed: str) -> Plan:
     """A plan in which about a quarter of the exchanges go wrong."""
 
     def plan(exchange: Exchange) -> Fault | None:
@@ -66,7 +66,7 @@ def faults(seed: str) -> Plan:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedCall:
     """One call of a campaign."""
 
     kind: str
@@ -81,7 +81,7 @@ OVERDUE = 0.4
 """Seconds."""
 
 
-def calls(client_kind: str, count: int, seed: str) -> list[Planned]:
+def planned_calls(client_kind: str, count: int, seed: str) -> list[PlannedCall]:
     """Each gives the summary of what it ran."""
     dice = random.Random(seed)
     kinds = dice.choices(list(KINDS), list(KINDS.values()), k=count)
@@ -89,11 +89,11 @@ def calls(client_kind: str, count: int, seed: str) -> list[Planned]:
     return [_planned(kind, f"{client_kind} {kind} {number}", jobs[kind]) for number, kind in enumerate(kinds)]
 
 
-def _planned(kind: str, description: str, job: Callable[[Any, str], Any]) -> Planned:
-    return Planned(kind, description, lambda client: job(client, description))
+def _planned(kind: str, description: str, job: Callable[[Any, str], Any]) -> PlannedCall:
+    return PlannedCall(kind, description, lambda client: job(client, description))
 
 
-def right_answer(planned: Planned) -> str:
+def expected_result(planned: PlannedCall) -> str:
     """What a call gives if all goes well."""
     return "left" if planned.kind == "leave" else f"Done: {planned.description}"
 

@@ -11,11 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from http_server import serving
-from scripted_engine import Emitted, Gate, ScriptedEngine, calls, says
-
 from claude_code_server.engine.base import Outcome
-from support.both import KEY
+from support.clients.client_kinds import KEY
+from support.servers.embedded_server import serving
+from support.servers.scripted_engine import Emitted, Gate, ScriptedEngine, calls, says
 
 STEPS = 204
 """Events before the terminal one."""

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from .both import KEY
+from support.clients.client_kinds import KEY
 
 TIMEOUT = 20.0
 """Seconds until something that a test waits for counts as never."""
@@ -24,7 +24,7 @@ _PROGRAM = Path(__file__).with_name("worker.py")
 
 
 @dataclass
-class Worker:
+class ClientProcess:
     process: subprocess.Popen[str]
     lines: SimpleQueue[str]
 
@@ -56,7 +56,7 @@ class Worker:
 
 
 @contextmanager
-def working(kind: str, base_url: str, call: str, task: dict[str, Any], **told: Any) -> Iterator[Worker]:
+def client_process(kind: str, base_url: str, call: str, task: dict[str, Any], **told: Any) -> Iterator[ClientProcess]:
     """A worker that makes one call; it does not outlive the ``with``."""
     client = {"api_key": KEY, "base_url": base_url, "timeout": 60}
     if "journal" in told:
@@ -81,7 +81,7 @@ def working(kind: str, base_url: str, call: str, task: dict[str, Any], **told: A
         reader = Thread(target=read)
         reader.start()
         try:
-            yield Worker(process, lines)
+            yield ClientProcess(process, lines)
         finally:
             process.kill()
             process.wait(TIMEOUT)

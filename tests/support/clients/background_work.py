@@ -8,7 +8,7 @@ TIMEOUT = 15.0
 """Seconds until it counts as never."""
 
 
-def wait_for_tidying() -> None:
+def wait_for_background_work() -> None:
     """Wait until it is done; fails if it never is."""
     for thread in threading.enumerate():
         if thread.name == "claude-code-client: tidy up":

@@ -7,48 +7,48 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 
-from . import raw, wire
+from support.servers import raw_http, responses
 
 Connection = Callable[[int], Iterable[bytes] | None]
 """What to send on one connection, given the Last-Event-ID (0 without one); None to hang up."""
 
 
-def sends(*events: bytes) -> Connection:
+def send_then_cut(*events: bytes) -> Connection:
     """These, then the connection is cut."""
-    return lambda _: raw.hanging_up(raw.stream(*events, end=False))
+    return lambda _: raw_http.then_hang_up(raw_http.event_stream(*events, end=False))
 
 
-def ends(*events: bytes) -> Connection:
+def send_then_end(*events: bytes) -> Connection:
     """These, then the stream ends as if all had been said."""
-    return lambda _: raw.stream(*events)
+    return lambda _: raw_http.event_stream(*events)
 
 
-def stays(*events: bytes, until: Event) -> Connection:
+def send_then_stall(*events: bytes, until: Event) -> Connection:
     """These, then silence."""
 
     def connection(_: int) -> Iterator[bytes]:
-        yield from raw.stream(*events, end=False)
-        until.wait(raw.TIMEOUT)
-        raise raw.HangUp
+        yield from raw_http.event_stream(*events, end=False)
+        until.wait(raw_http.TIMEOUT)
+        raise raw_http.HangUp
 
     return connection
 
 
-def refuses(status: int, type: str = "server_error", **headers: str) -> Connection:
-    return lambda _: raw.answer(status, wire.error(type), **headers)
+def respond_with_error(status: int, type: str = "server_error", **headers: str) -> Connection:
+    return lambda _: raw_http.response(status, responses.error(type), **headers)
 
 
-def hangs_up(_: int) -> None:
+def hang_up(_: int) -> None:
     """Nothing at all."""
 
 
-def thinking(*numbers: int) -> bytes:
+def thinking_events(*numbers: int) -> bytes:
     """Events with these numbers."""
-    return b"".join(wire.event(number, "thinking") for number in numbers)
+    return b"".join(responses.event(number, "thinking") for number in numbers)
 
 
 @dataclass
-class Script:
+class StreamScript:
     """Answers of the API about one task; the last connection is repeated."""
 
     connections: list[Connection]
@@ -59,27 +59,27 @@ class Script:
     status: str = "running"
     """How the task stands, unless it was cancelled."""
 
-    def __call__(self, request: raw.Request) -> Iterable[bytes] | None:
+    def __call__(self, request: raw_http.Request) -> Iterable[bytes] | None:
         match request.method, request.path:
             case "POST", "/v1/task":
                 self.submits += 1
-                return raw.answer(202, wire.task("pending"))
+                return raw_http.response(202, responses.task("pending"))
             case "POST", "/v1/task/task_1/cancel":
                 self.cancels += 1
-                return raw.answer(200, wire.task("cancelled"))
+                return raw_http.response(200, responses.task("cancelled"))
             case "GET", "/v1/task/task_1/events":
                 number = len(self.after)
                 self.after.append(int(request.headers.get("last-event-id", 0)))
                 return self.connections[min(number, len(self.connections) - 1)](self.after[-1])
             case "GET", "/v1/task/task_1":
-                return raw.answer(200, wire.task("cancelled" if self.cancels else self.status))
+                return raw_http.response(200, responses.task("cancelled" if self.cancels else self.status))
             case _:
-                return raw.answer(404, wire.error("not_found_error"))
+                return raw_http.response(404, responses.error("not_found_error"))
 
 
 @contextmanager
-def scripted(*connections: Connection) -> Iterator[tuple[raw.RawServer, Script]]:
+def scripted_stream(*connections: Connection) -> Iterator[tuple[raw_http.SocketServer, StreamScript]]:
     """A server that follows the script."""
-    script = Script(list(connections))
-    with raw.serve(raw.RawServer(script)) as server:
+    script = StreamScript(list(connections))
+    with raw_http.serve(raw_http.SocketServer(script)) as server:
         yield server, script

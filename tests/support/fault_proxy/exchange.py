@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .faults import Fault, StartFault
+from support.fault_proxy.faults import Fault, StartFault
 
 
 @dataclass

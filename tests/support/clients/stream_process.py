@@ -20,7 +20,7 @@ SAMPLE = 5_000
 TIMEOUT = 600.0
 
 
-def following(kind: str, base_url: str) -> dict[str, Any]:
+def run_stream(kind: str, base_url: str) -> dict[str, Any]:
     """Run it; gives what it says."""
     ran = subprocess.run([sys.executable, __file__, kind, base_url], capture_output=True, text=True, timeout=TIMEOUT)
     assert ran.returncode == 0, ran.stderr

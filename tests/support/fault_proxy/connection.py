@@ -7,8 +7,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Literal
 
-from .exchanges import Exchange
-from .faults import Answer, CutRequest, CutResponse, Drip, Refuse, Stall, StallRequest, StartFault
+from support.fault_proxy.exchange import Exchange
+from support.fault_proxy.faults import CutRequest, CutResponse, Drip, Refuse, Response, Stall, StallRequest, StartFault
 
 if TYPE_CHECKING:
     from .fault_proxy import Port
@@ -103,7 +103,7 @@ class Connection:
     async def _respond(self, exchange: Exchange, request: bytes) -> _End:
         """Send what is to be sent, and tell what becomes of the connection then."""
         fault = exchange.fault
-        if isinstance(fault, Answer):
+        if isinstance(fault, Response):
             if fault.forward:
                 await self._to_server(request)
                 await self._from_server()

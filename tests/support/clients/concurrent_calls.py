@@ -13,15 +13,14 @@ from threading import Event, Thread
 from typing import Any
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient
-
-from .both import KEY
+from support.clients.client_kinds import KEY
 
 Job = Callable[[Any], Any]
 """Given the client; on an asynchronous one its result is awaited."""
 
 
 @dataclass(frozen=True)
-class Ended:
+class CallResult:
     """How one call ended."""
 
     seconds: float
@@ -29,13 +28,13 @@ class Ended:
     error: BaseException | None = None
 
 
-def client_of(kind: str, base_url: str, **options: Any) -> Any:
+def make_client(kind: str, base_url: str, **options: Any) -> Any:
     """A client of the given kind; to be closed by whoever asks for it."""
     kinds: dict[str, Any] = {"sync": ClaudeClient, "async": AsyncClaudeClient}
     return kinds[kind](**{"api_key": KEY, "base_url": base_url, **options})
 
 
-def crowd(client: Any, jobs: Sequence[Job], at_once: int) -> list[Ended]:
+def call_concurrently(client: Any, jobs: Sequence[Job], at_once: int) -> list[CallResult]:
     """Do all jobs, ``at_once`` at the same time; how each ended, in their order. Closes the client."""
     if isinstance(client, AsyncClaudeClient):
         return asyncio.run(_coroutines(client, jobs, at_once))
@@ -43,19 +42,19 @@ def crowd(client: Any, jobs: Sequence[Job], at_once: int) -> list[Ended]:
         return list(pool.map(lambda job: _call(client, job), jobs))
 
 
-def _call(client: Any, job: Job) -> Ended:
+def _call(client: Any, job: Job) -> CallResult:
     start = time.monotonic()
     try:
         value = job(client)
     except Exception as error:
-        return Ended(time.monotonic() - start, error=error)
-    return Ended(time.monotonic() - start, value)
+        return CallResult(time.monotonic() - start, error=error)
+    return CallResult(time.monotonic() - start, value)
 
 
-async def _coroutines(client: Any, jobs: Sequence[Job], at_once: int) -> list[Ended]:
+async def _coroutines(client: Any, jobs: Sequence[Job], at_once: int) -> list[CallResult]:
     turn = asyncio.Semaphore(at_once)
 
-    async def call(job: Job) -> Ended:
+    async def call(job: Job) -> CallResult:
         async with turn:
             start = time.monotonic()
             try:
@@ -63,8 +62,8 @@ async def _coroutines(client: Any, jobs: Sequence[Job], at_once: int) -> list[En
                 if inspect.isawaitable(value):
                     value = await value
             except Exception as error:
-                return Ended(time.monotonic() - start, error=error)
-            return Ended(time.monotonic() - start, value)
+                return CallResult(time.monotonic() - start, error=error)
+            return CallResult(time.monotonic() - start, value)
 
     async with client:
         return await asyncio.gather(*(call(job) for job in jobs))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self, TypeVar
 
 import httpx
-from http_server import KEY, Running
+
+from support.servers.embedded_server import KEY, Running
 
 T = TypeVar("T")
 SMALL = 4096

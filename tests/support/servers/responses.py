@@ -63,6 +63,6 @@ def result_event(number: int) -> bytes:
     )
 
 
-def stream(*chunks: bytes) -> Response:
+def event_stream(*chunks: bytes) -> Response:
     """An event stream that ends after its last chunk."""
     return Response(iter(chunks), mimetype="text/event-stream")

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from claude_code_client.models import Artifact
-
-from . import raw, wire
+from support.servers import raw_http, responses
 
 OLD = b"what was there before"
 
 
 @dataclass
-class Shelf:
+class DownloadScript:
     """The API with the artifact; as a handler of a raw server it notes what it was asked for."""
 
     data: bytes
-    answers: list[Answer]
+    answers: list[DownloadResponse]
     """To each download; the last one is repeated."""
     record: dict[str, Any]
     """The artifact as the task tells of it."""
@@ -42,63 +41,63 @@ class Shelf:
     def etag(self) -> str:
         return f'"{hashlib.sha256(self.data).hexdigest()}"'
 
-    def __call__(self, request: raw.Request) -> Iterable[bytes] | None:
+    def __call__(self, request: raw_http.Request) -> Iterable[bytes] | None:
         if request.path == "/v1/task/task_1/artifacts/art_1":
             number = len(self.ranges)
             self.ranges.append(request.headers.get("range"))
             self.conditions.append(request.headers.get("if-range"))
             return self.answers[min(number, len(self.answers) - 1)](self, request)
         if request.path == "/v1/task/task_1":
-            return raw.answer(200, wire.task(artifacts=[self.record]))
-        return raw.answer(404, wire.error("not_found_error"))
+            return raw_http.response(200, responses.task(artifacts=[self.record]))
+        return raw_http.response(404, responses.error("not_found_error"))
 
 
-Answer = Callable[[Shelf, raw.Request], "Iterable[bytes] | None"]
+DownloadResponse = Callable[[DownloadScript, raw_http.Request], "Iterable[bytes] | None"]
 
 
-def part(shelf: Shelf, request: raw.Request) -> list[bytes]:
+def requested_part(shelf: DownloadScript, request: raw_http.Request) -> list[bytes]:
     """What was asked for, as RFC 9110 has it."""
     asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
     if asked is None or request.headers.get("if-range", shelf.etag) != shelf.etag:
-        return whole(shelf, request)
+        return whole_file(shelf, request)
     start, size = int(asked[1]), len(shelf.data)
     if start >= size:
-        return raw.answer(416, wire.error("invalid_request_error"), Content_Range=f"bytes */{size}")
-    return partial(shelf, start)
+        return raw_http.response(416, responses.error("invalid_request_error"), Content_Range=f"bytes */{size}")
+    return partial_response(shelf, start)
 
 
-def partial(shelf: Shelf, start: int, *, said: str | None = None, **headers: str) -> list[bytes]:
+def partial_response(shelf: DownloadScript, start: int, *, said: str | None = None, **headers: str) -> list[bytes]:
     """A part, which may be said to be another."""
     size = len(shelf.data)
     said = f"bytes {start}-{size - 1}/{size}" if said is None else said
     told = {"Content_Range": said, "ETag": shelf.etag, **headers}
-    return raw.answer(206, shelf.data[start:], **told)
+    return raw_http.response(206, shelf.data[start:], **told)
 
 
-def whole(shelf: Shelf, _: raw.Request) -> list[bytes]:
+def whole_file(shelf: DownloadScript, _: raw_http.Request) -> list[bytes]:
     """All of it, whatever was asked for."""
-    return raw.answer(200, shelf.data, ETag=shelf.etag)
+    return raw_http.response(200, shelf.data, ETag=shelf.etag)
 
 
-def cut(after: int, answer: Answer = part) -> Answer:
+def cut_after(after: int, answer: DownloadResponse = requested_part) -> DownloadResponse:
     """So many bytes of an answer's body, then the connection ends."""
 
-    def first_bytes(shelf: Shelf, request: raw.Request) -> Iterator[bytes]:
+    def first_bytes(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         head, _, body = b"".join(answer(shelf, request) or ()).partition(b"\r\n\r\n")
-        return raw.hanging_up([head + b"\r\n\r\n", body[:after]])
+        return raw_http.then_hang_up([head + b"\r\n\r\n", body[:after]])
 
     return first_bytes
 
 
-def says(status: int, body: Any = b"", **headers: str) -> Answer:
-    return lambda shelf, request: raw.answer(status, body, **headers)
+def respond_with(status: int, body: Any = b"", **headers: str) -> DownloadResponse:
+    return lambda shelf, request: raw_http.response(status, body, **headers)
 
 
-def refuses(status: int, type: str = "server_error", **headers: str) -> Answer:
-    return says(status, wire.error(type), **headers)
+def respond_with_error(status: int, type: str = "server_error", **headers: str) -> DownloadResponse:
+    return respond_with(status, responses.error(type), **headers)
 
 
-def chunked(*chunks: bytes, **headers: str) -> Answer:
+def chunked_body(*chunks: bytes, **headers: str) -> DownloadResponse:
     """A body without a length."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
@@ -107,7 +106,7 @@ def chunked(*chunks: bytes, **headers: str) -> Answer:
 
 
 @contextmanager
-def serving(data: bytes, *answers: Answer, **record: Any) -> Iterator[Shelf]:
+def scripted_downloads(data: bytes, *answers: DownloadResponse, **record: Any) -> Iterator[DownloadScript]:
     """A server with these bytes; ``record`` is what the task says otherwise of them."""
     told = {
         "id": "art_1",
@@ -118,8 +117,8 @@ def serving(data: bytes, *answers: Answer, **record: Any) -> Iterator[Shelf]:
         "created_at": "2026-11-22T12:00:00.000Z",
         **record,
     }
-    shelf = Shelf(data, list(answers) or [part], told)
-    with raw.serve(raw.RawServer(shelf)) as server:
+    shelf = DownloadScript(data, list(answers) or [requested_part], told)
+    with raw_http.serve(raw_http.SocketServer(shelf)) as server:
         shelf.base_url = server.base_url
         yield shelf
 
@@ -132,13 +131,13 @@ def old_file(folder: Path, name: str = "report.bin") -> Path:
     return path
 
 
-def names(folder: Path) -> list[str]:
+def file_names(folder: Path) -> list[str]:
     """What is in a folder."""
     return sorted(path.name for path in folder.iterdir())
 
 
 @contextmanager
-def untouched(folder: Path) -> Iterator[None]:
+def assert_untouched(folder: Path) -> Iterator[None]:
     """Fails if anything below the folder is another than before, or another file, or changed its mode or its time."""
     before = _picture(folder)
     yield

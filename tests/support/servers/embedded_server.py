@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from contract_check import check_response, component
 
 from claude_code_server import starting
 from claude_code_server.contract import Contract
@@ -18,6 +17,7 @@ from claude_code_server.engine.base import Engine
 from claude_code_server.listening import listen
 from claude_code_server.services import Services
 from claude_code_server.settings import Settings
+from support.contract_check import check_response, component
 
 KEY = "sk-proj-test"
 OTHER_KEY = "sk-proj-other"

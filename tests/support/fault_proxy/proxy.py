@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .exchanges import Exchange, Plan, no_faults
-from .fault_connection import Connection
-from .faults import Fault
+from support.fault_proxy.connection import Connection
+from support.fault_proxy.exchange import Exchange, Plan, no_faults
+from support.fault_proxy.faults import Fault
 
 TIMEOUT = 20.0
 """Seconds until something that a test waits for counts as never."""
@@ -177,7 +177,7 @@ class FaultProxy:
 
 
 @contextmanager
-def proxying() -> Iterator[FaultProxy]:
+def fault_proxy() -> Iterator[FaultProxy]:
     """A proxy in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fault proxy")
