@@ -15,10 +15,11 @@ import pytest
 from pytest_httpserver import HTTPServer
 from support.code_blocks import ROOT, Block, blocks
 from support.servers import responses
+from support.servers.server_process import ServerProcess
 
 from claude_code_client import ClaudeClient, CostExceededError, RateLimitError
 
-from .conftest import KEYS, Place
+from .conftest import KEYS
 
 PAGE = "docs/python-client-library.md"
 BLOCKS = blocks(PAGE)
@@ -31,7 +32,7 @@ def is_listing(block: Block) -> bool:
 
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if not is_listing(block)], ids=str)
-def test_python_blocks_run(block: Block, client: ClaudeClient, in_place: Place) -> None:
+def test_python_blocks_run(block: Block, client: ClaudeClient, docs_environment: ServerProcess) -> None:
     names: dict[str, Any] = {
         "__name__": "__main__",
         "client": client,
@@ -141,7 +142,7 @@ def test_the_listings_are_the_only_blocks_that_are_not_statements() -> None:
                 compile(block.code, str(block), "exec")
 
 
-def test_shell_blocks_run(place: Place, tmp_path: Path, wheel: Path) -> None:
+def test_shell_blocks_run(docs_server: ServerProcess, tmp_path: Path, wheel: Path) -> None:
     ran = 0
     for block in BLOCKS:
         if block.language == "bash" and block.code.startswith("export"):
@@ -157,7 +158,7 @@ def test_shell_blocks_run(place: Place, tmp_path: Path, wheel: Path) -> None:
 
 
 def install(command: str, wheel: Path, folder: Path) -> None:
-    """Run a pip command as it is written, with the wheel of this tree in the index's place."""
+    """Run a pip command as it is written, with the wheel of this tree in the index's docs_server."""
     environ = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,7 +1,7 @@
-"""A process of its own that downloads an artifact in place of an old file, and says how that went.
+"""Process that downloads an artifact over an old file and reports errors, memory and the file's state.
 
-The program's argument is a JSON object: ``kind``, ``to``, ``urls`` of servers to download from, one after another, and
-perhaps ``file_size``, the most bytes that it may give a file.
+Its argument is a JSON object: ``kind``, ``to``, ``urls`` of servers to download from, one after another, and optionally
+``file_size``, the largest file in bytes that the process may write.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from claude_code_client import AsyncClaudeClient, ClaudeAPIError, ClaudeClient
+from support.clients import program
+from support.clients.client_kinds import KEY
 
 TIMEOUT = 50.0
 _MOUNT = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"'
 
 
 class NoNamespacesError(Exception):
-    """Here nobody can mount a file system of their own."""
+    """This machine does not let tests mount a file system in a namespace."""
 
 
-def run_download(order: dict[str, Any], *, disk: int | None = None) -> dict[str, Any]:
-    """Run it; with ``disk``, on a file system of so many bytes that is its own. Gives what it says."""
-    command = [sys.executable, __file__, json.dumps(order)]
+def run_download(arguments: dict[str, Any], *, disk: int | None = None) -> dict[str, Any]:
+    """Run the process and return its report; with ``disk``, on its own file system of so many bytes."""
+    command = program.command("support.clients.download_process", json.dumps(arguments))
     if disk is not None:
         alone = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c", _MOUNT, "sh"]
-        probe = [*alone, "4096", str(Path(order["to"]).parent), "true"]
+        probe = [*alone, "4096", str(Path(arguments["to"]).parent), "true"]
         if subprocess.run(probe, capture_output=True, timeout=TIMEOUT).returncode:
             raise NoNamespacesError
-        command = [*alone, str(disk), str(Path(order["to"]).parent), *command]
-    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment)
+        command = [*alone, str(disk), str(Path(arguments["to"]).parent), *command]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=program.environment())
     assert ran.returncode == 0, ran.stderr
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    report: dict[str, Any] = json.loads(ran.stdout)
+    return report
 
 
 def main(kind: str, to: str, urls: list[str], file_size: int | None = None) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def main(kind: str, to: str, urls: list[str], file_size: int | None = None) -> d
 
 
 def _download(kind: str, url: str, to: str) -> None:
-    options: dict[str, Any] = {"api_key": "sk-proj-test-key", "base_url": url, "timeout": TIMEOUT, "max_retries": 0}
+    options: dict[str, Any] = {"api_key": KEY, "base_url": url, "timeout": TIMEOUT, "max_retries": 0}
 
     async def wait() -> None:
         async with AsyncClaudeClient(**options) as client:

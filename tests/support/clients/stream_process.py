@@ -1,4 +1,4 @@
-"""A process of its own that follows one task to its end, and says how many events came and what memory they took."""
+"""Process that streams one task to its end and reports the number of events, the time and the memory growth."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ from typing import Any
 import psutil
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient
+from support.clients import program
+from support.clients.client_kinds import KEY
 
-KEY = "sk-proj-test-key"
 WARM_UP = 10_000
-"""Events after which the memory counts."""
+"""Events before memory is measured."""
 SAMPLE = 5_000
+"""Events between two measurements."""
 TIMEOUT = 600.0
 
 
 def run_stream(kind: str, base_url: str) -> dict[str, Any]:
-    """Run it; gives what it says."""
-    ran = subprocess.run([sys.executable, __file__, kind, base_url], capture_output=True, text=True, timeout=TIMEOUT)
+    """Run the process and return its report."""
+    command = program.command("support.clients.stream_process", kind, base_url)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=program.environment())
     assert ran.returncode == 0, ran.stderr
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    report: dict[str, Any] = json.loads(ran.stdout)
+    return report
 
 
 class Tally:
+    """Counts of one stream."""
+
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._start = time.perf_counter()
@@ -42,7 +47,7 @@ class Tally:
             self._most = max(self._most, self._process.memory_info().rss)
             self._first = self._first or self._most
 
-    def said(self) -> str:
+    def report(self) -> str:
         took = time.perf_counter() - self._start
         return json.dumps({"events": self.events, "seconds": took, "grown": self._most - self._first})
 
@@ -65,4 +70,4 @@ async def asynchronous(base_url: str) -> Tally:
 
 if __name__ == "__main__":
     _, kind, base_url = sys.argv
-    print(synchronous(base_url).said() if kind == "sync" else asyncio.run(asynchronous(base_url)).said())
+    print(synchronous(base_url).report() if kind == "sync" else asyncio.run(asynchronous(base_url)).report())

@@ -1,10 +1,11 @@
-"""What can happen to an exchange between a client and a server."""
+"""Faults that the proxy injects into an exchange between a client and a server."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from support.servers import raw_http
 
 Way = Literal["fin", "rst"]
 """How a connection ends: by a clean close or by a reset."""
@@ -12,7 +13,7 @@ Way = Literal["fin", "rst"]
 
 @dataclass(frozen=True)
 class CutRequest:
-    """The connection ends when ``at`` bytes of the request have come; the server gets those."""
+    """End the connection after ``at`` bytes of the request, which the server receives."""
 
     at: int
     by: Way
@@ -24,7 +25,7 @@ class CutRequest:
 
 @dataclass(frozen=True)
 class StallRequest:
-    """The server gets ``at`` bytes of the request, and then nothing happens any more."""
+    """Pass ``at`` bytes of the request to the server, then do nothing more."""
 
     at: int = 0
     name = "request stalled"
@@ -32,7 +33,7 @@ class StallRequest:
 
 @dataclass(frozen=True)
 class Refuse:
-    """The connection is reset, and no other is accepted for some seconds."""
+    """Reset the connection and accept no other for some seconds."""
 
     seconds: float
     name = "refused"
@@ -40,7 +41,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class CutResponse:
-    """The connection ends when ``at`` bytes of the response have gone out."""
+    """End the connection after ``at`` bytes of the response."""
 
     at: int
     by: Way
@@ -52,7 +53,7 @@ class CutResponse:
 
 @dataclass(frozen=True)
 class Stall:
-    """Nothing more comes for some seconds, or ever, once ``at`` bytes of the response have gone out."""
+    """Send nothing for some seconds, or for ever, after ``at`` bytes of the response."""
 
     at: int = 0
     seconds: float | None = None
@@ -64,7 +65,7 @@ class Stall:
 
 @dataclass(frozen=True)
 class Drip:
-    """After ``at`` bytes the response comes byte by byte, one every ``interval`` seconds."""
+    """Send the response byte by byte after its first ``at`` bytes, one every ``interval`` seconds."""
 
     at: int = 0
     interval: float = 0.05
@@ -73,7 +74,7 @@ class Drip:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer that is not the server's. With ``forward`` the server got the request all the same."""
+    """Send this response in place of the server's; with ``forward`` the server receives the request all the same."""
 
     raw: bytes
     name: str
@@ -83,29 +84,26 @@ class Response:
 
 Fault = CutRequest | StallRequest | Refuse | CutResponse | Stall | Drip | Response
 StartFault = CutRequest | StallRequest | Refuse
-"""Those that are decided before a byte is read."""
+"""Faults that a plan has to return before the request is read."""
 
 
-def response(status: int, body: bytes = b"", *, forward: bool = False, **headers: str) -> Response:
-    """A whole response of the proxy's own."""
-    head = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{name}: {value}" for name, value in head.items()]
-    raw = "\r\n".join([f"HTTP/1.1 {status} Status", *lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
-    return Response(raw, str(status), forward)
+def response(status: int, body: Any = b"", *, forward: bool = False, **headers: str) -> Response:
+    """Return a response that the proxy sends itself; ``forward`` passes the request on all the same."""
+    return Response(b"".join(raw_http.response(status, body, **headers)), str(status), forward)
 
 
 _TYPES = {429: "rate_limit_error", 500: "server_error", 503: "overloaded_error", 529: "overloaded_error"}
 
 
 def error_response(status: int, retry_after: str | None = None, *, forward: bool = False) -> Response:
-    """An error of the API."""
-    body = json.dumps({"error": {"type": _TYPES.get(status, "server_error"), "message": "No."}}).encode()
+    """Return an error response of the API."""
+    body = {"error": {"type": _TYPES.get(status, "server_error"), "message": "No."}}
     headers = {} if retry_after is None else {"Retry_After": retry_after}
     return response(status, body, forward=forward, **headers)
 
 
 def gateway_page(status: int, *, forward: bool = False) -> Response:
-    """What a gateway in between says."""
+    """Return the HTML page of a gateway between client and server."""
     return response(status, b"<html><body>Gateway</body></html>", forward=forward, Content_Type="text/html")
 
 

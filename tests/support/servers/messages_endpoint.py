@@ -1,17 +1,15 @@
-"""A Messages endpoint on loopback that answers from a script and remembers what it was asked."""
+"""Scripted Messages endpoint: the upstream of the embedded server and of the real Claude Code."""
 
 import itertools
 import json
-import select
-import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
 from claude_code_server.upstream import sse
+from support.servers import raw_http
 
 _ids = itertools.count(1)
 
@@ -23,7 +21,7 @@ def message(
     output_tokens: int = 20,
     **usage: Any,
 ) -> dict[str, Any]:
-    """A Messages response body; strings become text blocks."""
+    """Return a Messages response body; strings become text blocks."""
     blocks = [{"type": "text", "text": part} if isinstance(part, str) else dict(part) for part in content]
     uses_tool = any(block["type"] == "tool_use" for block in blocks)
     return {
@@ -39,7 +37,7 @@ def message(
 
 
 def tool(name: str, **arguments: Any) -> dict[str, Any]:
-    """A tool call, as a content block."""
+    """Return a tool call as a content block."""
     return {"type": "tool_use", "id": f"toolu_{next(_ids)}", "name": name, "input": arguments}
 
 
@@ -49,7 +47,7 @@ def thinking(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error reply, in the Messages format, or with another ``body``."""
+    """Error response in the Messages format, or with another ``body``."""
 
     status: int
     type: str = "api_error"
@@ -60,7 +58,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A message whose stream breaks off after some events, as a connection does or, ``tidy``, as if it were over."""
+    """Message whose stream ends after some events: by a lost connection or, if ``tidy``, by a regular end."""
 
     message: Mapping[str, Any]
     after: int
@@ -69,7 +67,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class ErrorEvent:
-    """A message whose stream ends with an error event after some events."""
+    """Message whose stream ends with an error event after some events."""
 
     message: Mapping[str, Any]
     after: int
@@ -79,7 +77,7 @@ class ErrorEvent:
 
 @dataclass(frozen=True)
 class Hang:
-    """No reply until the endpoint closes or the caller leaves."""
+    """No response until the endpoint closes or the client disconnects."""
 
 
 Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang
@@ -87,8 +85,8 @@ Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request that came in; header names in lower case."""
+class ReceivedRequest:
+    """Request to the endpoint; header names are lower case."""
 
     body: dict[str, Any]
     headers: dict[str, str]
@@ -98,33 +96,60 @@ class Asked:
 class ScriptedMessages:
     """``with ScriptedMessages([message("hello")]) as endpoint: ... endpoint.url, endpoint.requests``.
 
-    The script is a list of replies, one a request, or a function of the request's body (called from several threads).
-    A request after the end of the list gets a 500 that says so.
+    The script is either one reply per request or a function of the request's body, called from several threads.
+    A request after the end of the script receives a 500 that says so.
     """
 
     def __init__(self, script: Script) -> None:
-        self.requests: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self.asked = threading.Event()
         """Set by the first request."""
         self.left = threading.Event()
-        """Set when a caller leaves a reply that hangs."""
-        self.closing = threading.Event()
+        """Set when a client disconnects from a reply that hangs."""
         self.reply: Callable[[dict[str, Any]], Reply] = script if callable(script) else _in_turn(script)
-        self._server = _Server(self)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._server = raw_http.SocketServer(self._respond)
+        self._running = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return self._server.base_url.removesuffix("/v1")
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._running.enter_context(raw_http.serve(self._server))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _respond(self, request: raw_http.Request) -> Iterable[bytes]:
+        if request.method != "POST":
+            return raw_http.response(405)
+        body: dict[str, Any] = json.loads(request.body)
+        self.requests.append(ReceivedRequest(body, request.headers, request.path))
+        self.asked.set()
+        match self.reply(body):
+            case Failure(status, kind, text, headers, other_body):
+                error = {"type": "error", "error": {"type": kind, "message": text}}
+                return raw_http.response(status, error if other_body is None else other_body, **headers)
+            case Hang():
+                return self._hang(request)
+            case Cut(whole, after, tidy):
+                sent = b"".join(_events(whole)[:after])
+                if tidy:
+                    return _stream(sent)
+                return raw_http.then_hang_up(_stream(sent, length=len(sent) + 1))
+            case ErrorEvent(whole, after, kind, text):
+                error = {"type": "error", "error": {"type": kind, "message": text}}
+                return _stream(b"".join([*_events(whole)[:after], sse.encode(error)]))
+            case reply if body.get("stream"):
+                return _stream(b"".join(_events(reply)))
+            case reply:
+                return raw_http.response(200, reply)
+
+    def _hang(self, request: raw_http.Request) -> Iterator[bytes]:
+        if self._server.wait_for_disconnect(request):
+            self.left.set()
+        yield from raw_http.then_hang_up([])
 
 
 def _in_turn(script: Iterable[Reply]) -> Callable[[dict[str, Any]], Reply]:
@@ -137,63 +162,10 @@ def _in_turn(script: Iterable[Reply]) -> Callable[[dict[str, Any]], Reply]:
     return following
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    request_queue_size = 64
-
-    def __init__(self, endpoint: ScriptedMessages) -> None:
-        self.endpoint = endpoint
-        super().__init__(("127.0.0.1", 0), _Handler)
+def _events(message: Mapping[str, Any]) -> list[bytes]:
+    return [sse.encode(event) for event in sse.events_of(message)]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_POST(self) -> None:
-        endpoint = self.server.endpoint
-        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        endpoint.requests.append(Asked(body, headers, self.path))
-        endpoint.asked.set()
-        match endpoint.reply(body):
-            case Failure(status, kind, text, more, raw):
-                error = {"type": "error", "error": {"type": kind, "message": text}}
-                self._send(json.dumps(error).encode() if raw is None else raw, "application/json", status, more)
-            case Hang():
-                self._wait_for_the_end(endpoint)
-            case Cut(whole, after, tidy):
-                parts = [sse.encode(event) for event in sse.events_of(whole)]
-                sent = b"".join(parts[:after])
-                self._send(sent, "text/event-stream", length=len(sent) + (0 if tidy else 1))
-            case ErrorEvent(whole, after, kind, text):
-                parts = [sse.encode(event) for event in sse.events_of(whole)][:after]
-                error = {"type": "error", "error": {"type": kind, "message": text}}
-                self._send(b"".join([*parts, sse.encode(error)]), "text/event-stream")
-            case reply if body.get("stream"):
-                self._send(b"".join(map(sse.encode, sse.events_of(reply))), "text/event-stream")
-            case reply:
-                self._send(json.dumps(reply).encode(), "application/json")
-
-    def _send(
-        self,
-        body: bytes,
-        kind: str,
-        status: int = 200,
-        more: Mapping[str, str] | None = None,
-        length: int | None = None,
-    ) -> None:
-        self.send_response(status)
-        for name, value in {"content-type": kind, "content-length": str(length or len(body)), **(more or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _wait_for_the_end(self, endpoint: ScriptedMessages) -> None:
-        connection: socket.socket = self.connection
-        while not endpoint.closing.is_set():
-            if select.select([connection], [], [], 0.02)[0]:
-                endpoint.left.set()
-                return
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+def _stream(body: bytes, length: int | None = None) -> list[bytes]:
+    length = len(body) if length is None else length
+    return raw_http.response(200, body, Content_Type="text/event-stream", Content_Length=str(length))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -55,14 +54,7 @@ class Replay(raw_http.SocketServer):
             return
         self.cut += 1
         yield stream[:at]
-        peer = self._sockets[request.connection]
-        if self._way == "rst":
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        else:
-            peer.shutdown(socket.SHUT_WR)
-            peer.settimeout(raw_http.TIMEOUT)
-            assert peer.recv(1) == b"", "the client goes on with a connection that has ended"
-        raise raw_http.HangUp
+        self.end_connection(request, self._way)
 
 
 def each_event(recording: Recording, byte: int) -> Cuts:

@@ -27,7 +27,7 @@ def test_the_upstreams_text_and_figures_come_back(both: ClientKind, workspace: P
 
 
 def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
-    both: ClientKind, workspace: Path, temporary: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    both: ClientKind, workspace: Path, temp_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     state = tmp_path / "state"
     script = [
@@ -45,7 +45,7 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     assert "HOME=" in seen
     assert CANARY not in str(events)
     assert {asked.headers["x-api-key"] for asked in endpoint.requests} == {CANARY}
-    for folder in (state, temporary, workspace):
+    for folder in (state, temp_dir, workspace):
         for path in folder.rglob("*"):
             assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
     assert any(state.iterdir())

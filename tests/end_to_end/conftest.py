@@ -1,4 +1,4 @@
-"""Whole runs: client, HTTP, server, the real Claude Code, and the offline model or a scripted endpoint."""
+"""Fixtures of end-to-end tests: client, HTTP, server, real Claude Code, and the offline model or a scripted one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.clients.client_kinds import KEY
-from support.embedded import embedded_server
+from support.servers.server_process import ServerProcess, server_process
 
 SOURCES = {
     "src/app.py": '"""The app."""\n\n\ndef run() -> int:\n    """Run it."""\n    return 1  # TODO: more\n',
@@ -23,7 +23,7 @@ SOURCES = {
 
 
 def fill(folder: Path) -> Path:
-    """Three Python files in src/, and others."""
+    """Write three Python files to src/ and two other files; return the folder."""
     for name, text in SOURCES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,39 +33,38 @@ def fill(folder: Path) -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A filled folder."""
+    """A folder with source files."""
     return fill(tmp_path / "workspace")
 
 
 @dataclass(frozen=True)
-class Shared:
-    """A server that many tests use, each in a folder of its own in its workspace."""
+class SharedServer:
+    """A server that many tests use, each in its own folder of the server's workspace."""
 
     base_url: str
     folder: Path
 
     @property
     def name(self) -> str:
-        """For ``working_directory``."""
+        """The folder as ``working_directory``."""
         return self.folder.name
 
 
 @pytest.fixture(scope="session")
-def _shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    root = tmp_path_factory.mktemp("shared")
-    with embedded_server(root, api_keys=[KEY]) as base_url:
-        yield base_url, root
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with server_process(tmp_path_factory.mktemp("shared"), api_keys=[KEY]) as server:
+        yield server
+        assert server.stop() == 0
 
 
 @pytest.fixture
-def shared(_shared_server: tuple[str, Path]) -> Shared:
-    base_url, root = _shared_server
-    return Shared(base_url, fill(root / uuid.uuid4().hex))
+def shared_server(_server: ServerProcess) -> SharedServer:
+    return SharedServer(_server.base_url, fill(_server.workspace / uuid.uuid4().hex))
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files of everything that is started."""
+def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files of every process that the test starts."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -74,8 +73,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(_shared_server: tuple[str, Path]) -> Iterator[None]:
-    """No test may leave a process behind."""
+def no_leftover_processes(_server: ServerProcess) -> Iterator[None]:
+    """Fail if a test leaves a process behind."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield
     left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]

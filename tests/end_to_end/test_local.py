@@ -18,7 +18,7 @@ from support.clients.client_kinds import ClientKind
 
 from claude_code_client import ConfigurationError, InvalidRequestError, NotFoundError
 
-from .conftest import Shared
+from .conftest import SharedServer
 
 
 def found(folder: Path, pattern: str) -> int:
@@ -27,8 +27,8 @@ def found(folder: Path, pattern: str) -> int:
     return len(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines())
 
 
-def test_a_completion_says_who_answers(both: ClientKind, shared: Shared) -> None:
-    reply = both.call(both.client(shared.base_url).complete("What is Python?", temperature=0.5))
+def test_a_completion_says_who_answers(both: ClientKind, shared_server: SharedServer) -> None:
+    reply = both.call(both.client(shared_server.base_url).complete("What is Python?", temperature=0.5))
     assert "not a language model" in reply.content
     assert "ANTHROPIC_API_KEY" in reply.content
     assert reply.stop_reason == "end_turn"
@@ -37,41 +37,41 @@ def test_a_completion_says_who_answers(both: ClientKind, shared: Shared) -> None
     assert any("temperature" in warning for warning in reply.warnings)
 
 
-def test_a_streamed_completion(both: ClientKind, shared: Shared) -> None:
-    client = both.client(shared.base_url)
+def test_a_streamed_completion(both: ClientKind, shared_server: SharedServer) -> None:
+    client = both.client(shared_server.base_url)
     *pieces, reply = both.each(client.stream_complete("What is Python?"))
     assert "".join(pieces) == reply.content == both.call(client.complete("What is Python?")).content
     assert len(pieces) > 1, "the reply did not come in pieces"
 
 
-def test_the_count_is_what_find_says_and_bash_really_ran(both: ClientKind, shared: Shared) -> None:
-    client = both.client(shared.base_url)
+def test_the_count_is_what_find_says_and_bash_really_ran(both: ClientKind, shared_server: SharedServer) -> None:
+    client = both.client(shared_server.base_url)
     first = both.call(
-        client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared.name)
+        client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared_server.name)
     )
     assert first.status == "completed"
-    assert f"Found {found(shared.folder / 'src', '*.py')} Python files" in first.result["summary"]
+    assert f"Found {found(shared_server.folder / 'src', '*.py')} Python files" in first.result["summary"]
     [call] = [step for step in first.execution_log if step["action"] == "tool_call"]
     assert call["tool"] == "Bash"
     assert "find src" in call["arguments"]["command"]
     [answer] = [step for step in first.execution_log if step["action"] == "tool_result"]
     assert (answer["result"].strip(), answer["status"]) == ("3", "success")
     assert (first.usage.cost, first.usage.total_tokens > 0) == (0, True)
-    (shared.folder / "src" / "more.py").touch()
-    (shared.folder / "src" / "shop" / "more.py").touch()
+    (shared_server.folder / "src" / "more.py").touch()
+    (shared_server.folder / "src" / "shop" / "more.py").touch()
     second = both.call(
-        client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared.name)
+        client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared_server.name)
     )
     assert "Found 5 Python files" in second.result["summary"]
     assert first.id != second.id
 
 
-def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, shared: Shared) -> None:
-    client = both.client(shared.base_url)
+def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, shared_server: SharedServer) -> None:
+    client = both.client(shared_server.base_url)
     stream = client.stream_task(
         "Write documentation for src/app.py in docs/app.md",
         allow_tools=["Read", "Write"],
-        working_directory=shared.name,
+        working_directory=shared_server.name,
     )
     events = list(both.each(stream))
     assert [event["tool"] for event in events if event["type"] == "tool_call"] == ["Read", "Write"]
@@ -79,7 +79,7 @@ def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, s
     result = events[-1]
     assert (result["type"], result["status"]) == ("result", "completed")
     [artifact] = result["artifacts"]
-    content = (shared.folder / "docs" / "app.md").read_bytes()
+    content = (shared_server.folder / "docs" / "app.md").read_bytes()
     assert artifact["path"] == "docs/app.md"
     assert artifact["size_bytes"] == len(content)
     assert artifact["sha256"] == hashlib.sha256(content).hexdigest()
@@ -89,27 +89,27 @@ def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, s
     assert both.call(client.get_task(listed.id)) == listed
 
 
-def test_an_unlisted_tool_is_not_used(both: ClientKind, shared: Shared) -> None:
+def test_an_unlisted_tool_is_not_used(both: ClientKind, shared_server: SharedServer) -> None:
     result = both.call(
-        both.client(shared.base_url).execute_task(
-            "Write documentation for src/app.py", allow_tools=["Read"], working_directory=shared.name
+        both.client(shared_server.base_url).execute_task(
+            "Write documentation for src/app.py", allow_tools=["Read"], working_directory=shared_server.name
         )
     )
     assert result.status == "completed"
     assert result.artifacts == []
     assert "Write" in result.result["summary"]
-    assert not (shared.folder / "docs").exists()
+    assert not (shared_server.folder / "docs").exists()
 
 
-def test_generated_endpoints_directly(both: ClientKind, shared: Shared) -> None:
-    client = both.client(shared.base_url)
+def test_generated_endpoints_directly(both: ClientKind, shared_server: SharedServer) -> None:
+    client = both.client(shared_server.base_url)
     response = both.call(both.endpoint(list_tasks)(client=client.api, limit=10))
     assert response.status_code == 200
     assert len(response.parsed.data) <= 10
 
 
-def test_the_servers_errors_are_typed(both: ClientKind, shared: Shared) -> None:
-    client = both.client(shared.base_url)
+def test_the_servers_errors_are_typed(both: ClientKind, shared_server: SharedServer) -> None:
+    client = both.client(shared_server.base_url)
     with pytest.raises(NotFoundError):
         both.call(client.get_task("task_unknown"))
     with pytest.raises(InvalidRequestError, match="Teleport") as caught:
@@ -119,8 +119,8 @@ def test_the_servers_errors_are_typed(both: ClientKind, shared: Shared) -> None:
         both.call(client.execute_task("Count files", working_directory="../elsewhere"))
 
 
-def test_reads(both: ClientKind, shared: Shared) -> None:
-    client = both.client(shared.base_url)
+def test_reads(both: ClientKind, shared_server: SharedServer) -> None:
+    client = both.client(shared_server.base_url)
     before = both.call(client.get_usage("day"))
     reply = both.call(client.complete("Hello", model="haiku"))
     assert both.call(client.get_health()).upstream == "offline"
@@ -139,30 +139,30 @@ def test_reads(both: ClientKind, shared: Shared) -> None:
     [({"workspace": "nowhere"}, "nowhere"), ({"upstream": "gopher://x"}, "http://")],
 )
 def test_a_server_that_cannot_start_says_why(
-    both: ClientKind, workspace: Path, temporary: Path, options: dict[str, str], message: str
+    both: ClientKind, workspace: Path, temp_dir: Path, options: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         both.local(**{"workspace": workspace, **options})
-    assert list(temporary.iterdir()) == []
+    assert list(temp_dir.iterdir()) == []
 
 
-def test_the_end_of_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temporary: Path) -> None:
+def test_the_end_of_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temp_dir: Path) -> None:
     client = both.local(workspace)
     server = psutil.Process(client._server.pid)
     stream: Any = both.each(client.stream_task("Count Python files", allow_tools=["Bash"]))
     next(stream)
-    assert list(temporary.iterdir())
+    assert list(temp_dir.iterdir())
     running = [server, *server.children(recursive=True)]
     assert len(running) > 1
     both.call(client.close())
     stream.close()
     assert not [process for process in running if process.is_running()]
-    assert list(temporary.iterdir()) == []
+    assert list(temp_dir.iterdir()) == []
     both.call(client.close())
 
 
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"])
-def test_the_server_ends_with_the_process_that_started_it(workspace: Path, temporary: Path, end: str) -> None:
+def test_the_server_ends_with_the_process_that_started_it(workspace: Path, temp_dir: Path, end: str) -> None:
     program = f"""
         import os, signal
         from claude_code_client import ClaudeClient
@@ -184,4 +184,4 @@ def test_the_server_ends_with_the_process_that_started_it(workspace: Path, tempo
     if psutil.pid_exists(server):
         psutil.wait_procs([psutil.Process(server)], timeout=10)
     assert not psutil.pid_exists(server)
-    assert list(temporary.iterdir()) == []
+    assert list(temp_dir.iterdir()) == []
