@@ -12,15 +12,9 @@ from typing import Any
 
 import pytest
 from support.clients.client_kinds import ClientKind
+from support.files import assert_untouched, file_names, old_file
 from support.servers import raw_http
-from support.servers.scripted_downloads import (
-    DownloadScript,
-    assert_untouched,
-    file_names,
-    old_file,
-    requested_part,
-    scripted_downloads,
-)
+from support.servers.scripted_downloads import DownloadScript, requested_part, scripted_downloads
 
 from claude_code_client import errors
 from claude_code_client._artifact_path import segments
@@ -31,14 +25,14 @@ DATA = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def shelf() -> Iterator[DownloadScript]:
+def script() -> Iterator[DownloadScript]:
     with scripted_downloads(DATA) as running:
         yield running
 
 
-def download(both: ClientKind, shelf: DownloadScript, to: Any, **options: Any) -> Any:
-    client = both.client(shelf.base_url)
-    return both.call(client.download_artifact("task_1", shelf.artifact, to, **options))
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(script.base_url)
+    return both.call(client.download_artifact("task_1", script.artifact, to, **options))
 
 
 ATTACKS = [
@@ -93,24 +87,24 @@ def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def test_a_path_that_leads_out_of_the_folder(both: ClientKind, tmp_path: Path, path: str) -> None:
     target = tmp_path / "target"
     target.mkdir()
-    with scripted_downloads(DATA, path=path) as shelf, assert_untouched(tmp_path):
+    with scripted_downloads(DATA, path=path) as script, assert_untouched(tmp_path):
         for to in (target, f"{target}/new/"):
             with pytest.raises(errors.UnsafePathError) as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert repr(path) in str(caught.value)
             assert caught.value.task_id == "task_1"
         # The same artifact, to a place that the user names.
-        assert shelf.ranges == []
-    with scripted_downloads(DATA, path=path) as shelf:
-        assert download(both, shelf, target / "mine").read_bytes() == DATA
+        assert script.ranges == []
+    with scripted_downloads(DATA, path=path) as script:
+        assert download(both, script, target / "mine").read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
     "path", ["x", "a/b/c.md", "..a", "a..b/...", ".hidden", "-rf", "~/x", "a\\b", "$HOME/x", "ab:c", "日本/ü", "a b/ c"]
 )
 def test_odd_names_are_only_names(both: ClientKind, tmp_path: Path, path: str, lookup: str) -> None:
-    with scripted_downloads(DATA, path=path) as shelf:
-        place = download(both, shelf, tmp_path)
+    with scripted_downloads(DATA, path=path) as script:
+        place = download(both, script, tmp_path)
     assert place == tmp_path.joinpath(*path.split("/"))
     assert [found.read_bytes() for found in tmp_path.rglob("*") if found.is_file()] == [DATA]
 
@@ -151,11 +145,11 @@ def test_links_below_the_folder_are_not_passed_through(
     ):
         (target / link).symlink_to(to)
     with (
-        scripted_downloads(DATA, path=path) as shelf,
+        scripted_downloads(DATA, path=path) as script,
         assert_untouched(tmp_path),
         pytest.raises(errors.UnsafePathError, match="link"),
     ):
-        download(both, shelf, target)
+        download(both, script, target)
 
 
 def test_a_link_at_the_place_itself_is_replaced(both: ClientKind, tmp_path: Path, lookup: str) -> None:
@@ -165,8 +159,8 @@ def test_a_link_at_the_place_itself_is_replaced(both: ClientKind, tmp_path: Path
     old = old_file(outside, "x")
     for name, to in (("to-file", old), ("to-folder", outside), ("dangling", outside / "new")):
         (target / name).symlink_to(to)
-        with scripted_downloads(DATA, path=name) as shelf, assert_untouched(outside):
-            place = download(both, shelf, target)
+        with scripted_downloads(DATA, path=name) as script, assert_untouched(outside):
+            place = download(both, script, target)
         assert place.read_bytes() == DATA
         assert not place.is_symlink()
     assert file_names(target) == ["dangling", "to-file", "to-folder"]
@@ -191,17 +185,17 @@ def test_a_folder_that_becomes_something_else_during_the_download(
         else:
             (target / "docs").mkdir()
 
-    def answer(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+    def answer(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         if moment == "before its first byte":
             swap()
-        yield from requested_part(shelf, request)
+        yield from requested_part(script, request)
 
-    with scripted_downloads(DATA, answer) as shelf, assert_untouched(outside):
+    with scripted_downloads(DATA, answer) as script, assert_untouched(outside):
         if moment == "before its first byte" and becomes == "another folder":
-            assert download(both, shelf, target).read_bytes() == DATA
+            assert download(both, script, target).read_bytes() == DATA
         else:
             with pytest.raises(errors.UnsafePathError, match="docs"):
-                download(both, shelf, target, on_progress=lambda *_: swap())
+                download(both, script, target, on_progress=lambda *_: swap())
     assert file_names(target / "moved") == []
 
 
@@ -226,39 +220,39 @@ def test_a_folder_that_another_download_takes_away(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("moment", ["before", "during"])
 def test_a_folder_at_the_place(
-    both: ClientKind, shelf: DownloadScript, tmp_path: Path, moment: str, lookup: str
+    both: ClientKind, script: DownloadScript, tmp_path: Path, moment: str, lookup: str
 ) -> None:
     place = tmp_path / "docs" / "report.bin"
     if moment == "before":
         place.mkdir(parents=True)
     with pytest.raises(errors.StorageError, match="folder") as caught:
-        download(both, shelf, tmp_path, on_progress=lambda *_: place.mkdir(exist_ok=True))
+        download(both, script, tmp_path, on_progress=lambda *_: place.mkdir(exist_ok=True))
     assert isinstance(caught.value, OSError)
     assert caught.value.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
     assert file_names(tmp_path / "docs") == ["report.bin"]
     assert file_names(place) == []
 
 
-def test_a_file_where_a_folder_should_be(both: ClientKind, shelf: DownloadScript, tmp_path: Path, lookup: str) -> None:
+def test_a_file_where_a_folder_should_be(both: ClientKind, script: DownloadScript, tmp_path: Path, lookup: str) -> None:
     old_file(tmp_path, "docs")
     with assert_untouched(tmp_path):
         for to in (tmp_path, tmp_path / "docs" / "x", f"{tmp_path}/docs/", f"{tmp_path}/docs/x/"):
             with pytest.raises(errors.StorageError, match="is a file") as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert caught.value.errno == errno.ENOTDIR
 
 
-def test_what_is_no_file_is_not_replaced(both: ClientKind, shelf: DownloadScript, tmp_path: Path) -> None:
+def test_what_is_no_file_is_not_replaced(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with assert_untouched(tmp_path), pytest.raises(errors.StorageError, match="pipe") as caught:
-        download(both, shelf, tmp_path / "pipe")
+        download(both, script, tmp_path / "pipe")
     assert caught.value.errno == errno.EINVAL
 
 
 @pytest.mark.parametrize("to", ["nowhere/x.bin", "x" * 300, "x/" * 2100 + "y/", "x" * 300 + "/"])
-def test_a_place_that_cannot_be(both: ClientKind, shelf: DownloadScript, tmp_path: Path, to: str) -> None:
+def test_a_place_that_cannot_be(both: ClientKind, script: DownloadScript, tmp_path: Path, to: str) -> None:
     with assert_untouched(tmp_path), pytest.raises(errors.StorageError) as caught:
-        download(both, shelf, f"{tmp_path}/{to}")
+        download(both, script, f"{tmp_path}/{to}")
     assert caught.value.errno == (errno.ENOENT if to.startswith("nowhere") else errno.ENAMETOOLONG)
     assert caught.value.task_id == "task_1"
 

@@ -182,7 +182,7 @@ def test_stream_task(both: ClientKind, httpserver: HTTPServer, base_url: str) ->
     assert follow.headers["Accept"] == "text/event-stream"
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     respond(httpserver, (202, responses.task("pending")), responses.event_stream(responses.event(1, "thinking")))
     stream = both.each(both.client(base_url).stream_task("Count"))

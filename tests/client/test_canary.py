@@ -222,7 +222,7 @@ def test_success(both: ClientKind, logs: io.StringIO, name: str) -> None:
     assert "Python is" not in logs.getvalue()
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_failure(both: ClientKind, logs: io.StringIO, failure: str) -> None:
     handle, expected = FAILURES[failure]
@@ -269,7 +269,7 @@ def test_timeout(both: ClientKind, logs: io.StringIO, name: str, monkeypatch: py
     assert MARK not in logs.getvalue()
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize(
     ("name", "handle", "expected"),
     [

@@ -327,7 +327,7 @@ def test_a_body_that_cannot_be_decoded(both: ClientKind, server: Server, calls: 
         assert isinstance(failure_of(both, calls[name]), errors.UnexpectedResponseError), name
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_failure_while_a_task_is_waited_for_names_the_task(both: ClientKind, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/task").respond_with_json(responses.task("pending"), status=202)
     httpserver.expect_request("/v1/task/task_1").respond_with_json(responses.error("server_error"), status=500)

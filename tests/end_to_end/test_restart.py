@@ -117,7 +117,7 @@ def test_waiting_outlives_the_server_and_ends_with_the_task(
     assert [event["type"] for event in seen] == ([*STEPS, "error"] if watched else [])
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_server_that_stays_away_ends_the_stream_with_what_is_needed_to_go_on(
     both: ClientKind, server: ServerProcess
 ) -> None:

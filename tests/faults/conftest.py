@@ -1,4 +1,4 @@
-"""A server, a proxy in front of it, and many callers at once."""
+"""Embedded server with a scripted engine, and a fault proxy to put in front of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextServer]
 
 @pytest.fixture
 def server(_server: ContextServer) -> Iterator[ContextServer]:
-    with _server.afresh() as fresh:
+    with _server.reset() as fresh:
         yield fresh
 
 

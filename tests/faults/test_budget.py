@@ -45,7 +45,7 @@ def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
         client.budget(usd=limit) as budget,
         sampled(lambda: totals.append(budget.spent + budget.reserved)) as looks,
     ):
-        ended = call_concurrently(client, [run(f"Count {number}") for number in range(calls)], at_once=100)
+        ended = call_concurrently(client, [run(f"Count {number}") for number in range(calls)], max_concurrency=100)
     done = [end for end in ended if end.error is None]
     refused = [end.error for end in ended if end.error is not None]
     assert max(totals) <= limit + EPSILON
@@ -151,7 +151,7 @@ def test_what_a_task_that_was_left_has_cost(both: ClientKind, server: ContextSer
         assert (budget.spent, budget.reserved) == (0.25, 1)
         events.close()  # type: ignore[attr-defined]
         assert (budget.spent, budget.reserved) == (0.5, 0)
-    assert server.statuses() == {"cancelled": 2}
+    assert server.tasks_by_status() == {"cancelled": 2}
 
 
 @pytest.mark.parametrize("fault", [CutRequest(150, "rst"), CutResponse(0, "fin"), CutResponse(200, "rst")], ids=repr)

@@ -24,12 +24,12 @@ NOISE = 0.4
 
 
 @pytest.mark.parametrize(
-    ("count", "at_once", "seed"),
+    ("count", "max_concurrency", "seed"),
     [(75, 16, "short"), pytest.param(2000, 10, "long", marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(300)
-def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, at_once: int, seed: str) -> None:
+def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, max_concurrency: int, seed: str) -> None:
     """Synchronous and asynchronous calls at the same time, ``count`` of each."""
     ports = {kind: proxy.open(server.address, random_faults(f"{kind} {seed}")) for kind in ("sync", "async")}
     planned = {kind: planned_calls(kind, count, seed) for kind in ports}
@@ -39,7 +39,7 @@ def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, at_once:
         ended = []
         for start in range(0, count, ROUND):
             client = make_client(kind, ports[kind].base_url, timeout=TIMEOUT)
-            ended += call_concurrently(client, jobs[start : start + ROUND], at_once)
+            ended += call_concurrently(client, jobs[start : start + ROUND], max_concurrency)
         return ended
 
     with ThreadPoolExecutor(2) as pool:
@@ -57,9 +57,11 @@ def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, at_once:
     print(f"{2 * count} calls, {sum(met.values())} exchanges: {_table(met)}")
     print(f"  ended with: {_table(Counter(_how(end) for _, end in results))}")
     longest, latest = max(end.seconds for _, end in results), max(_late(*pair) for pair in results)
-    print(f"  the longest took {longest:.2f} s, the latest came {latest * 1000:.0f} ms after its timeout and a tenth")
+    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 × its timeout")
     submits, tasks = sum(call.kind != "complete" for call, _ in results), len(server.tasks())
-    print(f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice; {_table(server.statuses())}")
+    print(
+        f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice; {_table(server.tasks_by_status())}"
+    )
 
 
 def _late(call: PlannedCall, end: CallResult) -> float:
@@ -79,7 +81,7 @@ def _check_call(call: PlannedCall, end: CallResult) -> None:
 
 
 def _check_store(server: ContextServer, results: list[tuple[PlannedCall, CallResult]]) -> None:
-    stored = server.described()
+    stored = server.tasks_by_description()
     assert server.engine.runs == stored
     assert set(stored.values()) <= {1}
     submits = {call.description: end for call, end in results if call.kind != "complete"}
@@ -94,7 +96,7 @@ def _check_store(server: ContextServer, results: list[tuple[PlannedCall, CallRes
             assert stored[description] == 0, (description, end)
     completions = [end.error for call, end in results if call.kind == "complete"]
     assert completions.count(None) <= server.billed() - len(ids) <= len(completions)
-    assert server.statuses().keys() <= {"completed", "cancelled", "timeout"}
+    assert server.tasks_by_status().keys() <= {"completed", "cancelled", "timeout"}
 
 
 def _how(end: CallResult) -> str:

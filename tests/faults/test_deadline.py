@@ -189,7 +189,7 @@ def test_the_task_of_a_handle_is_named(
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
     # A noisy machine may leave no time for the answer.
     wait_for_background_work()
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert handle.status == "cancelled"
 
 
@@ -260,7 +260,7 @@ def test_the_server_is_told(kind: str, server: ContextServer, proxy: FaultProxy)
     port = proxy.open(server.address)
     errors = errors_in_time(kind, [Case(call.__name__, call, port.base_url) for call in (execute, stream)])
     assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}
-    assert server.statuses() == {"timeout": 2}
+    assert server.tasks_by_status() == {"timeout": 2}
     for error in errors.values():
         assert isinstance(error, TimeoutError)
         assert error.task is not None

@@ -15,17 +15,15 @@ from support.clients.client_kinds import ClientKind
 from support.fault_proxy.exchange import Exchange, Once
 from support.fault_proxy.faults import CutResponse, Fault, Stall, Way
 from support.fault_proxy.proxy import FaultProxy
+from support.files import assert_untouched, file_names, old_file
 from support.servers import raw_http, responses
 from support.servers.embedded_server import KEY as SERVER_KEY
 from support.servers.embedded_server import serving as embedded
 from support.servers.scripted_downloads import (
     DownloadResponse,
     DownloadScript,
-    assert_untouched,
     chunked_body,
     cut_after,
-    file_names,
-    old_file,
     partial_response,
     requested_part,
     respond_with,
@@ -51,9 +49,9 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claude_code_client._reconnect.BASE_DELAY", 0.0)
 
 
-def download(both: ClientKind, shelf: DownloadScript, to: Any, **options: Any) -> Any:
-    client = both.client(options.pop("base_url", shelf.base_url), max_retries=0)
-    return both.call(client.download_artifact("task_1", options.pop("artifact", shelf.artifact), to, **options))
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(options.pop("base_url", script.base_url), max_retries=0)
+    return both.call(client.download_artifact("task_1", options.pop("artifact", script.artifact), to, **options))
 
 
 # ---- cut
@@ -62,21 +60,21 @@ def download(both: ClientKind, shelf: DownloadScript, to: Any, **options: Any) -
 @pytest.mark.parametrize("way", get_args(Way))
 def test_cut_at_every_byte(both: ClientKind, proxy: FaultProxy, tmp_path: Path, way: Way) -> None:
     old = old_file(tmp_path)
-    with scripted_downloads(SMALL) as shelf:
-        port = proxy.open(_address(shelf))
-        download(both, shelf, old, base_url=port.base_url)
+    with scripted_downloads(SMALL) as script:
+        port = proxy.open(_address(script))
+        download(both, script, old, base_url=port.base_url)
         length = port.seen[-1].response_bytes
         head = length - len(SMALL)
         for at in range(head, length + 1):
             old_file(tmp_path)
-            shelf.ranges.clear()
+            script.ranges.clear()
             port.plan = Once(CutResponse(at, way))
-            assert download(both, shelf, old, base_url=port.base_url).read_bytes() == SMALL
+            assert download(both, script, old, base_url=port.base_url).read_bytes() == SMALL
             assert file_names(tmp_path) == [old.name]
             if way == "fin":
                 # A reset may take along what was on its way.
                 cut_off = [] if at == length else [None if at == head else f"bytes={at - head}-"]
-                assert shelf.ranges == [None, *cut_off]
+                assert script.ranges == [None, *cut_off]
         print(f"{both.kind}, {way}: {port.counts[CutResponse(0, way).name]} cuts of {len(SMALL)} bytes")
         assert port.counts[CutResponse(0, way).name] == len(SMALL) + 1
 
@@ -109,47 +107,47 @@ def test_cut_again_and_again_at_random(both: ClientKind, proxy: FaultProxy, tmp_
     print(f"{both.kind}: {len(LARGE)} bytes over {len(ranges)} connections")
 
 
-def _address(shelf: DownloadScript) -> tuple[str, int]:
-    parts = urlsplit(shelf.base_url)
+def _address(script: DownloadScript) -> tuple[str, int]:
+    parts = urlsplit(script.base_url)
     assert parts.hostname is not None
     assert parts.port is not None
     return parts.hostname, parts.port
 
 
-def short(shelf: DownloadScript, request: raw_http.Request) -> list[bytes]:
+def short(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
     """A server that gives parts of 1000 bytes at most, and says so (RFC 9110, 15.3.7)."""
     if "range" not in request.headers:
-        return list(cut_after(1000)(shelf, request) or ())[:2]
+        return list(cut_after(1000)(script, request) or ())[:2]
     start = int(request.headers["range"].removeprefix("bytes=").rstrip("-"))
-    end = min(start + 1000, len(shelf.data))
-    told = {"Content_Range": f"bytes {start}-{end - 1}/{len(shelf.data)}", "ETag": shelf.etag}
-    return raw_http.response(206, shelf.data[start:end], **told)
+    end = min(start + 1000, len(script.data))
+    told = {"Content_Range": f"bytes {start}-{end - 1}/{len(script.data)}", "ETag": script.etag}
+    return raw_http.response(206, script.data[start:end], **told)
 
 
-def weak(shelf: DownloadScript, _: raw_http.Request) -> list[bytes]:
-    return raw_http.response(200, shelf.data, ETag=f"W/{shelf.etag}")
+def weak(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
+    return raw_http.response(200, script.data, ETag=f"W/{script.etag}")
 
 
-def bare(shelf: DownloadScript, _: raw_http.Request) -> list[bytes]:
-    return raw_http.response(200, shelf.data)
+def bare(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
+    return raw_http.response(200, script.data)
 
 
-def zipped(shelf: DownloadScript, _: raw_http.Request) -> list[bytes]:
-    return raw_http.response(200, gzip.compress(shelf.data), ETag=shelf.etag, Content_Encoding="gzip")
+def zipped(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
+    return raw_http.response(200, gzip.compress(script.data), ETag=script.etag, Content_Encoding="gzip")
 
 
 def until_closed(size: int = len(DATA)) -> DownloadResponse:
     """So many bytes of a body that ends with its connection."""
 
-    def answer(shelf: DownloadScript, _: raw_http.Request) -> Iterator[bytes]:
-        head = f"HTTP/1.1 200 OK\r\nETag: {shelf.etag}\r\nConnection: close\r\n\r\n".encode()
-        return raw_http.then_hang_up([head, shelf.data[:size]])
+    def answer(script: DownloadScript, _: raw_http.Request) -> Iterator[bytes]:
+        head = f"HTTP/1.1 200 OK\r\nETag: {script.etag}\r\nConnection: close\r\n\r\n".encode()
+        return raw_http.then_hang_up([head, script.data[:size]])
 
     return answer
 
 
 def giving(start: int, said: str | None = None, **headers: str) -> DownloadResponse:
-    return lambda shelf, request: partial_response(shelf, start, said=said, **headers)
+    return lambda script, request: partial_response(script, start, content_range=said, **headers)
 
 
 def drop(_: DownloadScript, __: raw_http.Request) -> None:
@@ -230,49 +228,49 @@ RESUMED: dict[str, tuple[list[DownloadResponse], list[str | None]]] = {
 def test_goes_on_where_it_was(both: ClientKind, tmp_path: Path, name: str) -> None:
     answers, ranges = RESUMED[name]
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, *answers) as shelf:
-        assert download(both, shelf, old).read_bytes() == DATA
+    with scripted_downloads(DATA, *answers) as script:
+        assert download(both, script, old).read_bytes() == DATA
     assert file_names(tmp_path) == [old.name]
-    assert shelf.ranges == ranges
-    for range_, condition in zip(shelf.ranges, shelf.conditions, strict=True):
-        expected = None if range_ is None or name in ("a weak ETag", "no ETag") else shelf.etag
+    assert script.ranges == ranges
+    for range_, condition in zip(script.ranges, script.conditions, strict=True):
+        expected = None if range_ is None or name in ("a weak ETag", "no ETag") else script.etag
         assert condition == expected
 
 
 def test_without_a_digest_only_a_strong_etag_joins_parts(both: ClientKind, tmp_path: Path) -> None:
     for answer, ranges in ((whole_file, [None, FROM_100]), (weak, [None, None]), (bare, [None, None])):
-        with scripted_downloads(DATA, cut_after(100, answer), answer, sha256=None) as shelf:
-            assert download(both, shelf, tmp_path / "x").read_bytes() == DATA
-        assert shelf.ranges == ranges
+        with scripted_downloads(DATA, cut_after(100, answer), answer, sha256=None) as script:
+            assert download(both, script, tmp_path / "x").read_bytes() == DATA
+        assert script.ranges == ranges
 
 
 def test_another_file_meanwhile_is_read_from_its_start(both: ClientKind, tmp_path: Path) -> None:
     """As long as nothing is known that tells which of the two it should be."""
 
-    def change(shelf: DownloadScript, request: raw_http.Request) -> list[bytes]:
-        shelf.data = DATA[::-1] + b"more"
-        return requested_part(shelf, request)
+    def change(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
+        script.data = DATA[::-1] + b"more"
+        return requested_part(script, request)
 
-    with scripted_downloads(DATA, cut_after(100), change, size_bytes=0, sha256="") as shelf:
-        assert download(both, shelf, tmp_path / "x").read_bytes() == DATA[::-1] + b"more"
-    assert shelf.ranges == [None, FROM_100]
+    with scripted_downloads(DATA, cut_after(100), change, size_bytes=0, sha256="") as script:
+        assert download(both, script, tmp_path / "x").read_bytes() == DATA[::-1] + b"more"
+    assert script.ranges == [None, FROM_100]
 
 
 def test_memory_is_resumed_too(both: ClientKind) -> None:
-    with scripted_downloads(DATA, cut_after(100), cut_after(900), giving(3), cut_after(50), requested_part) as shelf:
-        client = both.client(shelf.base_url)
+    with scripted_downloads(DATA, cut_after(100), cut_after(900), giving(3), cut_after(50), requested_part) as script:
+        client = both.client(script.base_url)
         artifact = bound(both.call(client.get_task("task_1")), client._connection).artifacts[0]
         assert both.call(artifact.read_bytes() if both.kind == "sync" else artifact.aread_bytes()) == DATA
 
 
 def test_silence_is_a_cut(both: ClientKind, proxy: FaultProxy, tmp_path: Path) -> None:
-    with scripted_downloads(DATA) as shelf:
-        port = proxy.open(_address(shelf), Once(Stall(1000), lambda exchange: "/artifacts/" in exchange.path))
+    with scripted_downloads(DATA) as script:
+        port = proxy.open(_address(script), Once(Stall(1000), lambda exchange: "/artifacts/" in exchange.path))
         client = both.client(port.base_url, stream_read_timeout=0.2)
-        place = both.call(client.download_artifact("task_1", shelf.artifact, tmp_path / "x"))
+        place = both.call(client.download_artifact("task_1", script.artifact, tmp_path / "x"))
     assert place.read_bytes() == DATA
-    assert len(shelf.ranges) == 2
-    assert shelf.ranges[1] is not None
+    assert len(script.ranges) == 2
+    assert script.ranges[1] is not None
 
 
 # ---- given up
@@ -328,14 +326,14 @@ FAILING: dict[str, tuple[list[DownloadResponse], type[errors.ClaudeAPIError], in
 def test_what_cannot_be_had_leaves_the_old_file(both: ClientKind, tmp_path: Path, name: str) -> None:
     answers, expected, opened = FAILING[name]
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, *answers) as shelf, assert_untouched(tmp_path):
+    with scripted_downloads(DATA, *answers) as script, assert_untouched(tmp_path):
         for to in (old, f"{tmp_path}/new/er/"):
-            shelf.ranges.clear()
+            script.ranges.clear()
             with pytest.raises(errors.ClaudeAPIError) as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert type(caught.value) is expected
             assert caught.value.task_id == "task_1"
-            assert len(shelf.ranges) == opened
+            assert len(script.ranges) == opened
             if opened == 6:
                 assert caught.value.attempts == 6
                 assert len(caught.value.history) == 6
@@ -358,11 +356,11 @@ def test_bytes_that_are_not_those_of_the_record(
 ) -> None:
     old = old_file(tmp_path)
     with (
-        scripted_downloads(DATA, answer, **record) as shelf,
+        scripted_downloads(DATA, answer, **record) as script,
         assert_untouched(tmp_path),
         pytest.raises(errors.ArtifactMismatchError) as caught,
     ):
-        download(both, shelf, old)
+        download(both, script, old)
     assert isinstance(caught.value, errors.ArtifactError)
 
 
@@ -377,8 +375,8 @@ def test_what_has_no_record_is_checked_by_its_etag_and_its_length(both: ClientKi
         respond_with(200, DATA),
     ):
         old_file(tmp_path)
-        with scripted_downloads(DATA, answer, **nothing) as shelf:
-            assert download(both, shelf, old).read_bytes() == DATA
+        with scripted_downloads(DATA, answer, **nothing) as script:
+            assert download(both, script, old).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
@@ -394,11 +392,11 @@ def test_more_than_max_bytes(
     both: ClientKind, tmp_path: Path, record: dict[str, Any], answer: DownloadResponse, opened: int
 ) -> None:
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, answer, **record) as shelf:
+    with scripted_downloads(DATA, answer, **record) as script:
         with assert_untouched(tmp_path), pytest.raises(errors.ArtifactTooLargeError, match="max_bytes is 4999"):
-            download(both, shelf, old, max_bytes=len(DATA) - 1)
-        assert len(shelf.ranges) == opened
-        assert download(both, shelf, old, max_bytes=len(DATA)).read_bytes() == DATA
+            download(both, script, old, max_bytes=len(DATA) - 1)
+        assert len(script.ranges) == opened
+        assert download(both, script, old, max_bytes=len(DATA)).read_bytes() == DATA
 
 
 def test_the_record_of_a_task_is_not_believed_before_it_is_seen(both: ClientKind, tmp_path: Path) -> None:

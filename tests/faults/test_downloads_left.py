@@ -20,13 +20,11 @@ from typing import Any
 import pytest
 from support.clients.client_kinds import ClientKind, open_client_kind
 from support.clients.download_process import NoNamespacesError, run_download
+from support.files import assert_untouched, file_names, old_file
 from support.servers import raw_http
 from support.servers.scripted_downloads import (
     DownloadResponse,
     DownloadScript,
-    assert_untouched,
-    file_names,
-    old_file,
     requested_part,
     respond_with,
     scripted_downloads,
@@ -38,9 +36,9 @@ DATA = random.Random(5).randbytes(5000)
 LARGE = DATA * 700  # 3.5 MB, several blocks
 
 
-def download(both: ClientKind, shelf: DownloadScript, to: Any, **options: Any) -> Any:
-    client = both.client(shelf.base_url, max_retries=0)
-    return both.call(client.download_artifact("task_1", shelf.artifact, to, **options))
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(script.base_url, max_retries=0)
+    return both.call(client.download_artifact("task_1", script.artifact, to, **options))
 
 
 # ---- the disk
@@ -48,8 +46,8 @@ def download(both: ClientKind, shelf: DownloadScript, to: Any, **options: Any) -
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
-    with scripted_downloads(LARGE) as shelf:
-        order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [shelf.base_url]}
+    with scripted_downloads(LARGE) as script:
+        order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url]}
         try:
             said = run_download(order, disk=2_000_000)
         except NoNamespacesError:
@@ -63,9 +61,9 @@ def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: Path) -> None:
-    with scripted_downloads(LARGE) as shelf:
+    with scripted_downloads(LARGE) as script:
         said = run_download(
-            {"kind": kind, "to": str(tmp_path / "x"), "urls": [shelf.base_url], "file_size": len(LARGE) - 1}
+            {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url], "file_size": len(LARGE) - 1}
         )
     assert (said["error"], said["errno"]) == ("StorageError", errno.EFBIG)
     assert said["untouched"]
@@ -75,10 +73,10 @@ def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_and_what_the_error_says(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, write = old_file(tmp_path), os.write
-    with scripted_downloads(DATA) as shelf, Path("/dev/full").open("wb", buffering=0) as full:
+    with scripted_downloads(DATA) as script, Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(os, "write", lambda _, data: write(full.fileno(), data))
         with assert_untouched(tmp_path), pytest.raises(errors.StorageError, match="Make room") as caught:
-            download(both, shelf, old)
+            download(both, script, old)
     assert isinstance(caught.value, OSError)
     assert caught.value.errno == errno.ENOSPC
     assert str(old) in str(caught.value)
@@ -93,11 +91,11 @@ def test_a_disk_that_fails_at_the_end(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     old = old_file(tmp_path)
-    with scripted_downloads(DATA) as shelf, assert_untouched(tmp_path), monkeypatch.context() as patched:
+    with scripted_downloads(DATA) as script, assert_untouched(tmp_path), monkeypatch.context() as patched:
         patched.setattr(os, call, fail)
         for to in (old, f"{tmp_path}/new/"):
             with pytest.raises(errors.StorageError) as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert caught.value.errno == errno.EIO
 
 
@@ -106,16 +104,16 @@ def test_no_permission(both: ClientKind, tmp_path: Path) -> None:
     closed = tmp_path / "closed" if os.geteuid() else Path("/sys")
     if os.geteuid():
         closed.mkdir(mode=0o500)
-    with scripted_downloads(DATA) as shelf, pytest.raises(errors.StorageError, match="right to write") as caught:
-        download(both, shelf, closed / "x")
+    with scripted_downloads(DATA) as script, pytest.raises(errors.StorageError, match="right to write") as caught:
+        download(both, script, closed / "x")
     assert caught.value.errno in (errno.EACCES, errno.EPERM)
 
 
 def test_a_disk_that_takes_little_at_a_time(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, bytes(data[:999])))
-    with scripted_downloads(DATA) as shelf:
-        assert download(both, shelf, tmp_path / "x").read_bytes() == DATA
+    with scripted_downloads(DATA) as script:
+        assert download(both, script, tmp_path / "x").read_bytes() == DATA
 
 
 # ---- left early
@@ -139,17 +137,17 @@ def test_what_the_callback_raises(both: ClientKind, tmp_path: Path, raised: type
         await asyncio.sleep(0)
         stop(done, total)
 
-    with scripted_downloads(LARGE) as shelf, assert_untouched(tmp_path):
+    with scripted_downloads(LARGE) as script, assert_untouched(tmp_path):
         for to in (old, f"{tmp_path}/new/"):
             for callback in (stop, wait_and_stop) if both.kind == "async" else (stop,):
                 with pytest.raises(raised) as caught:
-                    download(both, shelf, to, on_progress=callback)
+                    download(both, script, to, on_progress=callback)
                 assert caught.value is mine
 
 
 def stalling(after: int, stalled: threading.Event, released: threading.Event) -> DownloadResponse:
-    def answer(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
-        data = b"".join(requested_part(shelf, request))
+    def answer(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+        data = b"".join(requested_part(script, request))
         head = data.index(b"\r\n\r\n") + 4
         yield data[: head + after]
         stalled.set()
@@ -168,10 +166,10 @@ def test_ctrl_c_while_nothing_comes(both: ClientKind, tmp_path: Path, after: int
 
     old = old_file(tmp_path)
     waiting = threading.Thread(target=interrupt)
-    with scripted_downloads(LARGE, stalling(after, stalled, released)) as shelf, assert_untouched(tmp_path):
+    with scripted_downloads(LARGE, stalling(after, stalled, released)) as script, assert_untouched(tmp_path):
         waiting.start()
         with pytest.raises(KeyboardInterrupt):
-            download(both, shelf, old)
+            download(both, script, old)
         waiting.join()
         released.set()
 
@@ -191,10 +189,10 @@ def test_a_task_that_is_cancelled(tmp_path: Path, after: int) -> None:
 
     with (
         open_client_kind("async") as both,
-        scripted_downloads(LARGE, stalling(after, stalled, released)) as shelf,
+        scripted_downloads(LARGE, stalling(after, stalled, released)) as script,
         assert_untouched(tmp_path),
     ):
-        client = both.client(shelf.base_url)
+        client = both.client(script.base_url)
         for to in (old, f"{tmp_path}/new/er/"):
             both.call(main(client, to))
         released.set()
@@ -224,9 +222,9 @@ def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeyp
         with pytest.raises(asyncio.CancelledError):
             await downloading
 
-    with open_client_kind("async") as both, scripted_downloads(DATA) as shelf, assert_untouched(tmp_path):
+    with open_client_kind("async") as both, scripted_downloads(DATA) as script, assert_untouched(tmp_path):
         monkeypatch.setattr(os, "write", slow)
-        both.call(main(both.client(shelf.base_url)))
+        both.call(main(both.client(script.base_url)))
     assert wrote == [len(DATA)]
 
 
@@ -263,8 +261,8 @@ def test_a_client_that_is_closed_elsewhere(both: ClientKind, tmp_path: Path) -> 
             pool.submit(lambda: stalled.wait(raw_http.TIMEOUT) and client.close())
             return client.download_artifact("task_1", "art_1", old)
 
-    with scripted_downloads(LARGE, stalling(2_000_000, stalled, released)) as shelf, assert_untouched(tmp_path):
-        client = both.client(shelf.base_url)
+    with scripted_downloads(LARGE, stalling(2_000_000, stalled, released)) as script, assert_untouched(tmp_path):
+        client = both.client(script.base_url)
         with pytest.raises(errors.ClosedError) as caught:
             both.call(close_elsewhere() if both.kind == "async" else download_while_closing())
         released.set()
@@ -272,17 +270,17 @@ def test_a_client_that_is_closed_elsewhere(both: ClientKind, tmp_path: Path) -> 
 
 
 def test_the_timeout_is_for_the_whole_download(both: ClientKind, tmp_path: Path) -> None:
-    def dripping(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
-        data = b"".join(requested_part(shelf, request))
+    def dripping(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+        data = b"".join(requested_part(script, request))
         for at in range(0, len(data), 20):
             yield data[at : at + 20]
             time.sleep(0.01)
 
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, dripping) as shelf, assert_untouched(tmp_path):
+    with scripted_downloads(DATA, dripping) as script, assert_untouched(tmp_path):
         start = time.monotonic()
         with pytest.raises(errors.TimeoutError, match="larger timeout") as caught:
-            download(both, shelf, old, timeout=0.3)
+            download(both, script, old, timeout=0.3)
         assert time.monotonic() - start < 1.0
     assert caught.value.task_id == "task_1"
 
@@ -297,14 +295,14 @@ def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     for _ in range(blocks):
         digest.update(block)
 
-    def endless(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+    def endless(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(block) * blocks)
         for _ in range(blocks):
             yield block
 
     record = {"size_bytes": len(block) * blocks, "sha256": digest.hexdigest()}
-    with scripted_downloads(LARGE) as warm, scripted_downloads(b"", endless, **record) as shelf:
-        said = run_download({"kind": kind, "to": str(tmp_path / "x"), "urls": [warm.base_url, shelf.base_url]})
+    with scripted_downloads(LARGE) as warm, scripted_downloads(b"", endless, **record) as script:
+        said = run_download({"kind": kind, "to": str(tmp_path / "x"), "urls": [warm.base_url, script.base_url]})
     assert said["error"] is None
     assert said["size"] == len(block) * blocks
     grown = said["peaks"][1] - said["peaks"][0]
@@ -317,9 +315,9 @@ def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -
     number = 12
     barrier = threading.Barrier(number, timeout=raw_http.TIMEOUT)
 
-    def together(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+    def together(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         # One after another they are let go in their middle; every third one is cut for good.
-        data = b"".join(requested_part(shelf, request))
+        data = b"".join(requested_part(script, request))
         turn = barrier.wait()
         yield data[: len(data) // 2]
         barrier.wait()
@@ -327,17 +325,17 @@ def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -
 
     def one(_: int) -> Any:
         try:
-            return client.download_artifact("task_1", shelf.artifact, to)
+            return client.download_artifact("task_1", script.artifact, to)
         except errors.ArtifactMismatchError as error:
             return error
 
     async def all_of_them() -> list[Any]:
-        calls = (client.download_artifact("task_1", shelf.artifact, to) for _ in range(number))
+        calls = (client.download_artifact("task_1", script.artifact, to) for _ in range(number))
         return await asyncio.gather(*calls, return_exceptions=True)
 
     to = f"{tmp_path}/new/er/"
-    with scripted_downloads(LARGE, together) as shelf:
-        client = both.client(shelf.base_url)
+    with scripted_downloads(LARGE, together) as script:
+        client = both.client(script.base_url)
         if both.kind == "async":
             outcomes = both.call(all_of_them())
         else:
@@ -354,23 +352,23 @@ def test_many_artifacts_of_one_new_folder_at_once(tmp_path: Path) -> None:
     """What fails removes the folders that it made, also while others are about to use them."""
 
     def call(number: int) -> str:
-        shelf = shelves[number % 2]
+        script = scripts[number % 2]
         try:
-            client.download_artifact("task_1", shelf.artifact, f"{tmp_path}/{number // 4}/sub/")
+            client.download_artifact("task_1", script.artifact, f"{tmp_path}/{number // 4}/sub/")
         except errors.ArtifactMismatchError:
             return "wrong"
         return "stored"
 
     def either(request: raw_http.Request) -> Any:
         wrong = "art_2" in request.path
-        return respond_with(200, DATA[::-1])(shelf, request) if wrong else shelf(request)
+        return respond_with(200, DATA[::-1])(script, request) if wrong else script(request)
 
     with (
-        scripted_downloads(DATA) as shelf,
+        scripted_downloads(DATA) as script,
         raw_http.serve(raw_http.SocketServer(either)) as server,
         ThreadPoolExecutor(8) as pool,
     ):
-        shelves = shelf, DownloadScript(DATA, [], {**shelf.record, "id": "art_2"})
+        scripts = script, DownloadScript(DATA, [], {**script.record, "id": "art_2"})
         with ClaudeClient("sk-proj-x", server.base_url) as client:
             outcomes = list(pool.map(call, range(400)))
     assert outcomes == ["stored", "wrong"] * 200

@@ -36,7 +36,7 @@ def test_one_task_wherever_it_is_cut(
     ports = Ports(proxy, server)
     summaries = _submit_all(kind, ports, cuts)
     assert summaries == [f"Done: {_described(cut)}" for cut in cuts]
-    assert server.described() == server.engine.runs == Counter(map(_described, ["whole", *cuts]))
+    assert server.tasks_by_description() == server.engine.runs == Counter(map(_described, ["whole", *cuts]))
     assert ports.counts()["none"] > 0
     assert sum(ports.counts().values()) - ports.counts()["none"] == len(cuts)
     print(

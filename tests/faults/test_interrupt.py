@@ -35,7 +35,7 @@ def test_ctrl_c(server: ContextServer, proxy: FaultProxy, kind: str, call: str) 
         seconds, code, said = worker.interrupt()
     _check_interrupted(seconds, code, said)
     assert port.cancels == 1
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert server.engine.running == 0
 
 
@@ -53,7 +53,7 @@ def test_ctrl_c_while_the_server_says_nothing(server: ContextServer, proxy: Faul
     _check_interrupted(seconds, code, said)
     assert port.cancels == 1
     server.engine.wait_until(lambda: server.engine.running == 0)
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -81,5 +81,5 @@ def test_ctrl_c_after_detach(both: ClientKind, server: ContextServer, proxy: Fau
         worker.wait_for("done")
         worker.interrupt()
     assert port.cancels == 0
-    assert server.statuses() == {"running": 1}
+    assert server.tasks_by_status() == {"running": 1}
     assert both.call(both.client(port.base_url).cancel_task(id_)).usage.cost == 0.25

@@ -97,8 +97,8 @@ def test_killed(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: 
         results = list(pool.map(kill_and_recover, enumerate(STEPS)))
     recovered = {step.name: result for step, result in zip(STEPS, results, strict=True)}
     assert recovered == {step.name: [f"Done: {step.name}"] * step.recovered for step in STEPS}
-    assert server.described() == server.engine.runs == {step.name: 1 for step in STEPS if step.tasks}
-    assert server.statuses() == {"completed": sum(step.tasks for step in STEPS)}
+    assert server.tasks_by_description() == server.engine.runs == {step.name: 1 for step in STEPS if step.tasks}
+    assert server.tasks_by_status() == {"completed": sum(step.tasks for step in STEPS)}
     print(f"{kind}: killed at {len(STEPS)} steps, {len(server.tasks())} tasks")
 
 
@@ -158,7 +158,7 @@ def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kin
     expected = {f"{name} {number}": 1 for name in ("one", "other") for number in range(times)}
     assert len(journal.read_bytes().splitlines()) == 2 * len(expected)
     assert {summary.removeprefix("Done: "): 1 for summary in recover(kind, server.base_url, journal)} == expected
-    assert server.described() == server.engine.runs == expected
+    assert server.tasks_by_description() == server.engine.runs == expected
 
 
 @pytest.mark.parametrize("torn", [1, 2, 3, 5, 8, 13])
@@ -172,7 +172,7 @@ def test_a_torn_line(server: ContextServer, tmp_path: Path, torn: int) -> None:
             file.write(lines.splitlines()[0][: -torn * 8])
         client.submit_task("after", context=QUICK).detach()
     assert recover("sync", server.base_url, journal) == ["Done: before", "Done: after"]
-    assert server.described() == {"before": 1, "after": 1}
+    assert server.tasks_by_description() == {"before": 1, "after": 1}
 
 
 def test_what_is_no_journal(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
@@ -262,4 +262,4 @@ def test_recovered_tasks_can_be_cancelled(both: ClientKind, server: ContextServe
     [handle] = both.call(both.client(server.base_url, journal=journal).recover())
     assert both.call(handle.cancel()).usage.cost == 0.25
     assert recover(both.kind, server.base_url, journal) == []
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}

@@ -225,7 +225,7 @@ async def _exhaust(stream: AsyncGenerator[Any, None]) -> None:
 
 def _check_left(server: ContextServer, port: Port) -> None:
     server.engine.wait_until(lambda: server.engine.running == 0)
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert port.cancels == 1
 
 
@@ -251,4 +251,4 @@ def test_what_has_ended_is_not_cancelled(both: ClientKind, server: ContextServer
     list(both.each(client.stream_task("Count", context={"events": 2})))
     assert both.call(both.call(client.submit_task("Count")).wait()).status == "completed"
     assert port.cancels == 0
-    assert server.statuses() == {"completed": 3}
+    assert server.tasks_by_status() == {"completed": 3}

@@ -33,7 +33,7 @@ def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
     kinds = [_execute, _complete, _with_options]
     ended = call_concurrently(
-        make_client(kind, port.base_url), [kinds[number % 3] for number in range(CALLS)], at_once=32
+        make_client(kind, port.base_url), [kinds[number % 3] for number in range(CALLS)], max_concurrency=32
     )
     errors = [end.error for end in ended]
     assert all(isinstance(error, OverloadedError) for error in errors)
@@ -55,7 +55,7 @@ def test_success_gives_back(proxy: FaultProxy, kind: str) -> None:
         port.plan = lambda exchange: error_response(503, "0") if exchange.path else None
 
     steps: list[Any] = [*storm, lambda _: well(), *[lambda c: c.list_models()] * 12, lambda _: ill(), *storm]
-    ended = call_concurrently(client, steps, at_once=1)
+    ended = call_concurrently(client, steps, max_concurrency=1)
     first = [end.error.attempts for end in ended[:200] if isinstance(end.error, ClaudeAPIError)]
     last = [end.error.attempts for end in ended[-200:] if isinstance(end.error, ClaudeAPIError)]
     assert sum(first) - 200 == RETRIES

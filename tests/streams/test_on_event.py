@@ -23,7 +23,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextServer]
 
 @pytest.fixture
 def server(_server: ContextServer) -> Iterator[ContextServer]:
-    with _server.afresh() as fresh:
+    with _server.reset() as fresh:
         yield fresh
 
 
@@ -79,7 +79,7 @@ def test_what_the_callback_raises_ends_the_call_and_the_task(both: ClientKind, s
     with pytest.raises(KeyError) as caught:
         both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=callback))
     assert caught.value is raised
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert any("was cancelled" in note for note in raised.__notes__)
 
 
@@ -119,7 +119,7 @@ def test_a_stray_next_in_the_callback_is_no_silent_end(both: ClientKind, server:
     client = both.client(server.base_url)
     with pytest.raises(RuntimeError, match="StopIteration"):
         both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=lambda _: next(iter(()))))
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
 
 
 def test_a_task_that_has_ended_already_tells_its_events(both: ClientKind, server: ContextServer) -> None:

@@ -30,7 +30,7 @@ def numbers_of(both: ClientKind, client: Any) -> list[str]:
     return [event["type"] for event in both.each(client.stream_task("x"))]
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_stream_goes_on_where_it_was_cut(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1, 2)),
@@ -80,7 +80,7 @@ def test_a_gap_is_read_again(both: ClientKind) -> None:
     assert script.after == [0, 2]
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_gap_that_stays_is_an_error(both: ClientKind) -> None:
     with scripted_stream(
         send_then_end(thinking_events(1, 2, 4) + RESULT(5)), send_then_end(thinking_events(4) + RESULT(5))
@@ -94,7 +94,7 @@ def test_a_gap_that_stays_is_an_error(both: ClientKind) -> None:
     assert script.after == [0, 2, 2]
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_stream_that_brings_nothing_new_is_given_up(both: ClientKind) -> None:
     with (
         scripted_stream(send_then_cut(thinking_events(1)), hang_up) as (server, script),
@@ -155,7 +155,7 @@ def test_a_page_in_place_of_a_stream_is_an_error(both: ClientKind) -> None:
     assert script.cancels == 1
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_a_stream_that_never_opens_raises_what_the_server_said(both: ClientKind) -> None:
     with (
         scripted_stream(respond_with_error(503, "overloaded_error")) as (server, script),
@@ -323,7 +323,7 @@ def test_an_event_that_is_too_large_is_an_error_and_not_asked_for_again(
     assert script.after == [0]
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 def test_waiting_for_the_end_outlasts_a_server_in_trouble(both: ClientKind) -> None:
     trouble: list[Any] = [
         None,

@@ -1,4 +1,4 @@
-"""Code blocks of Markdown documents."""
+"""Code blocks of the project's Markdown documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its code, and where it stands."""
+    """Fenced code block and its position."""
 
     document: str
     line: int
@@ -26,7 +26,7 @@ class Block:
 
 
 def blocks(document: str) -> list[Block]:
-    """All fenced blocks of a document of the project, in order."""
+    """Return all fenced blocks of a document, in order."""
     text = (ROOT / document).read_text(encoding="utf-8")
     found = []
     for match in _FENCE.finditer(text):

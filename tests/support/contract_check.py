@@ -1,4 +1,4 @@
-"""Holds what a server sends against the contract, by means that the server does not use."""
+"""Checks of server responses against the contract, by a library that the server does not use."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 
 
 def check_response(response: httpx.Response) -> None:
-    """An event hook: raises AssertionError for a response that the contract does not have. Streams are left alone."""
+    """Raise AssertionError for a response that violates the contract; an httpx event hook that skips streams."""
     assert response.headers["x-request-id"].startswith("req_")
     if response.headers["content-type"] != "application/json":
         assert response.is_success
@@ -47,7 +47,7 @@ def check_response(response: httpx.Response) -> None:
 
 
 def component(name: str, value: Any) -> str | None:
-    """What is wrong with a value that should be the contract's component ``name``."""
+    """Return how a value violates the contract's component ``name``, or None."""
     registry = Registry().with_resource("urn:spec", DRAFT202012.create_resource(_document()))
     validator = Draft202012Validator({"$ref": f"urn:spec#/components/schemas/{name}"}, registry=registry)
     error = next(validator.iter_errors(value), None)

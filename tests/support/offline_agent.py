@@ -1,6 +1,6 @@
-"""Plays Claude Code's part against the offline model: keeps the messages, runs the tool calls for real.
+"""Agent loop against the offline model in place of Claude Code: keeps the messages, executes the tool calls.
 
-The shapes of requests and of tool results are those that the Claude Code CLI 2.1.330 was seen to send.
+Requests and tool results have the shapes that the Claude Code CLI 2.1.330 sends.
 """
 
 import re
@@ -18,7 +18,7 @@ PLACEHOLDER = {"name": "DeferredToolPlaceholder", "input_schema": {"type": "obje
 
 @dataclass
 class Run:
-    """One task played to its end."""
+    """Transcript of one task."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Run:
 
 
 def request(task: str, tools: Sequence[str], **more: Any) -> dict[str, Any]:
-    """The first request of a task, as Claude Code makes it."""
+    """Return the first request of a task, as Claude Code sends it."""
     return {
         "model": "claude-haiku-5-5",
         "max_tokens": 128000,
@@ -55,7 +55,7 @@ def request(task: str, tools: Sequence[str], **more: Any) -> dict[str, Any]:
 
 
 def play(folder: Path, task: str, tools: Sequence[str]) -> Run:
-    """Run ``task`` in ``folder``; at most ten calls."""
+    """Run ``task`` in ``folder`` with at most ten calls."""
     asked = request(task, tools)
     run = Run()
     for _ in range(10):
@@ -68,7 +68,7 @@ def play(folder: Path, task: str, tools: Sequence[str]) -> Run:
             run.answer = "".join(block["text"] for block in response["content"])
             return run
         text, call = response["content"]
-        assert call["name"] in tools, "a tool that was not granted"
+        assert call["name"] in tools, "a tool that was not allowed"
         run.said.append(text["text"])
         run.calls.append(call)
         result = execute(folder, call["name"], call["input"])
@@ -82,7 +82,7 @@ def play(folder: Path, task: str, tools: Sequence[str]) -> Run:
 
 
 def execute(folder: Path, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What Claude Code's tool ``name`` answers: ``content`` and ``is_error``."""
+    """Execute a tool as Claude Code does; return ``content`` and, after an error, ``is_error``."""
     try:
         return {"content": _TOOLS[name](folder, arguments)}
     except OSError as error:

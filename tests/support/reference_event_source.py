@@ -1,4 +1,4 @@
-"""Server-sent events read as the standards say, word for word and slowly, over a whole stream that has ended.
+"""Reference parser of server-sent events: the standards word for word, slow, for a complete stream.
 
 The comments are the steps of "Server-sent events" in WHATWG HTML and of "UTF-8 decode" in the Encoding standard.
 """
@@ -15,7 +15,7 @@ _LINE_END = re.compile("\r\n|\n|\r")
 
 @dataclass
 class EventSource:
-    """A stream's events, and what it has set when it ends."""
+    """Events of a stream, and the state at its end."""
 
     events: list[ServerSentEvent] = field(default_factory=list)
     last_event_id: str = ""
@@ -25,7 +25,7 @@ class EventSource:
     _type: str = ""
     _id: str = ""
     _names_id: bool = False
-    """Not of the standard."""
+    """Not part of the standard."""
 
     @classmethod
     def of(cls, stream: bytes) -> EventSource:
@@ -88,7 +88,7 @@ class EventSource:
 
 
 def utf8_decode(stream: bytes) -> str:
-    """The text, without one leading byte order mark; what is not UTF-8 becomes U+FFFD."""
+    """Return the text without a leading byte order mark; invalid UTF-8 becomes U+FFFD."""
     text: list[str] = []
     code_point = seen = needed = 0
     lower, upper = 0x80, 0xBF

@@ -1,15 +1,15 @@
-"""What clients do in the background once nobody waits for it."""
+"""Background work that clients finish after a call has returned."""
 
 from __future__ import annotations
 
 import threading
 
 TIMEOUT = 15.0
-"""Seconds until it counts as never."""
+"""Seconds that tests wait before they fail."""
 
 
 def wait_for_background_work() -> None:
-    """Wait until it is done; fails if it never is."""
+    """Wait until all background work is done; fail after ``TIMEOUT``."""
     for thread in threading.enumerate():
         if thread.name == "claude-code-client: tidy up":
             thread.join(TIMEOUT)

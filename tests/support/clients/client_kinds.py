@@ -1,4 +1,4 @@
-"""One test body for the synchronous and the asynchronous client."""
+"""One interface to both kinds of client, for tests that cover the synchronous and the asynchronous one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY = "sk-proj-test-key"
 
 
 class ClientKind:
-    """Calls either client from synchronous code. Clients that it makes are closed with it."""
+    """Kind of client, ``"sync"`` or ``"async"``, called from synchronous code; closes the clients that it creates."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -23,17 +23,20 @@ class ClientKind:
         self._clients: list[Any] = []
 
     def client(self, base_url: str, **options: Any) -> Any:
+        """Return a client of this kind with the tests' API key."""
         return self.keep(self.client_class(**{"api_key": KEY, "base_url": base_url, **options}))
 
     def local(self, *arguments: Any, **options: Any) -> Any:
+        """Return a client of this kind with its own embedded server."""
         return self.keep(self.client_class.local(*arguments, **options))
 
     def keep(self, client: Any) -> Any:
+        """Close the client at the end of the test; return it."""
         self._clients.append(client)
         return client
 
     def call(self, result: Any) -> Any:
-        """The result of a method, awaited where it is to be."""
+        """Return a method's result, awaited if need be."""
         if self._runner is None or not inspect.isawaitable(result):
             return result
 
@@ -43,7 +46,7 @@ class ClientKind:
         return self._runner.run(wait())
 
     def each(self, stream: Any) -> Iterator[Any]:
-        """The items of a stream; leaving early closes it."""
+        """Iterate over a stream; leaving the loop early closes the stream."""
         if self._runner is None:
             yield from stream
             return
@@ -59,7 +62,7 @@ class ClientKind:
             self.call(stream.aclose())
 
     def endpoint(self, module: Any) -> Any:
-        """A generated endpoint's function for direct calls."""
+        """Return the function of a generated endpoint module that calls it directly."""
         return module.sync_detailed if self.kind == "sync" else module.asyncio_detailed
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Many calls at once on one client: by threads on a synchronous one, by coroutines on an asynchronous one."""
+"""Concurrent calls on one client: threads for the synchronous one, coroutines for the asynchronous one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from claude_code_client import AsyncClaudeClient, ClaudeClient
 from support.clients.client_kinds import KEY
 
 Job = Callable[[Any], Any]
-"""Given the client; on an asynchronous one its result is awaited."""
+"""Called with the client; the asynchronous client's result is awaited."""
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """How one call ended."""
+    """Duration in seconds, and value or error, of one call."""
 
     seconds: float
     value: Any = None
@@ -29,16 +29,16 @@ class CallResult:
 
 
 def make_client(kind: str, base_url: str, **options: Any) -> Any:
-    """A client of the given kind; to be closed by whoever asks for it."""
+    """Return a client of the given kind, which the caller closes."""
     kinds: dict[str, Any] = {"sync": ClaudeClient, "async": AsyncClaudeClient}
     return kinds[kind](**{"api_key": KEY, "base_url": base_url, **options})
 
 
-def call_concurrently(client: Any, jobs: Sequence[Job], at_once: int) -> list[CallResult]:
-    """Do all jobs, ``at_once`` at the same time; how each ended, in their order. Closes the client."""
+def call_concurrently(client: Any, jobs: Sequence[Job], max_concurrency: int) -> list[CallResult]:
+    """Run all jobs, ``max_concurrency`` at a time; return their results in order. Closes the client."""
     if isinstance(client, AsyncClaudeClient):
-        return asyncio.run(_coroutines(client, jobs, at_once))
-    with client, ThreadPoolExecutor(at_once) as pool:
+        return asyncio.run(_coroutines(client, jobs, max_concurrency))
+    with client, ThreadPoolExecutor(max_concurrency) as pool:
         return list(pool.map(lambda job: _call(client, job), jobs))
 
 
@@ -51,8 +51,8 @@ def _call(client: Any, job: Job) -> CallResult:
     return CallResult(time.monotonic() - start, value)
 
 
-async def _coroutines(client: Any, jobs: Sequence[Job], at_once: int) -> list[CallResult]:
-    turn = asyncio.Semaphore(at_once)
+async def _coroutines(client: Any, jobs: Sequence[Job], max_concurrency: int) -> list[CallResult]:
+    turn = asyncio.Semaphore(max_concurrency)
 
     async def call(job: Job) -> CallResult:
         async with turn:
@@ -71,7 +71,7 @@ async def _coroutines(client: Any, jobs: Sequence[Job], at_once: int) -> list[Ca
 
 @contextmanager
 def sampled(look: Callable[[], None]) -> Iterator[list[int]]:
-    """Look again and again from a thread of its own, until the end; how often is in the list."""
+    """Call ``look`` in a thread until the block ends; the yielded list holds the number of calls."""
     stop, looks = Event(), [0]
     failed: list[BaseException] = []
 

@@ -48,16 +48,16 @@ def main(kind: str, to: str, urls: list[str], file_size: int | None = None) -> d
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     place.write_bytes(b"old")
     before = _facts(place)
-    said: dict[str, Any] = {"error": None}
+    outcome: dict[str, Any] = {"error": None}
     peaks = []
     try:
         for url in urls:
             _download(kind, url, to)
             peaks.append(_peak())
     except ClaudeAPIError as error:
-        said = {"error": type(error).__name__, "errno": getattr(error, "errno", None), "message": str(error)}
+        outcome = {"error": type(error).__name__, "errno": getattr(error, "errno", None), "message": str(error)}
     return {
-        **said,
+        **outcome,
         "peaks": peaks,
         "untouched": _facts(place) == before and place.read_bytes() == b"old",
         "size": place.stat().st_size,
@@ -85,10 +85,10 @@ def _facts(path: Path) -> tuple[int, int, int]:
 
 
 def _peak() -> int:
-    """The most bytes of memory that this program ever had."""
+    """Return the peak memory of this process in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # What getrusage says counts the process that started this one too.
+        # getrusage would include the process that started this one.
         [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

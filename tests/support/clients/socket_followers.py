@@ -1,4 +1,4 @@
-"""Followers of tasks on bare connections, and what tests of them have in common."""
+"""Followers of a task's event stream on bare sockets, with the helpers of their tests."""
 
 import asyncio
 import http.client
@@ -13,11 +13,11 @@ from support.servers.embedded_server import KEY, Running
 
 T = TypeVar("T")
 SMALL = 4096
-"""A receive buffer, in bytes, that holds next to nothing."""
+"""Size in bytes of a receive buffer that fills up at once."""
 
 
 class Follower:
-    """A follower on a bare connection, which reads when it is told to."""
+    """Follower on a bare socket that reads only when the test does."""
 
     def __init__(self, server: Running, task_id: str, *, after: int | None = None, buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -38,7 +38,7 @@ class Follower:
         self.socket.close()
 
     def wait_for_bytes(self) -> None:
-        """Wait until the server has sent something, without reading it."""
+        """Wait until the server has sent something; leave it unread."""
         assert select.select([self.socket], [], [], 20)[0]
 
     def lines(self) -> Iterator[bytes]:
@@ -48,7 +48,7 @@ class Follower:
         yield from response
 
     def ids(self) -> list[int]:
-        """The numbers of all events up to the end of the stream, which must have come whole."""
+        """Return the ids of all events up to the end of the stream, which has to be complete."""
         return [int(line[4:]) for line in self.lines() if line.startswith(b"id: ")]
 
 
@@ -64,5 +64,5 @@ def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def on_loop(server: Running, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Carry something out on the server's loop."""
+    """Run a coroutine on the server's event loop."""
     return asyncio.run_coroutine_threadsafe(work(), server.services.loop).result(20)

@@ -1,4 +1,4 @@
-"""Faults at random, the same for the same seed, and calls at random to meet them."""
+"""Random faults and random calls for campaigns, reproducible by their seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATUSES = [429, 500, 503, 529]
 _RETRY_AFTERS = [None, None, "0", "0.05", PAST]
 Make = Callable[[random.Random], Fault]
 
-# How many exchanges in a thousand meet each, before a byte of them is read and with their request read.
+# Share of exchanges, in thousandths, that each fault meets: before the request is read, and after it.
 _EARLY: list[tuple[int, Make]] = [
     (40, lambda dice: CutRequest(dice.randrange(700), dice.choice(get_args(Way)))),
     (15, lambda dice: Refuse(dice.choice([0.02, 0.1]))),
@@ -50,7 +50,7 @@ _LATE: list[tuple[int, Make]] = [
 
 
 def random_faults(seed: str) -> Plan:
-    """A plan in which about a quarter of the exchanges go wrong."""
+    """Return a plan in which about a quarter of the exchanges fail."""
 
     def plan(exchange: Exchange) -> Fault | None:
         early = not exchange.path
@@ -67,22 +67,22 @@ def random_faults(seed: str) -> Plan:
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """One call of a campaign."""
+    """Call of a campaign."""
 
     kind: str
     description: str
-    """Another one for each."""
+    """Unique for each call."""
     job: Job
 
 
 KINDS = {"execute": 40, "stream": 25, "handle": 15, "complete": 10, "leave": 5, "overdue": 5}
-"""Calls in a hundred: ``leave`` ends with the first event, ``overdue`` takes longer than it may."""
+"""Share of each kind in percent: ``leave`` stops at the first event, ``overdue`` exceeds its deadline."""
 OVERDUE = 0.4
 """Seconds."""
 
 
 def planned_calls(client_kind: str, count: int, seed: str) -> list[PlannedCall]:
-    """Each gives the summary of what it ran."""
+    """Return random calls; each job returns the summary of its task."""
     dice = random.Random(seed)
     kinds = dice.choices(list(KINDS), list(KINDS.values()), k=count)
     jobs = _SYNC if client_kind == "sync" else _ASYNC
@@ -94,7 +94,7 @@ def _planned(kind: str, description: str, job: Callable[[Any, str], Any]) -> Pla
 
 
 def expected_result(planned: PlannedCall) -> str:
-    """What a call gives if all goes well."""
+    """Return the result of a call that succeeds."""
     return "left" if planned.kind == "leave" else f"Done: {planned.description}"
 
 

@@ -1,4 +1,4 @@
-"""One connection through the fault proxy."""
+"""Connection through the fault proxy."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from support.fault_proxy.exchange import Exchange
 from support.fault_proxy.faults import CutRequest, CutResponse, Drip, Refuse, Response, Stall, StallRequest, StartFault
 
 if TYPE_CHECKING:
-    from .fault_proxy import Port
+    from support.fault_proxy.proxy import Port
 
 _CHUNK = 65536
 _DRAIN = 5.0
-"""Seconds that a client may take to close after a clean close."""
+"""Seconds that a client may take to close its side after a clean close."""
 _End = Literal["open", "hold", "fin", "rst"]
 
 
 class Connection:
-    """A client's connection, and the one to the server that goes with it."""
+    """Connection of a client, with the proxy's own connection to the server."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, port: Port, client: socket.socket) -> None:
         self._loop = loop
@@ -40,7 +40,7 @@ class Connection:
             self._close_server()
 
     async def _exchange(self, exchange: Exchange, data: bytes) -> bytes:
-        """The first bytes of the next exchange; none at the connection's end."""
+        """Pass one exchange; return the first bytes of the next one, or none at the connection's end."""
         fault = exchange.fault
         limit = fault.at if isinstance(fault, CutRequest | StallRequest) else None
         if isinstance(fault, Refuse):
@@ -70,7 +70,7 @@ class Connection:
             await asyncio.gather(relay, following, return_exceptions=True)
 
     async def _go_on(self, how: _End, following: asyncio.Future[bytes]) -> bytes:
-        """What becomes of the connection after a response: the first bytes of the next exchange, if any."""
+        """Keep or end the connection after a response; return the first bytes of the next exchange, if any."""
         if how == "open":
             return await following
         if how == "rst":
@@ -83,7 +83,7 @@ class Connection:
         if how == "fin":
             self._close_server()
             self._client.shutdown(socket.SHUT_WR)
-        # What stays unread when a socket is closed makes it a reset.
+        # Closing a socket with unread data would reset the connection.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN if how == "fin" else None):
                 while await following:
@@ -91,7 +91,7 @@ class Connection:
         return b""
 
     async def _request(self, exchange: Exchange, data: bytes, limit: int | None) -> bytes | None:
-        """The whole request, or its first ``limit`` bytes; None where the client goes away before."""
+        """Return the whole request, or its first ``limit`` bytes; None if the client closes before."""
         while (limit is None or len(data) < limit) and not _take(exchange, data):
             more = await self._loop.sock_recv(self._client, _CHUNK if limit is None else limit - len(data))
             if not more:
@@ -101,7 +101,7 @@ class Connection:
         return data
 
     async def _respond(self, exchange: Exchange, request: bytes) -> _End:
-        """Send what is to be sent, and tell what becomes of the connection then."""
+        """Send the response; return how the connection continues."""
         fault = exchange.fault
         if isinstance(fault, Response):
             if fault.forward:
@@ -111,7 +111,7 @@ class Connection:
             self._port.reach(exchange)
             await self._loop.sock_sendall(self._client, fault.raw)
             return "fin" if fault.close else "open"
-        assert not isinstance(fault, StartFault), "the plan gave it too late"
+        assert not isinstance(fault, StartFault), "the plan returned this fault too late"
         await self._to_server(request)
         while piece := await self._from_server():
             cut = len(piece) if fault is None else max(0, fault.at - exchange.response_bytes)
@@ -152,14 +152,14 @@ class Connection:
 
     def _close(self, peer: socket.socket) -> None:
         if peer.fileno() >= 0:
-            # A cancelled read lets go of its socket a moment later only, when the number may be another one's.
+            # A cancelled read is unregistered a moment later, when another socket may already have this number.
             self._loop.remove_reader(peer)
             self._loop.remove_writer(peer)
             peer.close()
 
 
 def _take(exchange: Exchange, data: bytes) -> bool:
-    """Whether this is the whole request; its head is noted."""
+    """Return True if the data is a whole request; note its head in the exchange."""
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:
         return False

@@ -1,4 +1,4 @@
-"""What passes through the fault proxy, and plans of what to do to it."""
+"""Exchanges that pass through the fault proxy, and the plans that choose their faults."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from support.fault_proxy.faults import Fault, StartFault
 
 @dataclass
 class Exchange:
-    """One request and its response, as far as they came."""
+    """One request and its response, as far as they got."""
 
     number: int
-    """On its port, from 0."""
+    """Position on its port, from 0."""
     fault: Fault | None = None
     method: str = ""
     path: str = ""
-    """Empty where the request did not come whole."""
+    """Empty if the request did not arrive whole."""
     headers: dict[str, str] = field(default_factory=dict)
-    """Names in lower case."""
+    """Names are lower case."""
     request_bytes: int = 0
     response_bytes: int = 0
     reached: bool = False
-    """Whether its fault has taken place, or has begun to."""
+    """True once its fault has been injected, or has begun."""
 
     @property
     def is_submit(self) -> bool:
@@ -35,15 +35,15 @@ class Exchange:
 
 
 Plan = Callable[[Exchange], Fault | None]
-"""Asked twice for an exchange: before a byte of it is read, and, unless that gave a fault, with its whole request."""
+"""Called before an exchange's first byte is read and, unless that returned a fault, again with the whole request."""
 
 
 def no_faults(_: Exchange) -> None:
-    """A plan."""
+    """Plan without faults."""
 
 
 class Once:
-    """A plan: one fault, for the first exchange that ``when`` is so of."""
+    """Plan with one fault, for the first exchange for which ``when`` is true."""
 
     def __init__(self, fault: Fault, when: Callable[[Exchange], bool] | None = None) -> None:
         self._fault: Fault | None = fault

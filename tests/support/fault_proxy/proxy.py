@@ -1,6 +1,6 @@
-"""A TCP proxy on loopback that does to each exchange what a test's plan says, byte for byte, and counts it.
+"""TCP proxy on loopback that injects the faults of a test's plan, byte for byte, and counts them.
 
-It works on sockets, not on HTTP: of a response it knows its bytes only, of a request where it ends.
+It works on sockets: it parses requests only to find their end, and does not parse responses.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from support.fault_proxy.exchange import Exchange, Plan, no_faults
 from support.fault_proxy.faults import Fault
 
 TIMEOUT = 20.0
-"""Seconds until something that a test waits for counts as never."""
+"""Seconds that tests wait for something before they fail."""
 _BACKLOG = 1024
 
 
 class Port:
-    """A port of the proxy, in front of one server."""
+    """Port of the proxy, in front of one server."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, server: tuple[str, int], plan: Plan) -> None:
         self._loop = loop
@@ -32,7 +32,7 @@ class Port:
         self.plan = plan
         self.exchanges: list[Exchange] = []
         self.counts: Counter[str] = Counter()
-        """Faults that took place, by name; ``none`` for exchanges without."""
+        """Injected faults by name; ``none`` counts exchanges without a fault."""
         self.connections = 0
         self._changed = threading.Condition()
         self._listener = _listener()
@@ -45,12 +45,12 @@ class Port:
         return f"http://127.0.0.1:{self.address[1]}/v1"
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
-        """Wait until something is so of the exchanges; fails if it never is."""
+        """Wait until the condition on the exchanges holds; fail after ``seconds``."""
         with self._changed:
             assert self._changed.wait_for(condition, seconds), self.exchanges
 
     def wait_until_reached(self, fault: type[Fault]) -> None:
-        """Wait until a fault of this kind has taken place."""
+        """Wait until a fault of this class has been injected."""
         self.wait_until(lambda: any(isinstance(exchange.fault, fault) and exchange.reached for exchange in self.seen))
 
     @property
@@ -59,12 +59,12 @@ class Port:
 
     @property
     def cancels(self) -> int:
-        """Requests to cancel a task that came whole."""
+        """Number of complete requests to cancel a task."""
         return sum(exchange.is_cancel for exchange in self.seen)
 
     @property
     def submits(self) -> int:
-        """Requests to create a task that came whole."""
+        """Number of complete requests to create a task."""
         return sum(exchange.is_submit for exchange in self.seen)
 
     # ---- in the proxy's thread
@@ -83,7 +83,7 @@ class Port:
             self._changed.notify_all()
 
     def begin(self) -> Exchange:
-        """The next exchange, with what the plan says before any of it is read."""
+        """Start the next exchange, with the fault that the plan chooses before anything is read."""
         exchange = Exchange(len(self.exchanges))
         exchange.fault = self.plan(exchange)
         with self._changed:
@@ -92,7 +92,7 @@ class Port:
         return exchange
 
     def reach(self, exchange: Exchange) -> None:
-        """The exchange's fault takes place."""
+        """Note that the exchange's fault is injected now."""
         if exchange.reached:
             return
         exchange.reached = True
@@ -100,15 +100,15 @@ class Port:
         self.changed()
 
     def refuse(self, seconds: float) -> None:
-        """Refuse connections for a while."""
+        """Refuse connections for some seconds."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        # While it does not listen, nobody else is to get the port.
+        # No other program may take the port while it does not listen.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         self._loop.call_later(seconds, self._listen)
 
     def _listen(self) -> None:
-        # Its connections have the same port.
+        # Open connections still use the port.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.listen(_BACKLOG)
 
@@ -134,7 +134,7 @@ class Port:
             try:
                 client, _ = await self._loop.sock_accept(self._listener)
             except OSError:
-                await asyncio.sleep(0.005)  # shut for a while: see refuse()
+                await asyncio.sleep(0.005)  # closed for some seconds by refuse()
                 continue
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -143,7 +143,7 @@ class Port:
 
 
 def _listener() -> socket.socket:
-    # Only a port that was named stays a socket's own while it does not listen.
+    # A socket keeps its port while it does not listen only if the port was given explicitly.
     while True:
         with socket.create_server(("127.0.0.1", 0)) as chosen:
             address = chosen.getsockname()
@@ -151,21 +151,21 @@ def _listener() -> socket.socket:
         listener.setblocking(False)
         try:
             listener.bind(address)
-        except OSError:  # somebody else was faster
+        except OSError:  # another program took the port
             listener.close()
         else:
             return listener
 
 
 class FaultProxy:
-    """Opens ports while it runs."""
+    """Running proxy, which opens ports."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ports: list[Port] = []
 
     def open(self, server: tuple[str, int] = ("127.0.0.1", 9), plan: Plan = no_faults) -> Port:
-        """A new port in front of ``server``; a plan that answers everything itself needs none."""
+        """Open a port in front of ``server``, which a plan that responds to everything itself does not need."""
         port = Port(self._loop, server, plan)
         self._ports.append(port)
         self._loop.call_soon_threadsafe(port.start)
@@ -178,7 +178,7 @@ class FaultProxy:
 
 @contextmanager
 def fault_proxy() -> Iterator[FaultProxy]:
-    """A proxy in a thread of its own."""
+    """Run a proxy in a thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fault proxy")
     thread.start()

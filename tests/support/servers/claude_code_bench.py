@@ -1,4 +1,4 @@
-"""The real engine on a scripted endpoint: relay, workspace and private directory of one test."""
+"""Real Claude Code engine on a scripted endpoint, with relay, workspace and state directory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

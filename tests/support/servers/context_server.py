@@ -1,6 +1,6 @@
-"""The embedded server on a fast engine that does what each task's ``context`` says, and what of it is in the store.
+"""Embedded server whose engine follows each task's ``context``, with a view of its store.
 
-The HTTP, the store and the runner are the real ones; only what runs a task is not Claude Code.
+HTTP, store and runner are the real ones; only the engine is not Claude Code.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from support.clients.client_kinds import KEY
 from support.servers.embedded_server import Running, serving
 
 TIMEOUT = 20.0
-"""Seconds until something that a test waits for counts as never."""
+"""Seconds that tests wait for something before they fail."""
 
 
 class ContextEngine:
-    """A task's ``context`` may have: ``events``, how many it emits; ``seconds`` that it takes; ``hold``, to run until
-    it is stopped; ``cost`` in USD; ``status``, how it ends.
+    """Engine controlled by each task's ``context``: ``events`` to emit, ``seconds`` to take, ``hold`` to run until
+    stopped, ``cost`` in USD and the final ``status``.
     """
 
     name = "scripted"
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self.forget()
+        self.reset_counts()
 
-    def forget(self) -> None:
-        """Count from 0 on."""
+    def reset_counts(self) -> None:
+        """Reset all counts."""
         self.runs: Counter[str] = Counter()
-        """By description."""
+        """Number of runs by description."""
         self.running = 0
         self.most_committed = 0.0
-        """The most that ended tasks had cost and running ones may have cost, together, at any moment; USD."""
+        """Peak of the cost of ended tasks plus the maximum cost of running ones, in USD."""
         self._committed = 0.0
 
     async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
@@ -66,7 +66,7 @@ class ContextEngine:
         return None
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
-        """Wait until something is so of the runs; fails if it never is."""
+        """Wait until the condition on the runs holds; fail after ``seconds``."""
         with self._changed:
             assert self._changed.wait_for(condition, seconds), (self.running, self.runs)
 
@@ -87,11 +87,13 @@ class ContextEngine:
 
 @dataclass(frozen=True)
 class ContextServer:
+    """Running server, its engine and its store."""
+
     server: Running
     engine: ContextEngine
     _file: Path
     _before: tuple[int, int] = (0, 0)
-    """Tasks and bills that do not count."""
+    """Tasks and bills from before, which are not counted."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -102,26 +104,26 @@ class ContextServer:
         return self.server.base_url
 
     def tasks(self) -> list[tuple[str, str, str]]:
-        """Id, status and description of every task in the store, in the order that they came."""
+        """Return id, status and description of every task in the store, oldest first."""
         rows = self._query("SELECT id, status, description FROM tasks ORDER BY n LIMIT -1 OFFSET ?", self._before[0])
         return [(str(id_), str(status), str(description)) for id_, status, description in rows]
 
     def billed(self) -> int:
-        """How many tasks and completions were billed."""
+        """Return the number of billed tasks and completions."""
         return int(self._query("SELECT count(*) FROM usage")[0][0]) - self._before[1]
 
-    def described(self) -> Counter[str]:
-        """How many tasks there are in the store, by description."""
+    def tasks_by_description(self) -> Counter[str]:
+        """Return the number of tasks in the store by description."""
         return Counter(description for _, _, description in self.tasks())
 
-    def statuses(self) -> Counter[str]:
-        """How many tasks there are in the store, by status."""
+    def tasks_by_status(self) -> Counter[str]:
+        """Return the number of tasks in the store by status."""
         return Counter(status for _, status, _ in self.tasks())
 
     @contextmanager
-    def afresh(self) -> Iterator[ContextServer]:
-        """The same server as if it were new; its tasks end with the ``with``."""
-        self.engine.forget()
+    def reset(self) -> Iterator[ContextServer]:
+        """Yield the same server as if it were new; cancel its tasks at the end of the block."""
+        self.engine.reset_counts()
         try:
             yield replace(self, _before=(len(self.tasks()), self.billed()))
         finally:
@@ -137,9 +139,9 @@ class ContextServer:
 
 @contextmanager
 def context_server(folder: Path, **settings: Any) -> Iterator[ContextServer]:
-    """A server that runs as many tasks at once as it is given."""
+    """Run a server without a limit on concurrent tasks."""
     engine = ContextEngine()
     state = folder / "state"
-    told: dict[str, Any] = {"api_keys": (KEY,), "state_dir": state, "max_concurrent_tasks": 10_000, **settings}
-    with serving(folder, engine, **told) as running:
+    options: dict[str, Any] = {"api_keys": (KEY,), "state_dir": state, "max_concurrent_tasks": 10_000, **settings}
+    with serving(folder, engine, **options) as running:
         yield ContextServer(running, engine, state / "state.sqlite3")

@@ -1,4 +1,4 @@
-"""A task of the embedded server with events of all types, as its bytes came over the wire."""
+"""Task of the embedded server with events of every type, recorded byte for byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.servers.scripted_engine import Emitted, Gate, ScriptedEngine, calls
 STEPS = 204
 """Events before the terminal one."""
 UNKNOWN = "pondered"
-"""A type that no version of the client knows."""
+"""Event type that no version of the client knows."""
 _TIMEOUT = 10.0
 _MARK = "hmm"
 
@@ -28,28 +28,28 @@ _MARK = "hmm"
 class Recording:
     task_id: str
     submitted: bytes
-    """The response to the submit."""
+    """Response to the submit."""
     streams: Mapping[int, bytes]
-    """The responses to a request for the events, each of them whole, by Last-Event-ID; 0 without one."""
+    """Complete event streams by Last-Event-ID; 0 without one."""
 
     @property
     def whole(self) -> bytes:
-        """All events, from the status line to the last chunk."""
+        """Response with all events, from the status line to the last chunk."""
         return self.streams[0]
 
     @cached_property
     def spans(self) -> Mapping[int, Mapping[int, tuple[int, int]]]:
-        """Where in each of the streams each event starts and ends, by its number; its blank line is a part of it."""
+        """Start and end of each event, blank line included, by its id; for each stream."""
         return {after: _spans(stream) for after, stream in self.streams.items()}
 
     @property
     def inside(self) -> set[int]:
-        """The offsets in ``whole`` that lie in an event, its start included."""
+        """Offsets in ``whole`` that lie inside an event, its start included."""
         return {offset for start, end in self.spans[0].values() for offset in range(start, end)}
 
     @property
     def outside(self) -> set[int]:
-        """Those in the head, around chunks and at the end."""
+        """Offsets in ``whole`` that lie in the head, around chunks or at the end."""
         return set(range(len(self.whole) + 1)) - self.inside
 
 
@@ -58,7 +58,7 @@ def _spans(stream: bytes) -> dict[int, tuple[int, int]]:
 
 
 def record(folder: Path) -> Recording:
-    """Run a task on a server and take down what it sends."""
+    """Run a task on a server and record its responses."""
     gate = Gate()
     engine = ScriptedEngine(gate, *_steps(), _OUTCOME)
     with serving(folder, engine, api_keys=(KEY,)) as running, _Wire(running.address) as wire:
@@ -77,7 +77,7 @@ def record(folder: Path) -> Recording:
 
 
 class _Wire:
-    """A connection to the server."""
+    """Connection to the server."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._socket = socket.create_connection(address, _TIMEOUT)
@@ -89,7 +89,7 @@ class _Wire:
         self._socket.close()
 
     def exchange(self, target: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[bytes, bytes]:
-        """The bytes of a whole response, and those of its body."""
+        """Send a request; return the bytes of the response and of its body."""
         head = {"Host": "localhost", "Authorization": f"Bearer {KEY}", "Content-Length": str(len(body)), **headers}
         lines = [f"{target} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
         self._socket.sendall("\r\n".join(lines).encode() + body)
@@ -131,6 +131,6 @@ def _steps() -> Iterator[Emitted]:
 
 
 def _renamed(stream: bytes) -> bytes:
-    """Some events are of the unknown type: its name is as long as the one that it replaces, so all else fits."""
+    """Rename some events to the unknown type, which is as long as the type that it replaces."""
     marked = rb'event: thinking\n(data: .*)"thinking"(.*"content":"%s")' % _MARK.encode()
     return re.sub(marked, rb'event: %s\n\1"%s"\2' % (UNKNOWN.encode(), UNKNOWN.encode()), stream)

@@ -1,4 +1,4 @@
-"""A recorded task, sent again by a server that cuts its event streams where a test says."""
+"""Raw HTTP server that replays a recorded task and cuts its event streams where a test chooses."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from support.servers import raw_http
 from support.servers.recorded_task import Recording
 
 Cuts = Callable[[int], int | None]
-"""Given the Last-Event-ID, how many bytes of the response go out before the connection ends; None for all of them."""
+"""Returns the bytes to send before the connection ends, for a Last-Event-ID; None sends the whole stream."""
 
 
 class Replay(raw_http.SocketServer):
-    """Answers as the recorded server did."""
+    """Server with the responses of the recorded one."""
 
     def __init__(self, recording: Recording, way: Way = "fin") -> None:
-        super().__init__(self._answer)
+        super().__init__(self._respond)
         self._recording = recording
         self._way = way
         self.cuts: Cuts = lambda _: None
         self.cut = 0
-        """How many streams were cut."""
+        """Number of streams that were cut."""
         self.submits = 0
         self.opened = 0
-        """How many streams were asked for."""
+        """Number of streams that were requested."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -34,7 +34,7 @@ class Replay(raw_http.SocketServer):
         assert url.port is not None
         return url.hostname, url.port
 
-    def _answer(self, request: raw_http.Request) -> Iterator[bytes]:
+    def _respond(self, request: raw_http.Request) -> Iterator[bytes]:
         match request.method, request.path:
             case "POST", "/v1/task":
                 self.submits += 1
@@ -58,7 +58,7 @@ class Replay(raw_http.SocketServer):
 
 
 def each_event(recording: Recording, byte: int) -> Cuts:
-    """Cuts every event once, at that byte of it; every connection but the first brings an event more."""
+    """Cut every event once, at that byte of it; every connection after the first delivers one more event."""
     events = iter(number for number, (start, end) in recording.spans[0].items() if byte < end - start)
 
     def cuts(after: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Scripted answers of the API, for pytest-httpserver."""
+"""Response bodies of the API for scripted servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPLETION: dict[str, Any] = {
 
 
 def task(status: str = "completed", **fields: Any) -> dict[str, Any]:
-    """A task's JSON."""
+    """Return a task."""
     done = status not in ("pending", "running")
     return {
         "id": "task_1",
@@ -39,18 +39,18 @@ def task(status: str = "completed", **fields: Any) -> dict[str, Any]:
 
 
 def error(type: str, message: str = "No.", **fields: Any) -> dict[str, Any]:
-    """An error body."""
+    """Return an error body."""
     return {"error": {"type": type, "message": message, **fields}, "request_id": "req_1"}
 
 
 def event(number: int, type: str, **fields: Any) -> bytes:
-    """One event of a task's stream."""
+    """Return one event of a task's stream, encoded."""
     data = {"type": type, "timestamp": "2026-11-22T12:00:00.000Z", "content": "…", **fields}
     return f"id: {number}\nevent: {type}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def result_event(number: int) -> bytes:
-    """The usual last event."""
+    """Return a terminal event, encoded."""
     usage = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10, "total_cost": 0.5}
     return event(
         number,
@@ -64,5 +64,5 @@ def result_event(number: int) -> bytes:
 
 
 def event_stream(*chunks: bytes) -> Response:
-    """An event stream that ends after its last chunk."""
+    """Return an event stream for pytest-httpserver, which ends after its last chunk."""
     return Response(iter(chunks), mimetype="text/event-stream")

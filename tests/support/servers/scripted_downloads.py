@@ -1,40 +1,36 @@
-"""A task with one artifact, on a server whose answers to each download a test scripts, one after another."""
+"""Raw HTTP server with one task and one artifact, whose downloads follow a script: one step per request."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from claude_code_client.models import Artifact
 from support.servers import raw_http, responses
 
-OLD = b"what was there before"
-
 
 @dataclass
 class DownloadScript:
-    """The API with the artifact; as a handler of a raw server it notes what it was asked for."""
+    """Handler of the API with the artifact, which records the requested ranges."""
 
     data: bytes
-    answers: list[DownloadResponse]
-    """To each download; the last one is repeated."""
+    downloads: list[DownloadResponse]
+    """Response to each download; the last one is repeated."""
     record: dict[str, Any]
-    """The artifact as the task tells of it."""
+    """Artifact as the task lists it."""
     ranges: list[str | None] = field(default_factory=list)
-    """The Range of each download."""
+    """Range header of each download."""
     conditions: list[str | None] = field(default_factory=list)
-    """The If-Range of each download."""
+    """If-Range header of each download."""
     base_url: str = ""
 
     @property
     def artifact(self) -> Artifact:
-        """As a user has it who made it by hand."""
+        """The artifact as a user constructs it by hand."""
         return Artifact(**self.record)
 
     @property
@@ -46,7 +42,7 @@ class DownloadScript:
             number = len(self.ranges)
             self.ranges.append(request.headers.get("range"))
             self.conditions.append(request.headers.get("if-range"))
-            return self.answers[min(number, len(self.answers) - 1)](self, request)
+            return self.downloads[min(number, len(self.downloads) - 1)](self, request)
         if request.path == "/v1/task/task_1":
             return raw_http.response(200, responses.task(artifacts=[self.record]))
         return raw_http.response(404, responses.error("not_found_error"))
@@ -55,42 +51,44 @@ class DownloadScript:
 DownloadResponse = Callable[[DownloadScript, raw_http.Request], "Iterable[bytes] | None"]
 
 
-def requested_part(shelf: DownloadScript, request: raw_http.Request) -> list[bytes]:
-    """What was asked for, as RFC 9110 has it."""
-    asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
-    if asked is None or request.headers.get("if-range", shelf.etag) != shelf.etag:
-        return whole_file(shelf, request)
-    start, size = int(asked[1]), len(shelf.data)
+def requested_part(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
+    """Send the requested part, as RFC 9110 specifies."""
+    part = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    if part is None or request.headers.get("if-range", script.etag) != script.etag:
+        return whole_file(script, request)
+    start, size = int(part[1]), len(script.data)
     if start >= size:
         return raw_http.response(416, responses.error("invalid_request_error"), Content_Range=f"bytes */{size}")
-    return partial_response(shelf, start)
+    return partial_response(script, start)
 
 
-def partial_response(shelf: DownloadScript, start: int, *, said: str | None = None, **headers: str) -> list[bytes]:
-    """A part, which may be said to be another."""
-    size = len(shelf.data)
-    said = f"bytes {start}-{size - 1}/{size}" if said is None else said
-    told = {"Content_Range": said, "ETag": shelf.etag, **headers}
-    return raw_http.response(206, shelf.data[start:], **told)
+def partial_response(
+    script: DownloadScript, start: int, *, content_range: str | None = None, **headers: str
+) -> list[bytes]:
+    """Send a part; ``content_range`` overrides the range that its header names."""
+    size = len(script.data)
+    content_range = f"bytes {start}-{size - 1}/{size}" if content_range is None else content_range
+    headers = {"Content_Range": content_range, "ETag": script.etag, **headers}
+    return raw_http.response(206, script.data[start:], **headers)
 
 
-def whole_file(shelf: DownloadScript, _: raw_http.Request) -> list[bytes]:
-    """All of it, whatever was asked for."""
-    return raw_http.response(200, shelf.data, ETag=shelf.etag)
+def whole_file(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
+    """Send the whole file and ignore a requested range."""
+    return raw_http.response(200, script.data, ETag=script.etag)
 
 
-def cut_after(after: int, answer: DownloadResponse = requested_part) -> DownloadResponse:
-    """So many bytes of an answer's body, then the connection ends."""
+def cut_after(after: int, download: DownloadResponse = requested_part) -> DownloadResponse:
+    """Send the first bytes of a response's body, then close the connection."""
 
-    def first_bytes(shelf: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
-        head, _, body = b"".join(answer(shelf, request) or ()).partition(b"\r\n\r\n")
+    def first_bytes(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+        head, _, body = b"".join(download(script, request) or ()).partition(b"\r\n\r\n")
         return raw_http.then_hang_up([head + b"\r\n\r\n", body[:after]])
 
     return first_bytes
 
 
 def respond_with(status: int, body: Any = b"", **headers: str) -> DownloadResponse:
-    return lambda shelf, request: raw_http.response(status, body, **headers)
+    return lambda script, request: raw_http.response(status, body, **headers)
 
 
 def respond_with_error(status: int, type: str = "server_error", **headers: str) -> DownloadResponse:
@@ -98,17 +96,17 @@ def respond_with_error(status: int, type: str = "server_error", **headers: str) 
 
 
 def chunked_body(*chunks: bytes, **headers: str) -> DownloadResponse:
-    """A body without a length."""
+    """Send a body without a length."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
     head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{lines}\r\n".encode()
-    return lambda shelf, request: [head + body + b"0\r\n\r\n"]
+    return lambda script, request: [head + body + b"0\r\n\r\n"]
 
 
 @contextmanager
-def scripted_downloads(data: bytes, *answers: DownloadResponse, **record: Any) -> Iterator[DownloadScript]:
-    """A server with these bytes; ``record`` is what the task says otherwise of them."""
-    told = {
+def scripted_downloads(data: bytes, *downloads: DownloadResponse, **record: Any) -> Iterator[DownloadScript]:
+    """Run a server with this artifact; ``record`` overrides fields of the artifact's record."""
+    full_record = {
         "id": "art_1",
         "type": "file",
         "path": "docs/report.bin",
@@ -117,41 +115,7 @@ def scripted_downloads(data: bytes, *answers: DownloadResponse, **record: Any) -
         "created_at": "2026-11-22T12:00:00.000Z",
         **record,
     }
-    shelf = DownloadScript(data, list(answers) or [requested_part], told)
-    with raw_http.serve(raw_http.SocketServer(shelf)) as server:
-        shelf.base_url = server.base_url
-        yield shelf
-
-
-def old_file(folder: Path, name: str = "report.bin") -> Path:
-    """A file that a download is to replace."""
-    path = folder / name
-    path.write_bytes(OLD)
-    path.chmod(0o640)
-    return path
-
-
-def file_names(folder: Path) -> list[str]:
-    """What is in a folder."""
-    return sorted(path.name for path in folder.iterdir())
-
-
-@contextmanager
-def assert_untouched(folder: Path) -> Iterator[None]:
-    """Fails if anything below the folder is another than before, or another file, or changed its mode or its time."""
-    before = _picture(folder)
-    yield
-    assert _picture(folder) == before
-
-
-def _picture(folder: Path) -> dict[str, object]:
-    return {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*"))}
-
-
-def _facts(path: Path) -> object:
-    found = path.lstat()
-    if path.is_symlink():
-        return path.readlink()
-    if stat.S_ISREG(found.st_mode):
-        return found.st_ino, found.st_mode, found.st_mtime_ns, path.read_bytes()
-    return found.st_ino, found.st_mode
+    script = DownloadScript(data, list(downloads) or [requested_part], full_record)
+    with raw_http.serve(raw_http.SocketServer(script)) as server:
+        script.base_url = server.base_url
+        yield script

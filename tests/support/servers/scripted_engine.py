@@ -1,4 +1,4 @@
-"""An engine that does what a script says: a real implementation of the seam, without an agent."""
+"""Engine that follows a script: a real implementation of the engine protocol, without an agent."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer
 
 
 class Gate:
-    """Holds a run until the test opens it, or until the run is asked to stop. Opened once for all runs."""
+    """Step that holds a run until the test opens the gate or the run is stopped. Opens once, for all runs."""
 
     def __init__(self, *, heeds_stop: bool = True) -> None:
         self.reached = threading.Event()
@@ -37,7 +37,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Emitted:
-    """One event."""
+    """Event to emit."""
 
     type: EventType
     fields: dict[str, Any]
@@ -55,7 +55,7 @@ Step = Emitted | Gate | Exception | Outcome | Spent
 
 
 class ScriptedEngine:
-    """Every run takes the same steps; one that is asked to stop ends at the next gate. ``orders`` is what was run."""
+    """Engine whose runs all take the same steps; a stopped run ends at the next gate. ``orders`` records the runs."""
 
     name = "scripted"
 

@@ -1,4 +1,4 @@
-"""A task whose event stream comes over connections that a test scripts, one after another."""
+"""Raw HTTP server with one task, whose event stream follows a script: one step per connection."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from threading import Event
 from support.servers import raw_http, responses
 
 Connection = Callable[[int], Iterable[bytes] | None]
-"""What to send on one connection, given the Last-Event-ID (0 without one); None to hang up."""
+"""Returns the bytes to send on one connection for a Last-Event-ID (0 without one); None closes it."""
 
 
 def send_then_cut(*events: bytes) -> Connection:
-    """These, then the connection is cut."""
+    """Send the events, then cut the connection."""
     return lambda _: raw_http.then_hang_up(raw_http.event_stream(*events, end=False))
 
 
 def send_then_end(*events: bytes) -> Connection:
-    """These, then the stream ends as if all had been said."""
+    """Send the events, then end the stream regularly."""
     return lambda _: raw_http.event_stream(*events)
 
 
 def send_then_stall(*events: bytes, until: Event) -> Connection:
-    """These, then silence."""
+    """Send the events, then nothing ``until`` the event is set."""
 
     def connection(_: int) -> Iterator[bytes]:
         yield from raw_http.event_stream(*events, end=False)
@@ -39,25 +39,25 @@ def respond_with_error(status: int, type: str = "server_error", **headers: str) 
 
 
 def hang_up(_: int) -> None:
-    """Nothing at all."""
+    """Close the connection without a response."""
 
 
 def thinking_events(*numbers: int) -> bytes:
-    """Events with these numbers."""
+    """Return thinking events with these ids."""
     return b"".join(responses.event(number, "thinking") for number in numbers)
 
 
 @dataclass
 class StreamScript:
-    """Answers of the API about one task; the last connection is repeated."""
+    """Responses of the API for one task; the last connection is repeated."""
 
     connections: list[Connection]
     after: list[int] = field(default_factory=list)
-    """The Last-Event-ID of each connection."""
+    """Last-Event-ID of each connection."""
     submits: int = 0
     cancels: int = 0
     status: str = "running"
-    """How the task stands, unless it was cancelled."""
+    """Status of the task, unless it was cancelled."""
 
     def __call__(self, request: raw_http.Request) -> Iterable[bytes] | None:
         match request.method, request.path:
@@ -79,7 +79,7 @@ class StreamScript:
 
 @contextmanager
 def scripted_stream(*connections: Connection) -> Iterator[tuple[raw_http.SocketServer, StreamScript]]:
-    """A server that follows the script."""
+    """Run a server with these connections; yield it and its script."""
     script = StreamScript(list(connections))
     with raw_http.serve(raw_http.SocketServer(script)) as server:
         yield server, script

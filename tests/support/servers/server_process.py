@@ -1,9 +1,9 @@
-"""The embedded server as a process of its own that a test kills and starts again, on the same port and state.
+"""Embedded server in a process that a test can kill and restart, on the same port and state.
 
 with restartable_server(tmp_path, api_keys=[KEY]) as server:
     client = ClaudeClient(api_key=KEY, base_url=server.base_url)
     ...
-    server.kill()    # SIGKILL; returns once nothing that the server had started is left
+    server.kill()    # SIGKILL; returns when every process that the server started has ended
     server.start()   # the same port, the same state directory
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 TIMEOUT = 20.0
-"""Seconds until something that a test waits for counts as never."""
+"""Seconds that tests wait for something before they fail."""
 _ADDRESS = re.compile(r"^export CLAUDE_BASE_URL=(\S+:(\d+)/\S*)$", re.MULTILINE)
 
 
@@ -32,11 +32,11 @@ class ServerProcess:
     """``claude-code-client serve`` with an environment built from nothing."""
 
     base_url: str
-    """From the first start on; the same after every other."""
+    """Set by the first start and the same after every restart."""
 
     def __init__(self, folder: Path, api_keys: Sequence[str], upstream: str, upstream_key: str | None) -> None:
         self.workspace = folder / "workspace"
-        """Where tasks work."""
+        """Directory in which tasks work."""
         self.state_dir = folder / "state"
         self._temporary = folder / "temporary"
         for path in (self.workspace, self._temporary):
@@ -57,8 +57,8 @@ class ServerProcess:
         self._over = False
 
     def start(self) -> None:
-        """Start it; returns once calls are taken. The first start finds a port, the others take the same one."""
-        # Another thread may start it again while the test ends.
+        """Start the server and return when it is ready. The first start chooses a free port, restarts reuse it."""
+        # Another thread may restart the server while the test ends.
         with self._changing, self._log.open("a") as log:
             assert self._process is None
             assert not self._over
@@ -72,17 +72,17 @@ class ServerProcess:
                 text=True,
             )
         assert process.stdout is not None
-        said = ""
-        while "Press Ctrl-C" not in said:
+        output = ""
+        while "Press Ctrl-C" not in output:
             line = process.stdout.readline()
             assert line, self.errors()
-            said += line
-        found = _ADDRESS.search(said)
+            output += line
+        found = _ADDRESS.search(output)
         assert found is not None
         self.base_url, self._port = found[1], int(found[2])
 
     def kill(self) -> list[psutil.Process]:
-        """SIGKILL. Returns once nothing of its process tree is left, with that tree; fails if something stays."""
+        """Send SIGKILL; wait until its whole process tree has ended, and return that tree."""
         tree = self.process_tree()
         self._end(signal.SIGKILL)
         deadline = time.monotonic() + TIMEOUT
@@ -92,20 +92,20 @@ class ServerProcess:
         return tree
 
     def stop(self) -> int:
-        """SIGTERM, which ends it cleanly. The exit code."""
+        """Send SIGTERM for a clean shutdown; return the exit code."""
         return self._end(signal.SIGTERM)
 
     def process_tree(self) -> list[psutil.Process]:
-        """All that the server has started and that still runs, without the server itself."""
+        """Return the running descendants of the server process."""
         assert self._process is not None
         return psutil.Process(self._process.pid).children(recursive=True)
 
     def errors(self) -> str:
-        """What all its processes so far wrote to stderr."""
+        """Return the stderr of all server processes so far."""
         return self._log.read_text()
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Rows of its database, from beside the server, which may be down."""
+        """Return rows of the server's database, which can be read while the server is down."""
         with closing(sqlite3.connect(f"file:{self.state_dir / 'state.sqlite3'}?mode=ro", uri=True)) as database:
             return database.execute(sql).fetchall()
 
@@ -129,7 +129,7 @@ class ServerProcess:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether it is more than an entry that nobody has collected yet."""
+    """Return True if the process is alive, not just a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -140,7 +140,7 @@ def _runs(process: psutil.Process) -> bool:
 def server_process(
     folder: Path, *, api_keys: Sequence[str], upstream: str = "offline", upstream_key: str | None = None
 ) -> Iterator[ServerProcess]:
-    """A server that runs already. Its workspace and state are made in ``folder``; in the end it is killed."""
+    """Start a server with workspace and state in ``folder``; kill it at the end."""
     server = ServerProcess(folder, api_keys, upstream, upstream_key)
     server.start()
     try:
