@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from http_server import Running, serving
-from processes import eventually
-from scripted_engine import ScriptedEngine
+from support.processes import eventually
+from support.servers.embedded_server import Running, serving
+from support.servers.scripted_engine import ScriptedEngine
 
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.entities import ArtifactFile

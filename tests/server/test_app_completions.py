@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import KEY, OTHER_KEY, Received, Running, events_of, serving
-from scripted_engine import ScriptedEngine
-from scripted_messages import Cut, Failure, Hang, Script, ScriptedMessages, message, thinking
+from support.servers.embedded_server import KEY, OTHER_KEY, Received, Running, events_of, serving
+from support.servers.messages_endpoint import Cut, Failure, Hang, Script, ScriptedMessages, message, thinking
+from support.servers.scripted_engine import ScriptedEngine
 
 ASK = {"messages": [{"role": "user", "content": "Hi"}]}
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import KEY, Running, serving
-from scripted_engine import DONE, ScriptedEngine
+from support.servers.embedded_server import KEY, Running, serving
+from support.servers.scripted_engine import DONE, ScriptedEngine
 
 from claude_code_server.contract.operations import Contract
 from claude_code_server.domain.settings import Settings

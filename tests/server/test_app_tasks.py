@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import KEY, OTHER_KEY, Running, all_events, events_of, serving
-from scripted_engine import DONE, Gate, ScriptedEngine, calls, says
+from support.servers.embedded_server import KEY, OTHER_KEY, Running, all_events, events_of, serving
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, calls, says
 
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.entities import ArtifactFile

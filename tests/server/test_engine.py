@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import KEY, Event, bench, run_task
-from scripted_messages import Failure, message, thinking, tool
+from support.servers.claude_code_bench import KEY, Event, bench, run_task
+from support.servers.messages_endpoint import Failure, message, thinking, tool
 
 from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.agents import AGENTS, SKILLS

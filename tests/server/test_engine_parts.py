@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import KEY
+from support.servers.claude_code_bench import KEY
 
 from claude_code_server.domain.engine_protocol import TaskSpec
 from claude_code_server.engine import agents

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import psutil
 import pytest
-from engine_bench import Bench, Event, Run, bench
-from processes import eventually, processes_of
-from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+from support.processes import eventually, processes_of
+from support.servers.claude_code_bench import Bench, Event, Run, bench
+from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
 
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.model_proxy import ModelProxy

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from followers import Follower, ended, on_loop, start
-from http_server import KEY, Running, all_events, serving
-from processes import eventually, processes_of
-from scripted_engine import DONE, Gate, ScriptedEngine, Step, says
-from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+from support.clients.socket_followers import Follower, ended, on_loop, start
+from support.processes import eventually, processes_of
+from support.servers.embedded_server import KEY, Running, all_events, serving
+from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, says
 
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.usage import Usage

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from support.offline_driver import PLACEHOLDER, REMINDER, request
+from support.offline_agent import PLACEHOLDER, REMINDER, request
 
 from claude_code_server.upstream.offline.model import respond
 

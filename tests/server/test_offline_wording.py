@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from support.offline_driver import request
+from support.offline_agent import request
 
 from claude_code_server.upstream.offline.model import respond
 

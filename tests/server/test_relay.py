@@ -8,7 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
-from scripted_messages import Cut, ErrorEvent, Failure, Hang, Script, ScriptedMessages, message, thinking, tool
+from support.servers.messages_endpoint import (
+    Cut,
+    ErrorEvent,
+    Failure,
+    Hang,
+    Script,
+    ScriptedMessages,
+    message,
+    thinking,
+    tool,
+)
 
 from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
 from claude_code_server.domain.usage import Usage

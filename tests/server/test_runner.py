@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
 
 from claude_code_server.domain.engine_protocol import Outcome, TaskSpec
 from claude_code_server.domain.entities import ArtifactFile, Task

@@ -16,9 +16,9 @@ from typing import IO, Any
 import httpx
 import psutil
 import pytest
-from contract_check import check_response
-from http_server import events_of
-from scripted_messages import ScriptedMessages, message, tool
+from support.contract_check import check_response
+from support.servers.embedded_server import events_of
+from support.servers.messages_endpoint import ScriptedMessages, message, tool
 
 from claude_code_server.domain.settings import Settings
 from claude_code_server.process import bootstrap as starting

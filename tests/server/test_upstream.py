@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from scripted_messages import (
+from support.servers.messages_endpoint import (
     Cut,
     ErrorEvent,
     Failure,
