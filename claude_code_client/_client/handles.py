@@ -12,7 +12,7 @@ from .._wire.requests import check_callback, check_waiting, cursor_after
 from ..models import AgenticTaskResponse, TaskEvent, Usage
 from .artifact_reader import attach_reader
 from .streams import AsyncTaskStream, TaskStream
-from .tracebacks import strip_tracebacks, strip_tracebacks_async
+from .tracebacks import strip_stream, strip_stream_async, strip_tracebacks, strip_tracebacks_async
 
 __all__ = ["AsyncTaskHandle", "TaskHandle"]
 
@@ -90,7 +90,8 @@ class TaskHandle(_Handle):
         """
         cursor = cursor_after(after)
         check_waiting(timeout, stall_timeout)
-        return self._connection.follow(self._run.events(cursor, timeout, stall_timeout=stall_timeout), cursor)
+        generator, cancel = self._connection.stream(self._run.events(cursor, timeout, stall_timeout=stall_timeout))
+        return TaskStream(strip_stream(generator), cancel, cursor)
 
     @strip_tracebacks
     def wait(
@@ -156,7 +157,8 @@ class AsyncTaskHandle(_Handle):
         """
         cursor = cursor_after(after)
         check_waiting(timeout, stall_timeout)
-        return self._connection.follow(self._run.events(cursor, timeout, stall_timeout=stall_timeout), cursor)
+        generator, cancel = self._connection.stream(self._run.events(cursor, timeout, stall_timeout=stall_timeout))
+        return AsyncTaskStream(strip_stream_async(generator), cancel, cursor)
 
     @strip_tracebacks_async
     async def wait(

@@ -13,7 +13,9 @@ from ..._config import Config, override, resolve
 from ..._files.journal import Journal
 from ..._operations.client_state import ClientState
 from ..._policy.budget import Budget
-from ..._transport import AsyncConnection, AsyncEndpoints
+from ..._transport import AsyncConnection
+from ..artifact_reader import attach_reader
+from ..endpoints import AsyncEndpoints
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import AsyncReads
@@ -74,7 +76,12 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
             allow_insecure_http=allow_insecure_http,
         )
         self._connect(
-            config, AsyncConnection(config, ClientState(journal=Journal(journal) if journal is not None else None))
+            config,
+            AsyncConnection(
+                config,
+                ClientState(journal=Journal(journal) if journal is not None else None),
+                attach=attach_reader,
+            ),
         )
 
     def _connect(self, config: Config, connection: AsyncConnection) -> None:
@@ -147,12 +154,12 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncReads
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         config = load_config(state)
-        self._connect(config, AsyncConnection(config, load_state(state)))
+        self._connect(config, AsyncConnection(config, load_state(state), attach=attach_reader))
 
     def __copy__(self) -> Self:
         # On connections of its own, but with the same budgets and the same journal.
         other = type(self).__new__(type(self))
-        other._connect(self._config, AsyncConnection(self._config, self._connection.state))
+        other._connect(self._config, AsyncConnection(self._config, self._connection.state, attach=attach_reader))
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -8,7 +8,7 @@ from ..._operations import completions as _completing
 from ...models import CompletionResponse, Message
 from ..base import AsyncBase
 from ..streams import AsyncStream
-from ..tracebacks import strip_tracebacks, strip_tracebacks_async
+from ..tracebacks import strip_stream_async, strip_tracebacks, strip_tracebacks_async
 
 
 class AsyncCompletions(AsyncBase):
@@ -95,4 +95,6 @@ class AsyncCompletions(AsyncBase):
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return self._connection.stream(_completing.stream_complete(asked, self._config, self._connection.state))
+        operation = _completing.stream_complete(asked, self._config, self._connection.state)
+        generator, cancel = self._connection.stream(operation)
+        return AsyncStream(strip_stream_async(generator), cancel)

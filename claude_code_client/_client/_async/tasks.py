@@ -15,7 +15,7 @@ from ...models import AgenticTaskResponse, TaskEvent
 from ..base import AsyncBase
 from ..handles import AsyncTaskHandle
 from ..streams import AsyncStream, AsyncTaskStream
-from ..tracebacks import strip_tracebacks, strip_tracebacks_async
+from ..tracebacks import strip_stream_async, strip_tracebacks, strip_tracebacks_async
 
 
 class AsyncTasks(AsyncBase):
@@ -125,7 +125,9 @@ class AsyncTasks(AsyncBase):
             stall_timeout=stall_timeout,
         )
         cursor = EventCursor()
-        return self._connection.follow(TaskRun(order, self._connection.state).stream(cursor), cursor)
+        operation = TaskRun(order, self._connection.state).stream(cursor)
+        generator, cancel = self._connection.stream(operation)
+        return AsyncTaskStream(strip_stream_async(generator), cancel, cursor)
 
     @strip_tracebacks
     def stream_events(
@@ -154,7 +156,8 @@ class AsyncTasks(AsyncBase):
         """
         cursor = cursor_after(after)
         operation = _orders.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
-        return self._connection.follow(operation, cursor)
+        generator, cancel = self._connection.stream(operation)
+        return AsyncTaskStream(strip_stream_async(generator), cancel, cursor)
 
     @strip_tracebacks_async
     async def submit_task(
@@ -232,4 +235,6 @@ class AsyncTasks(AsyncBase):
             status: Only tasks with this status.
             page_size: Tasks for each request, 1 to 100.
         """
-        return self._connection.stream(_calls.list_tasks(self._config, status=status, page_size=page_size))
+        operation = _calls.list_tasks(self._config, status=status, page_size=page_size)
+        generator, cancel = self._connection.stream(operation)
+        return AsyncStream(strip_stream_async(generator), cancel)

@@ -12,7 +12,9 @@ from ..._config import Config, override, resolve
 from ..._files.journal import Journal
 from ..._operations.client_state import ClientState
 from ..._policy.budget import Budget
-from ..._transport import SyncConnection, SyncEndpoints
+from ..._transport import SyncConnection
+from ..artifact_reader import attach_reader
+from ..endpoints import SyncEndpoints
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import SyncReads
@@ -73,7 +75,12 @@ class ClaudeClient(SyncCompletions, SyncTasks, SyncArtifacts, SyncReads):
             allow_insecure_http=allow_insecure_http,
         )
         self._connect(
-            config, SyncConnection(config, ClientState(journal=Journal(journal) if journal is not None else None))
+            config,
+            SyncConnection(
+                config,
+                ClientState(journal=Journal(journal) if journal is not None else None),
+                attach=attach_reader,
+            ),
         )
 
     def _connect(self, config: Config, connection: SyncConnection) -> None:
@@ -145,12 +152,12 @@ class ClaudeClient(SyncCompletions, SyncTasks, SyncArtifacts, SyncReads):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         config = load_config(state)
-        self._connect(config, SyncConnection(config, load_state(state)))
+        self._connect(config, SyncConnection(config, load_state(state), attach=attach_reader))
 
     def __copy__(self) -> Self:
         # On connections of its own, but with the same budgets and the same journal.
         other = type(self).__new__(type(self))
-        other._connect(self._config, SyncConnection(self._config, self._connection.state))
+        other._connect(self._config, SyncConnection(self._config, self._connection.state, attach=attach_reader))
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -8,7 +8,7 @@ from ..._operations import completions as _completing
 from ...models import CompletionResponse, Message
 from ..base import SyncBase
 from ..streams import Stream
-from ..tracebacks import strip_tracebacks
+from ..tracebacks import strip_stream, strip_tracebacks
 
 
 class SyncCompletions(SyncBase):
@@ -95,4 +95,6 @@ class SyncCompletions(SyncBase):
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return self._connection.stream(_completing.stream_complete(asked, self._config, self._connection.state))
+        operation = _completing.stream_complete(asked, self._config, self._connection.state)
+        generator, cancel = self._connection.stream(operation)
+        return Stream(strip_stream(generator), cancel)

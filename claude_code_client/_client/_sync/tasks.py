@@ -15,7 +15,7 @@ from ...models import AgenticTaskResponse, TaskEvent
 from ..base import SyncBase
 from ..handles import TaskHandle
 from ..streams import Stream, TaskStream
-from ..tracebacks import strip_tracebacks
+from ..tracebacks import strip_stream, strip_tracebacks
 
 
 class SyncTasks(SyncBase):
@@ -124,7 +124,9 @@ class SyncTasks(SyncBase):
             stall_timeout=stall_timeout,
         )
         cursor = EventCursor()
-        return self._connection.follow(TaskRun(order, self._connection.state).stream(cursor), cursor)
+        operation = TaskRun(order, self._connection.state).stream(cursor)
+        generator, cancel = self._connection.stream(operation)
+        return TaskStream(strip_stream(generator), cancel, cursor)
 
     @strip_tracebacks
     def stream_events(
@@ -153,7 +155,8 @@ class SyncTasks(SyncBase):
         """
         cursor = cursor_after(after)
         operation = _orders.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
-        return self._connection.follow(operation, cursor)
+        generator, cancel = self._connection.stream(operation)
+        return TaskStream(strip_stream(generator), cancel, cursor)
 
     @strip_tracebacks
     def submit_task(
@@ -229,4 +232,6 @@ class SyncTasks(SyncBase):
             status: Only tasks with this status.
             page_size: Tasks for each request, 1 to 100.
         """
-        return self._connection.stream(_calls.list_tasks(self._config, status=status, page_size=page_size))
+        operation = _calls.list_tasks(self._config, status=status, page_size=page_size)
+        generator, cancel = self._connection.stream(operation)
+        return Stream(strip_stream(generator), cancel)
