@@ -22,8 +22,8 @@ export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check check-style check-mypy check-pyright check-generated check-spec \
-	check-imports generate bench dist lock clean
+.PHONY: help install demo test test-quick test-long check check-style check-mypy check-pyright check-generated \
+	check-spec check-imports generate bench dist lock clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,10 +49,13 @@ $(NODE_INSTALLED): package.json package-lock.json .npmrc | $(INSTALLED)
 demo: $(INSTALLED) examples/demo.py ## See a completion, an agentic task and a streamed task
 	@$(RUN) examples/demo.py
 
+test-quick: $(INSTALLED) ## Run the quick tests, in less than a minute
+	@$(RUN) -m pytest $(TEST_OPTIONS) -m 'not slow and not long'
+
 test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" for some)
 	@$(RUN) -m pytest $(TEST_OPTIONS)
 
-test-long: $(INSTALLED) ## Run all tests, those that take minutes too
+test-long: $(INSTALLED) ## Run all tests, including those that take minutes
 	@$(RUN) -m pytest $(TEST_OPTIONS) -m ''
 
 check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and layers

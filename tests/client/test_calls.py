@@ -192,6 +192,7 @@ def test_a_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, 
     assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
 
 
+@pytest.mark.slow
 def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     detail = {"type": "cost_exceeded_error", "message": "Too dear.", "estimated_cost": 2.0}
     respond(
@@ -204,6 +205,7 @@ def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer,
     assert (caught.value.task_id, caught.value.estimated_cost) == ("task_1", 2.0)
 
 
+@pytest.mark.slow
 def test_a_stream_of_something_else_is_told(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     respond(httpserver, (202, responses.task("pending")), responses.event_stream(b"data: not json\n\n"))
     with pytest.raises(errors.UnexpectedResponseError, match="not a JSON object"):

@@ -125,6 +125,7 @@ def test_what_comes_before_an_event_too_large_is_given(ended: bytes) -> None:
     assert decoder.last_event_id == "2"
 
 
+@pytest.mark.slow
 def test_an_event_of_the_limit_is_given() -> None:
     line = b"data: " + b"x" * (MAX_EVENT_BYTES - 6)
     [event] = _events(line + b"\r\n\r\n")
@@ -160,6 +161,7 @@ def test_events_that_nobody_takes_do_not_hinder_the_next() -> None:
     assert decoder.last_event_id == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [b"x", b"data: xy\ndata: z\n"])
 def test_an_event_takes_no_more_memory_than_it_has_bytes(chunk: bytes) -> None:
     """However small the pieces and the lines are that it comes in."""
@@ -183,6 +185,7 @@ def _fastest(work: Callable[[], object]) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 def test_an_event_of_8_mb_takes_less_than_five_times_the_time_of_its_json() -> None:
     data = json.dumps({"type": "tool_result", "result": "x" * 8_000_000})
     stream = f"id: 1\ndata: {data}\n\n".encode()

@@ -29,6 +29,7 @@ PRICES = response(200, json.dumps({"data": [{**MODEL, "max_output_tokens": 8000,
 CHEAP = {**responses.COMPLETION, "usage": {**responses.COMPLETION["usage"], "cost": 0.001}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
     """At each moment sampled, and, as the server counts, at every moment."""
@@ -64,6 +65,7 @@ def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_reserving_is_atomic() -> None:
     """A hundred threads that change places all the time get as many reservations as fit."""
     before = sys.getswitchinterval()

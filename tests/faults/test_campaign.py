@@ -14,6 +14,8 @@ from support.servers.context_server import ContextServer
 
 from claude_code_client.errors import ClaudeAPIError
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 3.0
 ROUND = 200
 """Calls of one client; it would run out of retries."""
@@ -57,11 +59,10 @@ def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, max_conc
     print(f"{2 * count} calls, {sum(met.values())} exchanges: {_table(met)}")
     print(f"  ended with: {_table(Counter(_how(end) for _, end in results))}")
     longest, latest = max(end.seconds for _, end in results), max(_late(*pair) for pair in results)
-    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 × its timeout")
+    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 times its timeout")
     submits, tasks = sum(call.kind != "complete" for call, _ in results), len(server.tasks())
-    print(
-        f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice; {_table(server.tasks_by_status())}"
-    )
+    print(f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice")
+    print(f"  {_table(server.tasks_by_status())}")
 
 
 def _late(call: PlannedCall, end: CallResult) -> float:

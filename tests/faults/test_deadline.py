@@ -133,6 +133,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+@pytest.mark.slow
 def test_servers_that_take_their_time(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     errors = errors_in_time(
         kind,
@@ -151,6 +152,7 @@ def test_servers_that_take_their_time(kind: str, server: ContextServer, proxy: F
 LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not in name}
 
 
+@pytest.mark.slow
 def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """Of the server's answers only the first one comes, which tells the task's id."""
 
@@ -175,6 +177,7 @@ def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) 
     assert {name: error.task_id for name, error in errors.items() if error.task_id not in ids} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Stall(0), Drip(250)], ids=repr)
 def test_the_task_of_a_handle_is_named(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, fault: Fault
@@ -193,6 +196,7 @@ def test_the_task_of_a_handle_is_named(
     assert handle.status == "cancelled"
 
 
+@pytest.mark.slow
 def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """Its id never came; the key that it was submitted with finds it."""
     port = proxy.open(server.address, Once(Stall(0)))
@@ -202,6 +206,7 @@ def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, pr
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
 
 
+@pytest.mark.slow
 def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
     waits = [None, "0", "0.02", "0.7", "30", "9000", "Fri, 31 Dec 2100 00:00:00 GMT"]
     errors = errors_in_time(
@@ -226,6 +231,7 @@ def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
     assert errors["9000, execute"].retry_after == 9000.0
 
 
+@pytest.mark.slow
 def test_where_nothing_listens(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -236,6 +242,7 @@ def test_where_nothing_listens(kind: str) -> None:
         assert error.attempts == len(error.history) > 1
 
 
+@pytest.mark.slow
 def test_where_nobody_accepts(kind: str) -> None:
     with _full() as base_url:
         error = errors_in_time(kind, [Case("full", execute, base_url)])["full"]
@@ -255,6 +262,7 @@ def _full() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_the_server_is_told(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """A task that takes too long is ended by the server, and what became of it is known."""
     port = proxy.open(server.address)

@@ -57,6 +57,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 # ---- cut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", get_args(Way))
 def test_cut_at_every_byte(both: ClientKind, proxy: FaultProxy, tmp_path: Path, way: Way) -> None:
     old = old_file(tmp_path)
@@ -79,6 +80,7 @@ def test_cut_at_every_byte(both: ClientKind, proxy: FaultProxy, tmp_path: Path, 
         assert port.counts[CutResponse(0, way).name] == len(SMALL) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_cut_again_and_again_at_random(both: ClientKind, proxy: FaultProxy, tmp_path: Path, seed: int) -> None:
     """The embedded server, and a proxy that lets no answer through whole until most of it has come."""

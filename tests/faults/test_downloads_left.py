@@ -44,6 +44,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 # ---- the disk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
@@ -59,6 +60,7 @@ def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
         assert run_download(order, disk=2 * len(LARGE))["error"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
@@ -288,6 +290,7 @@ def test_the_timeout_is_for_the_whole_download(both: ClientKind, tmp_path: Path)
 # ---- much, and many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     block, blocks = DATA * 200, 200  # of 1 MB
@@ -348,6 +351,7 @@ def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -
     assert file_names(place.parent) == ["report.bin"]
 
 
+@pytest.mark.slow
 def test_many_artifacts_of_one_new_folder_at_once(tmp_path: Path) -> None:
     """What fails removes the folders that it made, also while others are about to use them."""
 

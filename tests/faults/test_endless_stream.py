@@ -9,6 +9,8 @@ import pytest
 from support.clients.stream_process import run_stream
 from support.servers import raw_http, responses
 
+pytestmark = pytest.mark.slow
+
 GROWTH = 10_000_000
 """Bytes."""
 AT_ONCE = 500

@@ -23,6 +23,7 @@ STRIDE = 31
 Cut = CutRequest | CutResponse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("stride", [STRIDE, pytest.param(1, marks=pytest.mark.long)])

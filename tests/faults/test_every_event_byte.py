@@ -19,6 +19,8 @@ from support.servers.raw_http import serve
 from support.servers.recorded_task import STEPS, UNKNOWN, Recording, record
 from support.servers.replay_server import Replay, each_event
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 48
 WAYS = get_args(Way)
 PARTS = 4

@@ -79,6 +79,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_killed(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     def kill_and_recover(numbered: tuple[int, Step]) -> list[str]:
@@ -116,6 +117,7 @@ def recover(kind: str, base_url: str, journal: Path) -> list[str]:
         return [handle.wait().result["summary"] for handle in client.recover()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     port = proxy.open(server.address, Once(Stall(0)))
@@ -132,6 +134,7 @@ def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, 
     assert (status, server.engine.runs) == ("completed", {"Count": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kind: str) -> None:
     """Both write at the same time, and are killed; all that they wrote is found."""
@@ -233,6 +236,7 @@ def test_a_server_that_is_gone_when_recovering(
     assert server.engine.runs == {"Count": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", [Refuse(30), CutRequest(0, "rst"), error_response(503, "0"), error_response(429), response(401)], ids=repr
 )

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "generated" / "claude_code_api"
 SPEC = ROOT / "openapi" / "claude-code-api.yaml"
 
-pytestmark = pytest.mark.xdist_group("generation")
+pytestmark = [pytest.mark.xdist_group("generation"), pytest.mark.slow]
 
 
 def generate(

@@ -19,6 +19,8 @@ from claude_code_server import upstream
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.relay import Relay
 
+pytestmark = pytest.mark.slow
+
 # Ordinary, in the background, in a session of its own, and one that no polite request ends.
 STRAYS = """
 sleep 300 & echo $! >> pids

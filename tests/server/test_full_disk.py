@@ -16,6 +16,8 @@ from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, sa
 
 from claude_code_server.engine.base import Outcome, Spent
 
+pytestmark = pytest.mark.slow
+
 BIG = "x" * 1_000_000
 SPENT = Spent(70, 7, 0.25)
 

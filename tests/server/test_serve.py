@@ -23,6 +23,8 @@ from support.servers.messages_endpoint import ScriptedMessages, message, tool
 from claude_code_server import serve, starting
 from claude_code_server.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-proj-test"
 REAL_KEY = "sk-ant-real-key"
 

@@ -223,6 +223,7 @@ def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_a
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: ClientKind, over: Event) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.method == "POST":
@@ -284,6 +285,7 @@ def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
         server.wait_until(lambda: sum(request.path.endswith("/cancel") for request in server.requests) == 2)
 
 
+@pytest.mark.slow
 def test_a_cancel_that_there_was_no_time_for_is_made_up_for(both: ClientKind) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):

@@ -191,6 +191,7 @@ def test_retry_after_is_kept(both: ClientKind) -> None:
         assert time.monotonic() - start >= 0.4
 
 
+@pytest.mark.slow
 def test_the_deadline_holds_while_it_reconnects(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1)), respond_with_error(503, "overloaded_error", Retry_After="30")
