@@ -1,4 +1,4 @@
-"""The methods against a scripted server: what goes over the wire, and what comes back."""
+"""Client methods against a scripted server: requests sent and results returned."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from claude_code_client.models import AgenticTaskResponse, CompletionResponse
 
 
 def respond(server: HTTPServer, *answers: Any) -> list[Request]:
-    """Answer requests in turn, whatever they are; gives the list in which they are recorded."""
+    """Respond to requests in turn; return the list that records them."""
     queue, requests = list(answers), []
 
     def handle(request: Request) -> Response:

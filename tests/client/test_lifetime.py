@@ -1,4 +1,4 @@
-"""How long clients live, and where: threads, forks, event loops, pickles; and what they leave open."""
+"""Client lifetime across threads, forks, event loops and pickles, and the connections that clients leave open."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DELTA = b'data: {"type": "text_delta", "text": "a"}\n\n'
 
 
 def reply(request: raw_http.Request) -> Any:
-    """What the API would say; its streams stay open after their second event."""
+    """Respond as the API; streams stay open after their second event."""
     match request.method, request.path:
         case "POST", "/v1/task":
             return raw_http.response(202, responses.task("pending"))
@@ -58,7 +58,7 @@ STREAMS: dict[str, Callable[[Any], Any]] = {
 
 
 def streaming_on(server: raw_http.SocketServer) -> int:
-    """The connection that the last stream came on."""
+    """Return the connection of the last stream."""
     return next(r.connection for r in reversed(server.requests) if r.path.endswith(("/events", "/stream")))
 
 
@@ -314,7 +314,7 @@ def test_a_pickle_carries_nothing_secret(both: ClientKind) -> None:
 
 
 def run(tmp_path: Path, script: str, *arguments: str, **environ: str) -> str:
-    """What a script prints; it must end well and warn of nothing."""
+    """Run a script, which has to succeed without warnings; return its output."""
     path = tmp_path / "script.py"
     path.write_text(dedent(script))
     ran = subprocess.run(

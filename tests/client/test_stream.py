@@ -1,4 +1,4 @@
-"""The decoder of server-sent events."""
+"""Decoder of server-sent events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_split_in_two_gives_the_same_events() -> None:
 
 @pytest.mark.parametrize("rest", ["", "id: 5", "id: 5\n", "id: 5\ndata: x\n", "id: 5\r\ndata: x\r\n"])
 def test_an_event_that_does_not_come_whole_is_not_the_last(rest: str) -> None:
-    """A stream that goes on after it would miss it."""
+    """Otherwise a resumed stream would skip it."""
     decoder = EventDecoder()
     assert len(list(decoder.feed(b"id: 4\ndata: x\n\n" + rest.encode()))) == 1
     assert decoder.last_event_id == "4"
@@ -164,7 +164,7 @@ def test_events_that_nobody_takes_do_not_hinder_the_next() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", [b"x", b"data: xy\ndata: z\n"])
 def test_an_event_takes_no_more_memory_than_it_has_bytes(chunk: bytes) -> None:
-    """However small the pieces and the lines are that it comes in."""
+    """However small its chunks and lines are."""
     decoder, pieces = EventDecoder(), 60_000 // len(chunk)
     tracemalloc.start()
     try:

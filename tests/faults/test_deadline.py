@@ -1,6 +1,6 @@
-"""``timeout`` bounds the whole call, whatever the server does; a tenth at most is added, to learn how a task stands.
+"""Deadlines: ``timeout`` covers the whole call, plus at most a tenth to request the task's status.
 
-The calls of one test run at the same time, each on a client and a port of its own.
+The calls of one test run concurrently, each with its own client and port.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BOUND = 1.1
 NOISE = 0.15
 """Seconds that a busy machine may take to wake a thread and to unwind a call."""
 STAGGER = 0.025
-"""Seconds between the starts of calls, so that they do not all end at once."""
+"""Seconds between the starts of calls, so that they do not all end at the same time."""
 HOLD = {"hold": True}
 
 
@@ -68,7 +68,7 @@ class Case:
 
 
 def errors_in_time(kind: str, cases: list[Case]) -> dict[str, ClaudeAPIError]:
-    """The errors that the calls end with, by the cases' names; all of them have to come in time."""
+    """Return the calls' errors by case name; each has to be raised in time."""
     ended = asyncio.run(_all_async(cases)) if kind == "async" else _all_sync(cases)
     for case, end in zip(cases, ended, strict=True):
         assert end.error is not None, (case, end)
@@ -154,7 +154,7 @@ LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not
 
 @pytest.mark.slow
 def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
-    """Of the server's answers only the first one comes, which tells the task's id."""
+    """Only the server's first response arrives; it has the task's id."""
 
     def after_the_id(fault: Fault) -> Plan:
         def plan(exchange: Exchange) -> Fault | None:
@@ -198,7 +198,7 @@ def test_the_task_of_a_handle_is_named(
 
 @pytest.mark.slow
 def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
-    """Its id never came; the key that it was submitted with finds it."""
+    """The response with its id is lost; the idempotency key finds the task."""
     port = proxy.open(server.address, Once(Stall(0)))
     error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
     assert isinstance(error, TimeoutError)
@@ -252,7 +252,7 @@ def test_where_nobody_accepts(kind: str) -> None:
 
 @contextlib.contextmanager
 def _full() -> Iterator[str]:
-    """Where the queue of connections to accept is full, so that a further one hangs."""
+    """Yield the URL of a listener whose accept queue is full, so that a further connection hangs."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         first, second = (stack.enter_context(socket.socket()) for _ in range(2))
@@ -264,7 +264,7 @@ def _full() -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_server_is_told(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
-    """A task that takes too long is ended by the server, and what became of it is known."""
+    """The server ends a task that exceeds its deadline, and the client learns its status."""
     port = proxy.open(server.address)
     errors = errors_in_time(kind, [Case(call.__name__, call, port.base_url) for call in (execute, stream)])
     assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}

@@ -1,4 +1,4 @@
-"""All calls of a client together send no storm of retries."""
+"""Retry quota: the calls of one client share a limited number of retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from claude_code_client.errors import ClaudeAPIError, OverloadedError
 
 CALLS = 1000
 RETRIES = 100
-"""500 tokens, 5 for each."""
+"""500 tokens, 5 per retry."""
 
 
 def _execute(client: Any) -> Any:

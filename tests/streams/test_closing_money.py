@@ -1,4 +1,4 @@
-"""What closing and cancelling leave behind: no task that runs, no reservation, no note that would submit it again."""
+"""Closing and cancelling leave no running task, no reservation and no journal entry behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def over() -> Iterator[Event]:
 
 
 def ended(both: ClientKind, call: Any, client: Any, when: Any) -> BaseException:
-    """How a call ends whose client is closed from elsewhere once ``when()`` is so."""
+    """Return how a call ends when its client is closed from another thread once ``when()`` is true."""
 
     async def coroutine() -> BaseException:
         waiting = asyncio.ensure_future(call())

@@ -1,4 +1,4 @@
-"""Silence of the connection and standstill of the task are told apart."""
+"""Stream timeouts: a silent connection and a stalled task are distinguished."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PING = b": ping\n\n"
 
 @pytest.fixture
 def over() -> Iterator[Event]:
-    """Set when connections that stay open are to end."""
+    """Event that ends the connections that stay open."""
     event = Event()
     yield event
     event.set()
 
 
 def pings(over: Event, *events: bytes, every: float = 0.1, pings_between: int = 0, last: bytes = b"") -> Connection:
-    """The events with pings between them, then ``last``; without one, pings for ever."""
+    """Send the events with pings between them, then ``last``; without ``last``, pings for ever."""
 
     def connection(after: int) -> Iterator[bytes]:
         def pieces() -> Iterator[bytes]:
@@ -58,7 +58,7 @@ def pings(over: Event, *events: bytes, every: float = 0.1, pings_between: int = 
 
 
 def start(kind: str, client: Any, **options: Any) -> Any:
-    """Each way to follow a task."""
+    """Start a call of the given kind that streams a task."""
     match kind:
         case "stream_task":
             return client.stream_task("x", **options)
