@@ -1,4 +1,4 @@
-"""The two clients are the same but for ``await``, and the package has the public names that it is meant to have."""
+"""Parity of the two clients, which differ only in ``await``, and the package's public names."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def function_of(cls: type, name: str) -> Any:
 
 
 def without_async(text: object) -> str:
-    """Words of the asynchronous side, in those of the synchronous one."""
+    """Replace the words of the asynchronous side by those of the synchronous one."""
     one = re.sub(r"\bAsync(?=ClaudeClient|Stream|TaskHandle|TaskStream)", "", str(text))
     return one.replace("AsyncEndpoints", "SyncEndpoints")
 
