@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -113,7 +113,8 @@ def completion(response: generated.CompletionResponse) -> CompletionResponse:
         stop_sequence=_or_none(response.stop_sequence),
         usage=_usage(response.usage, response.usage.cost),
         warnings=response.warnings if not isinstance(response.warnings, Unset) else [],
-        extra=_extra(response, CompletionResponse),
+        # Constants of the Messages format, of no use to users.
+        extra=_extra(response, CompletionResponse, omit={"type", "role"}),
     )
 
 
@@ -271,12 +272,12 @@ class _Generated(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
-def _extra(response: _Generated, *models: type) -> dict[str, Any]:
+def _extra(response: _Generated, *models: type, omit: Collection[str] = ()) -> dict[str, Any]:
     """Return the fields, by their JSON names and as JSON types, that none of the models has an attribute for.
 
-    A field that the contract gains is here whether the generated class has an attribute for it yet or not.
+    The result has every field that the contract gains, whether or not the generated class has an attribute for it yet.
     """
-    named = {field.name for model in models for field in attrs.fields(model)} - {"extra"}
+    named = {*omit, *(field.name for model in models for field in attrs.fields(model) if field.name != "extra")}
     if Usage in models:
         named.add("total_cost")
     return {name: value for name, value in response.to_dict().items() if name not in named}
