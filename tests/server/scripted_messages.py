@@ -87,7 +87,7 @@ Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
 @dataclass(frozen=True)
-class MessagesRequest:
+class ReceivedRequest:
     """One request that came in; header names in lower case."""
 
     body: dict[str, Any]
@@ -103,7 +103,7 @@ class ScriptedMessages:
     """
 
     def __init__(self, script: Script) -> None:
-        self.requests: list[MessagesRequest] = []
+        self.requests: list[ReceivedRequest] = []
         self.asked = threading.Event()
         """Set by the first request."""
         self.left = threading.Event()
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         endpoint = self.server.endpoint
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        endpoint.requests.append(MessagesRequest(body, headers, self.path))
+        endpoint.requests.append(ReceivedRequest(body, headers, self.path))
         endpoint.asked.set()
         match endpoint.reply(body):
             case Failure(status, kind, text, more, raw):

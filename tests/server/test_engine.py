@@ -195,7 +195,7 @@ def test_what_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> 
                 assert end.error is not None
                 assert end.error[0] == "invalid_request_error"
                 assert name in end.error[1]
-                assert "Available: " in end.error[1]
+                assert "; available: " in end.error[1]
             assert made.endpoint.requests == []
 
     asyncio.run(main())

@@ -143,24 +143,24 @@ def test_a_claude_code_that_is_killed_fails_the_task(tmp_path: Path) -> None:
 
 HOST = """
 import asyncio, pathlib, sys
-from claude_code_server import upstream
-from claude_code_server.engine.base import TaskSpec, CancelToken
+from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.proxy import ModelProxy
+from claude_code_server.engine.model_proxy import ModelProxy
+from claude_code_server.upstream.factory import open_upstream
 
-class EventSink:
-    def __call__(self, type, **fields):
+class DiscardingEventSink:
+    def emit(self, type, **fields):
         pass
 
-    def spent(self, spent):
+    def report_usage(self, usage):
         pass
 
 async def main(root, url):
-    relay = ModelProxy(open_upstream(url))
-    await relay.start()
-    engine = ClaudeCodeEngine(relay, root / "state")
-    order = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
-    await engine.run(order, EventSink(), CancelToken())
+    proxy = ModelProxy(open_upstream(url))
+    await proxy.start()
+    engine = ClaudeCodeEngine(proxy, root / "state")
+    spec = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
+    await engine.run(spec, DiscardingEventSink(), CancelToken())
 
 asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
 """

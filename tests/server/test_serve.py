@@ -222,7 +222,7 @@ def test_state_is_kept_over_restarts_and_belongs_to_one_server(workspace: Path, 
 @pytest.mark.parametrize(
     ("arguments", "code", "part"),
     [
-        (["--workspace", "nowhere"], 1, "is not a folder"),
+        (["--workspace", "nowhere"], 1, "is not a directory"),
         (["--upstream", "anthropic"], 1, "ANTHROPIC_API_KEY"),
         (["--upstream", "ftp://x"], 1, "http"),
         (["--api-key", ""], 1, "empty"),
@@ -254,7 +254,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
         port = str(taken.getsockname()[1])
         assert serve.run_foreground(["--port", port, "--workspace", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error == f"claude-code-client serve: port {port} on 127.0.0.1 is in use; take another with --port\n"
+    assert error == f"claude-code-client serve: port {port} on 127.0.0.1 is in use; choose another with --port\n"
 
 
 def test_an_address_that_others_can_reach_comes_with_a_warning(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ Changed = dict[str, Any]
 @pytest.mark.parametrize(
     ("changed", "part"),
     [
-        ({"workspace": "/nowhere"}, "/nowhere is not a folder"),
+        ({"workspace": "/nowhere"}, "/nowhere is not a directory"),
         ({"api_keys": None}, "JSON object"),
         ({"upstream": "anthropic"}, "ANTHROPIC_API_KEY"),
         ({"state_dir": "/dev/null/x"}, "/dev/null/x"),
