@@ -1,4 +1,4 @@
-"""Holds what a server sends against the contract, by means that the server does not use."""
+"""Validation of responses against the contract, with libraries that the server does not use."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 
 
 def check_response(response: httpx.Response) -> None:
-    """An event hook: raises AssertionError for a response that the contract does not have. Streams are left alone."""
+    """Raise AssertionError for a response that violates the contract; for use as an event hook. Skip streams."""
     assert response.headers["x-request-id"].startswith("req_")
     if response.headers["content-type"] != "application/json":
         assert response.is_success
@@ -31,14 +31,14 @@ def check_response(response: httpx.Response) -> None:
         assert component("Error", body) is None
         assert body["request_id"] == response.headers["x-request-id"]
     request = MockRequest("https://api.claude.ai", response.request.method.lower(), url.path)
-    answer = MockResponse(
+    mock = MockResponse(
         response.content,
         response.status_code,
         headers=dict(response.headers),
         content_type=response.headers.get("content-type", "").partition(";")[0],
     )
     try:
-        _contract().validate_response(request, answer)
+        _contract().validate_response(request, mock)
     except ResponseNotFound:
         assert response.is_error
     except OpenAPIError as error:
@@ -47,7 +47,7 @@ def check_response(response: httpx.Response) -> None:
 
 
 def component(name: str, value: Any) -> str | None:
-    """What is wrong with a value that should be the contract's component ``name``."""
+    """Return the violation of the contract's component ``name`` by ``value``."""
     registry = Registry().with_resource("urn:spec", DRAFT202012.create_resource(_document()))
     validator = Draft202012Validator({"$ref": f"urn:spec#/components/schemas/{name}"}, registry=registry)
     error = next(validator.iter_errors(value), None)

@@ -1,4 +1,4 @@
-"""The real engine on a scripted endpoint: relay, workspace and private directory of one test."""
+"""The real engine on a scripted endpoint, with proxy, workspace and state directory of one test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 @dataclass
 class Run:
-    """One task: what it emitted, and how it ended. It is the run's ``EventSink`` itself."""
+    """One task with its events and its outcome; also the ``EventSink`` of the run."""
 
     spec: TaskSpec
     cancellation: CancelToken = field(default_factory=CancelToken)

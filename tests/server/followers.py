@@ -1,4 +1,4 @@
-"""Followers of tasks on bare connections, and what tests of them have in common."""
+"""Followers of tasks on plain sockets, and helpers for their tests."""
 
 import asyncio
 import http.client
@@ -12,11 +12,11 @@ from http_server import KEY, Running
 
 T = TypeVar("T")
 SMALL = 4096
-"""A receive buffer, in bytes, that holds next to nothing."""
+"""Size of a tiny receive buffer in bytes."""
 
 
 class Follower:
-    """A follower on a bare connection, which reads when it is told to."""
+    """A follower on a plain socket, which reads only on demand."""
 
     def __init__(self, server: Running, task_id: str, *, after: int | None = None, buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -47,7 +47,7 @@ class Follower:
         yield from response
 
     def ids(self) -> list[int]:
-        """The numbers of all events up to the end of the stream, which must have come whole."""
+        """Return the IDs of all events up to the end of the stream, which must be complete."""
         return [int(line[4:]) for line in self.lines() if line.startswith(b"id: ")]
 
 
@@ -63,5 +63,5 @@ def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def on_loop(server: Running, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Carry something out on the server's loop."""
+    """Run a coroutine on the server's event loop and return its result."""
     return asyncio.run_coroutine_threadsafe(work(), server.services.loop).result(20)

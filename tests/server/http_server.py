@@ -1,4 +1,4 @@
-"""The server on a real socket in a thread of the test, and a client for it that checks every response."""
+"""The server on a real socket in a thread of the test, with a client that validates every response."""
 
 import asyncio
 import json
@@ -48,9 +48,9 @@ def serving(
     contract: Contract | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """A server between enter and exit. ``settings`` are those of ``Settings``."""
-    told = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
-    services = Services(told, engine, contract=contract)
+    """Run a server inside the ``with`` block. ``settings`` are fields of ``Settings``."""
+    chosen = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
+    services = Services(chosen, engine, contract=contract)
     sock = bootstrap.bind("127.0.0.1", 0)
     base_url = bootstrap.base_url(sock)
     ready, stop = threading.Event(), asyncio.Event()
@@ -90,7 +90,7 @@ class Received:
 
 
 def events_of(lines: Iterator[str], schema: str = "TaskEvent") -> Iterator[Received]:
-    """Events from the lines of a stream, each held against the contract; comments come as type ``comment``."""
+    """Parse and validate the events in the lines of a stream; comments have the type ``comment``."""
     fields: dict[str, str] = {}
     for line in lines:
         if line.startswith(":"):
@@ -109,7 +109,7 @@ def events_of(lines: Iterator[str], schema: str = "TaskEvent") -> Iterator[Recei
 
 
 def all_events(client: httpx.Client, task_id: str, after: int | None = None) -> list[Received]:
-    """A task's events up to the end of the stream."""
+    """Return a task's events up to the end of the stream."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     response = client.get(f"/task/{task_id}/events", headers=headers)
     assert response.status_code == 200

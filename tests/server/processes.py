@@ -1,4 +1,4 @@
-"""Which processes run, and waiting for what happens in them."""
+"""Processes of a test, and waiting for conditions in other processes."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import psutil
 
 
 def processes_of(root: Path) -> list[psutil.Process]:
-    """Whatever runs in, or was started with a path of, this directory."""
+    """Return the processes that run in a directory or have it in their arguments."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -21,7 +21,7 @@ def processes_of(root: Path) -> list[psutil.Process]:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    """Waits for what happens in another process."""
+    """Wait until a condition in another process is true."""
     deadline = time.monotonic() + 15
     while not condition():
         assert time.monotonic() < deadline

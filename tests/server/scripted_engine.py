@@ -1,4 +1,4 @@
-"""An engine that does what a script says: a real implementation of the seam, without an agent."""
+"""Scripted engine: a real implementation of the engine interface, without an agent."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer
 
 
 class Gate:
-    """Holds a run until the test opens it, or until the run is asked to stop. Opened once for all runs."""
+    """Barrier that blocks a run until the test opens it or cancels the run; opened once for all runs."""
 
     def __init__(self, *, cancellable: bool = True) -> None:
         self.reached = threading.Event()
@@ -56,7 +56,10 @@ Step = Emitted | Gate | Exception | Outcome | Usage
 
 
 class ScriptedEngine:
-    """Every run takes the same steps; one that is asked to stop ends at the next gate. ``orders`` is what was run."""
+    """Engine whose runs all take the same steps; a cancelled run ends at its next gate.
+
+    ``specs`` are the tasks run so far.
+    """
 
     name = "scripted"
 

@@ -1,4 +1,4 @@
-"""A Messages endpoint on loopback that answers from a script and remembers what it was asked."""
+"""Messages endpoint on loopback that responds from a script and records its requests."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ def message(
     output_tokens: int = 20,
     **usage: Any,
 ) -> dict[str, Any]:
-    """A Messages response body; strings become text blocks."""
+    """Return a Messages response body; strings become text blocks."""
     blocks = [{"type": "text", "text": part} if isinstance(part, str) else dict(part) for part in content]
     uses_tool = any(block["type"] == "tool_use" for block in blocks)
     return {
@@ -39,7 +39,7 @@ def message(
 
 
 def tool(name: str, **arguments: Any) -> dict[str, Any]:
-    """A tool call, as a content block."""
+    """Return a content block with a tool call."""
     return {"type": "tool_use", "id": f"toolu_{next(_ids)}", "name": name, "input": arguments}
 
 
@@ -49,7 +49,7 @@ def thinking(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error reply, in the Messages format, or with another ``body``."""
+    """An error response, in the Messages format or with another ``body``."""
 
     status: int
     type: str = "api_error"
@@ -60,7 +60,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A message whose stream breaks off after some events, as a connection does or, ``tidy``, as if it were over."""
+    """A message whose stream ends after some events: with a broken connection, or regularly if ``tidy``."""
 
     message: Mapping[str, Any]
     after: int
@@ -79,7 +79,7 @@ class ErrorEvent:
 
 @dataclass(frozen=True)
 class Hang:
-    """No reply until the endpoint closes or the caller leaves."""
+    """No response until the endpoint closes or the client disconnects."""
 
 
 Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang
@@ -88,7 +88,7 @@ Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """One request that came in; header names in lower case."""
+    """A received request; header names in lower case."""
 
     body: dict[str, Any]
     headers: dict[str, str]
@@ -98,16 +98,16 @@ class ReceivedRequest:
 class ScriptedMessages:
     """``with ScriptedMessages([message("hello")]) as endpoint: ... endpoint.url, endpoint.requests``.
 
-    The script is a list of replies, one a request, or a function of the request's body (called from several threads).
-    A request after the end of the list gets a 500 that says so.
+    The script is a list of responses, one per request, or a function of the request body (called from several threads).
+    A request after the end of the list gets a 500.
     """
 
     def __init__(self, script: Script) -> None:
         self.requests: list[ReceivedRequest] = []
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         """Set by the first request."""
-        self.left = threading.Event()
-        """Set when a caller leaves a reply that hangs."""
+        self.abandoned = threading.Event()
+        """Set when a client disconnects from a response that hangs."""
         self.closing = threading.Event()
         self.reply: Callable[[dict[str, Any]], Reply] = script if callable(script) else _in_turn(script)
         self._server = _Server(self)
@@ -132,7 +132,7 @@ def _in_turn(script: Iterable[Reply]) -> Callable[[dict[str, Any]], Reply]:
 
     def following(_: dict[str, Any]) -> Reply:
         with lock:
-            return next(replies, Failure(500, message="the script has no reply left"))
+            return next(replies, Failure(500, message="the script has no response left"))
 
     return following
 
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         endpoint.requests.append(ReceivedRequest(body, headers, self.path))
-        endpoint.asked.set()
+        endpoint.requested.set()
         match endpoint.reply(body):
             case Failure(status, kind, text, more, raw):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
@@ -192,8 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
         connection: socket.socket = self.connection
         while not endpoint.closing.is_set():
             if select.select([connection], [], [], 0.02)[0]:
-                endpoint.left.set()
+                endpoint.abandoned.set()
                 return
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""Whole runs: client, HTTP, server, the real Claude Code, and the offline model or a scripted endpoint."""
+"""Fixtures for whole runs: client, HTTP, server, the real Claude Code, and the offline model or a scripted endpoint."""
 
 from __future__ import annotations
 
