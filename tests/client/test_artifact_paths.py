@@ -75,14 +75,6 @@ ATTACKS = [
 ]
 
 
-@pytest.fixture(params=["by descriptor", "by path"])
-def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run the test with both ways to look up names; the second is for systems without the first."""
-    if request.param == "by path":
-        monkeypatch.setattr("claude_code_client._files.directory._BY_DESCRIPTOR", False)
-    return str(request.param)
-
-
 @pytest.mark.parametrize("path", ATTACKS, ids=repr)
 def test_path_outside_the_directory_is_rejected(both: ClientKind, tmp_path: Path, path: str) -> None:
     target = tmp_path / "target"
@@ -102,7 +94,7 @@ def test_path_outside_the_directory_is_rejected(both: ClientKind, tmp_path: Path
 @pytest.mark.parametrize(
     "path", ["x", "a/b/c.md", "..a", "a..b/...", ".hidden", "-rf", "~/x", "a\\b", "$HOME/x", "ab:c", "日本/ü", "a b/ c"]
 )
-def test_unusual_names_are_plain_names(both: ClientKind, tmp_path: Path, path: str, lookup: str) -> None:
+def test_unusual_names_are_plain_names(both: ClientKind, tmp_path: Path, path: str) -> None:
     with scripted_downloads(DATA, path=path) as script:
         place = download(both, script, tmp_path)
     assert place == tmp_path.joinpath(*path.split("/"))
@@ -113,25 +105,16 @@ def test_unusual_names_are_plain_names(both: ClientKind, tmp_path: Path, path: s
     "path",
     ["CON", "con.txt", "a/NUL", "nul .txt", "com1", "LPT9.md", "COM¹", "CONIN$", "x.", "a/.. ", "ab:c", "a?", "*"],
 )
-def test_reserved_windows_names(path: str) -> None:
-    assert path_segments(path, windows=False)
-    with pytest.raises(errors.UnsafePathError):
-        path_segments(path, windows=True)
+def test_reserved_windows_names_are_plain_names(path: str) -> None:
+    assert path_segments(path) == tuple(path.split("/"))
 
 
-def test_windows_splits_at_both_separators() -> None:
-    assert path_segments("a\\b/c", windows=True) == ("a", "b", "c")
-    assert path_segments("a\\b/c", windows=False) == ("a\\b", "c")
-    assert path_segments("console/nullable", windows=True) == ("console", "nullable")
-    for path in ATTACKS:
-        with pytest.raises(errors.UnsafePathError):
-            path_segments(path, windows=True)
+def test_backslash_is_not_a_separator() -> None:
+    assert path_segments("a\\b/c") == ("a\\b", "c")
 
 
 @pytest.mark.parametrize("path", ["link/x", "link/a/b", "real/link/x", "dangling/x", "loop/x", "file/x"])
-def test_symlinks_below_the_directory_are_not_followed(
-    both: ClientKind, tmp_path: Path, path: str, lookup: str
-) -> None:
+def test_symlinks_below_the_directory_are_not_followed(both: ClientKind, tmp_path: Path, path: str) -> None:
     target, outside = tmp_path / "target", tmp_path / "outside"
     (target / "real").mkdir(parents=True)
     (outside / "a").mkdir(parents=True)
@@ -152,7 +135,7 @@ def test_symlinks_below_the_directory_are_not_followed(
         download(both, script, target)
 
 
-def test_symlink_at_the_target_is_replaced(both: ClientKind, tmp_path: Path, lookup: str) -> None:
+def test_symlink_at_the_target_is_replaced(both: ClientKind, tmp_path: Path) -> None:
     target, outside = tmp_path / "target", tmp_path / "outside"
     target.mkdir()
     outside.mkdir()
@@ -217,13 +200,11 @@ def test_directory_removed_by_another_download(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("moment", ["before", "during"])
-def test_directory_at_the_target(
-    both: ClientKind, script: DownloadScript, tmp_path: Path, moment: str, lookup: str
-) -> None:
+def test_directory_at_the_target(both: ClientKind, script: DownloadScript, tmp_path: Path, moment: str) -> None:
     place = tmp_path / "docs" / "report.bin"
     if moment == "before":
         place.mkdir(parents=True)
-    with pytest.raises(errors.StorageError, match="folder") as caught:
+    with pytest.raises(errors.StorageError, match="directory") as caught:
         download(both, script, tmp_path, on_progress=lambda *_: place.mkdir(exist_ok=True))
     assert isinstance(caught.value, OSError)
     assert caught.value.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
@@ -231,7 +212,7 @@ def test_directory_at_the_target(
     assert file_names(place) == []
 
 
-def test_file_in_place_of_a_directory(both: ClientKind, script: DownloadScript, tmp_path: Path, lookup: str) -> None:
+def test_file_in_place_of_a_directory(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     old_file(tmp_path, "docs")
     with assert_untouched(tmp_path):
         for to in (tmp_path, tmp_path / "docs" / "x", f"{tmp_path}/docs/", f"{tmp_path}/docs/x/"):
