@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from claude_code_api.defaults import CREATE_TASK_REQUEST_TIMEOUT
 
 from ..errors import ConfigurationError
 
@@ -113,7 +114,12 @@ def _unfinished(records: Iterable[dict[str, Any]]) -> Iterable[Entry]:
         if record.get("done"):
             entries.pop(key, None)
         elif isinstance(record.get("body"), dict):
-            entries.setdefault(key, Entry(key=key, body=record["body"], timeout=float(record.get("timeout") or 300.0)))
+            entries.setdefault(
+                key,
+                Entry(
+                    key=key, body=record["body"], timeout=float(record.get("timeout") or CREATE_TASK_REQUEST_TIMEOUT)
+                ),
+            )
         elif isinstance(record.get("task_id"), str) and key in entries:
             entries[key] = attrs.evolve(entries[key], task_id=record["task_id"])
     return entries.values()

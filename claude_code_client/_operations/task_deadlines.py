@@ -1,10 +1,12 @@
 """Deadlines of one call about a task. Pure: every time is passed in, in seconds on the monotonic clock.
 
-The server ends a task by itself at the task's timeout, so a call waits a little longer than that to receive the outcome:
+The server ends a task by itself once its timeout is over. A call waits a little longer, to learn the outcome; if it
+learns nothing, it cancels the task:
 
-    start          call deadline             grace deadline
-      |--- timeout ------|--- grace ---|--- grace ---|
-                task ends on the server    the task is cancelled if the outcome has not arrived by the call deadline
+    |--- timeout ---|--- grace ---|--- grace ---|
+    start           server ends   |             |
+                    the task      call deadline grace deadline
+                                  (cancels)     (gives up)
 """
 
 from __future__ import annotations

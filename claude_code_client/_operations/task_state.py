@@ -134,7 +134,7 @@ class TaskSnapshot:
 
     task: AgenticTaskResponse
     has_log: bool = True
-    """False after a ``result`` event, which has no execution log."""
+    """False if the end was reported by a ``result`` event, which has no execution log."""
 
     @property
     def is_final(self) -> bool:
@@ -143,4 +143,4 @@ class TaskSnapshot:
 
     def with_result(self, event: generated.ResultEvent) -> TaskSnapshot:
         """Return the snapshot after the ``result`` event. Raises ``responses.MISREADINGS`` if it is malformed."""
-        return TaskSnapshot(responses.task_after(self.task, event), has_log=False)
+        return TaskSnapshot(responses.task_after(self.task, event), has_log=self.is_final)

@@ -20,11 +20,12 @@ from support import wire
 from support.both import Both
 from support.crowd import Ended, client_of
 from support.exchanges import Exchange, Once, Plan
-from support.fault_proxy import FaultProxy
+from support.fault_proxy import FaultProxy, Port
 from support.faults import Drip, Fault, Stall, StallRequest, answer, refusal
 from support.scripted_server import Scripted
 from support.tidying import wait_for_tidying
 
+from claude_code_client import AgenticTaskResponse
 from claude_code_client.errors import APIConnectionError, ClaudeAPIError, RateLimitError, TimeoutError
 
 TIMEOUT = 1.0
@@ -264,3 +265,42 @@ def test_the_server_is_told(kind: str, server: Scripted, proxy: FaultProxy) -> N
         assert error.task is not None
         assert error.task.status == "timeout"
     assert port.cancels == 0
+
+
+def test_two_waiters_on_one_handle_have_deadlines_of_their_own(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+    """One that times out does not wait until the deadline of the other for the response to its cancel."""
+    port = proxy.open(server.address, lambda exchange: Stall(0) if exchange.is_cancel else None)
+    seconds, other = asyncio.run(_two_waiters_async(port)) if kind == "async" else _two_waiters_sync(port)
+    assert TIMEOUT <= seconds <= BOUND + NOISE
+    assert other.status == "cancelled"
+    assert server.statuses() == {"cancelled": 1}
+    wait_for_tidying()
+
+
+def _has_waiter(port: Port) -> Callable[[], bool]:
+    return lambda: any(exchange.method == "GET" for exchange in port.seen)
+
+
+def _two_waiters_sync(port: Port) -> tuple[float, AgenticTaskResponse]:
+    """Return the seconds after which the first call timed out, and the result of the second."""
+    with client_of("sync", port.base_url) as client, ThreadPoolExecutor(2) as pool:
+        handle = client.submit_task("Wait", timeout=60, context=HOLD)
+        start = time.monotonic()
+        short = pool.submit(handle.wait, TIMEOUT)
+        port.wait_until(_has_waiter(port))
+        long = pool.submit(handle.wait, 30.0)
+        with pytest.raises(TimeoutError):
+            short.result()
+        return time.monotonic() - start, long.result()
+
+
+async def _two_waiters_async(port: Port) -> tuple[float, AgenticTaskResponse]:
+    async with client_of("async", port.base_url) as client:
+        handle = await client.submit_task("Wait", timeout=60, context=HOLD)
+        start = time.monotonic()
+        short = asyncio.create_task(handle.wait(TIMEOUT))
+        await asyncio.to_thread(port.wait_until, _has_waiter(port))
+        long = asyncio.create_task(handle.wait(30.0))
+        with pytest.raises(TimeoutError):
+            await short
+        return time.monotonic() - start, await long

@@ -126,7 +126,7 @@ def test_a_page_where_a_stream_was_is_passed_over(both: Both) -> None:
 
 def test_a_page_in_place_of_a_stream_is_an_error(both: Both) -> None:
     with scripted(page) as (server, script):
-        with pytest.raises(errors.UnexpectedResponseError, match="no event stream but text/html") as caught:
+        with pytest.raises(errors.UnexpectedResponseError, match="Expected an event stream, got text/html") as caught:
             numbers_of(both, both.client(server.base_url))
         assert caught.value.task_id == "task_1"
     assert script.after == [0]

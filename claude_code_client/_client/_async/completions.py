@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._operations import completions as _completing
+from ..._operations import completions as operations
 from ...models import CompletionResponse, Message
 from ..base import AsyncBase
 from ..streams import AsyncStream
@@ -44,8 +44,8 @@ class AsyncCompletions(AsyncBase):
             ClaudeAPIError: Any other way in which the call failed.
         """
         return await self._connection.run(
-            _completing.complete(
-                _completing.completion_request(
+            operations.complete(
+                operations.completion_request(
                     self._config,
                     {
                         "messages": messages,
@@ -85,7 +85,7 @@ class AsyncCompletions(AsyncBase):
         Raises:
             StreamInterruptedError: The stream was cut before the reply's end.
         """
-        request = _completing.completion_request(
+        request = operations.completion_request(
             self._config,
             {
                 "messages": messages,
@@ -99,4 +99,4 @@ class AsyncCompletions(AsyncBase):
             timeout=timeout,
             idempotency_key=idempotency_key,
         )
-        return self._connection.stream(_completing.stream_complete(request, self._config, self._connection.state))
+        return self._connection.stream(operations.stream_complete(request, self._config, self._connection.state))

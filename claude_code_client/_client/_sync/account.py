@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._operations import tasks as _calls
+from ..._operations import account as operations
 from ...models import Capabilities, Health, ModelInfo, UsageReport
 from ..base import SyncBase
 from ..tracebacks import strip_tracebacks
@@ -12,19 +12,19 @@ class SyncReads(SyncBase):
     @strip_tracebacks
     def list_models(self) -> list[ModelInfo]:
         """The models that may be named, with their prices and limits."""
-        return self._connection.run(_calls.models(self._config))
+        return self._connection.run(operations.list_models(self._config))
 
     @strip_tracebacks
     def get_usage(self, period: str = "month") -> UsageReport:
         """Tokens and cost of this key in the ``day``, ``week`` or ``month`` up to now."""
-        return self._connection.run(_calls.usage(self._config, period))
+        return self._connection.run(operations.get_usage(self._config, period))
 
     @strip_tracebacks
     def get_capabilities(self) -> Capabilities:
         """The tools, agents and skills that this key may use."""
-        return self._connection.run(_calls.capabilities(self._config))
+        return self._connection.run(operations.get_capabilities(self._config))
 
     @strip_tracebacks
     def get_health(self) -> Health:
         """Whether the server is up, and what it runs."""
-        return self._connection.run(_calls.health(self._config))
+        return self._connection.run(operations.get_health(self._config))

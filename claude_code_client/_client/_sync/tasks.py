@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..._operations import task_calls as _orders
-from ..._operations import tasks as _calls
+from ..._operations import tasks as operations
+from ..._operations.recovery import unfinished
 from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
@@ -157,7 +157,9 @@ class SyncTasks(SyncBase):
             ClaudeAPIError: As :meth:`stream_task`.
         """
         cursor = cursor_after(after)
-        operation = _orders.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
+        operation = operations.stream_events(
+            self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout
+        )
         return self._connection.follow(operation, cursor)
 
     @strip_tracebacks
@@ -213,7 +215,7 @@ class SyncTasks(SyncBase):
         """
         deadline = time.monotonic() + self._config.timeout
         handles = []
-        for run, task_id in _orders.unfinished(self._config, self._connection.state):
+        for run, task_id in unfinished(self._config, self._connection.state):
             if self._connection.run(run.recover(task_id, deadline)):
                 handles.append(TaskHandle(self._connection, run))
         return handles
@@ -221,12 +223,12 @@ class SyncTasks(SyncBase):
     @strip_tracebacks
     def get_task(self, task_id: str) -> AgenticTaskResponse:
         """A task as it stands. Raises NotFoundError if the server does not know it."""
-        return self._connection.run(_calls.get_task_by_id(self._config, task_id))
+        return self._connection.run(operations.get_task(self._config, task_id))
 
     @strip_tracebacks
     def cancel_task(self, task_id: str) -> AgenticTaskResponse:
         """Cancel a task and wait for its end; one that has ended stays as it is. Raises NotFoundError."""
-        return self._connection.run(_calls.cancel_task_by_id(self._config, task_id))
+        return self._connection.run(operations.cancel_task(self._config, task_id))
 
     @strip_tracebacks
     def list_tasks(self, status: str | None = None, *, page_size: int | None = None) -> Stream[AgenticTaskResponse]:
@@ -236,4 +238,4 @@ class SyncTasks(SyncBase):
             status: Only tasks with this status.
             page_size: Tasks for each request, 1 to 100.
         """
-        return self._connection.stream(_calls.list_tasks(self._config, status=status, page_size=page_size))
+        return self._connection.stream(operations.list_tasks(self._config, status=status, page_size=page_size))
