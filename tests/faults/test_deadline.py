@@ -277,7 +277,7 @@ def test_server_receives_the_deadline(kind: str, server: ContextServer, proxy: F
     assert port.cancels == 0
 
 
-def test_two_waiters_on_one_handle_have_deadlines_of_their_own(
+def test_two_waiters_on_one_handle_have_their_own_deadlines(
     kind: str, server: ContextServer, proxy: FaultProxy
 ) -> None:
     """One that times out does not wait until the deadline of the other for the response to its cancel."""

@@ -30,7 +30,7 @@ class TaskHandle:
 
     @property
     def _task(self) -> AgenticTaskResponse:
-        assert self._run.task is not None
+        assert self._run.task is not None  # noqa: S101 (a handle exists only once the server has responded)
         return self._run.task
 
     @property
