@@ -49,7 +49,7 @@ def sample(monkeypatch: pytest.MonkeyPatch) -> None:
         "free": {**optional, "type": "object"},
         "anything": optional,
     }
-    monkeypatch.setitem(CONSTRAINTS, "Sample", rules)  # type: ignore[arg-type]
+    monkeypatch.setitem(CONSTRAINTS, "Sample", rules)
 
 
 def test_every_optional_field_of_the_contract_can_be_sent() -> None:

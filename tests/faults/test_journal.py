@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import wire
 from support.both import Both
 from support.crowd import client_of
 from support.exchanges import Exchange, Once, Plan, no_faults
@@ -21,7 +23,7 @@ from support.faults import CutRequest, Fault, Refuse, Stall, StallRequest, Start
 from support.scripted_server import Scripted
 from support.working import Worker, working
 
-from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError
+from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError, PermissionError
 
 TASK = {"seconds": 0.5, "events": 2, "cost": 0.25}
 QUICK = {**TASK, "seconds": 0.05}
@@ -193,6 +195,26 @@ def test_a_journal_that_goes_away(both: Both, server: Scripted, tmp_path: Path) 
         with pytest.raises(ConfigurationError):
             both.call(call("Count"))
     assert server.tasks() == []
+
+
+def test_a_rejection_is_raised_although_the_journal_has_gone_away(
+    both: Both, proxy: FaultProxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    rejection = answer(403, json.dumps(wire.error("permission_error", "Not with this key.")).encode())
+
+    def plan(exchange: Exchange) -> Fault | None:
+        if not exchange.path:
+            return None
+        (folder / "journal").unlink()
+        folder.rmdir()
+        return rejection
+
+    client = both.client(proxy.open(plan=plan).base_url, journal=folder / "journal", max_retries=0)
+    with pytest.raises(PermissionError, match="Not with this key"):
+        both.call(client.execute_task("Count"))
+    assert "journal" in caplog.text
 
 
 def test_only_its_owner_may_read_it(both: Both, server: Scripted, tmp_path: Path) -> None:
