@@ -53,8 +53,8 @@ class TaskDeadlines:
         """Return the deadline for cancelling a task that has exceeded its timeout."""
         return max(self.call, now) + self.grace
 
-    def cancel_deadline(self, now: float) -> float:
-        """Return the deadline for cancelling the task of a call that fails."""
+    def cleanup_deadline(self, now: float) -> float:
+        """Return the deadline for cancelling, or getting once more, the task of a call that fails."""
         return min(cancel_deadline(now), self.grace_deadline(now))
 
     def stall_deadline(self, now: float) -> float:

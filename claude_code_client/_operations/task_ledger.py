@@ -57,5 +57,5 @@ def _note(write: Callable[[], None]) -> Operation[None]:
     try:
         yield RunBlocking(write)
     except ConfigurationError as error:
-        # The task runs, or has ended, in any case. Without the entry, recover() makes one request too many.
+        # The call itself does not depend on the entry; without it, recover() looks for the task once more.
         logger.warning("%s", error)

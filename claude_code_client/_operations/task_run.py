@@ -134,7 +134,7 @@ class TaskRun:
     def _events(self, deadlines: TaskDeadlines, cursor: EventCursor) -> Operation[None]:
         terminal = yield from self._follow(deadlines, cursor)
         if terminal.event["type"] == "error":
-            yield from self._tracker.record_error(deadlines.cancel_deadline(time.monotonic()))
+            yield from self._tracker.record_error(deadlines.cleanup_deadline(time.monotonic()))
             raise from_detail(error_detail(terminal.event))
         if not terminal.is_duplicate:
             yield Emit(terminal.event)
@@ -201,7 +201,7 @@ class TaskRun:
                 return late_result()
             case _:
                 if self.task is not None:
-                    yield from self._tracker.leave(deadlines.cancel_deadline(now))
+                    yield from self._tracker.leave(deadlines.cleanup_deadline(now))
                 return None
 
     def _about(self, operation: Operation[T]) -> Operation[T]:

@@ -33,9 +33,9 @@ def test_grace_starts_at_the_deadline_or_when_the_call_notices() -> None:
 
 def test_cancelling_delays_nobody_for_long() -> None:
     assert cancel_deadline(NOW) == NOW + CANCEL_TIMEOUT
-    assert TaskDeadlines.starting_at(NOW, 300.0).cancel_deadline(NOW) == NOW + CANCEL_TIMEOUT
+    assert TaskDeadlines.starting_at(NOW, 300.0).cleanup_deadline(NOW) == NOW + CANCEL_TIMEOUT
     # A call that has little time left takes no more than that.
-    assert TaskDeadlines.starting_at(NOW, 1.0).cancel_deadline(NOW) == pytest.approx(NOW + 1.1)
+    assert TaskDeadlines.starting_at(NOW, 1.0).cleanup_deadline(NOW) == pytest.approx(NOW + 1.1)
 
 
 @pytest.mark.parametrize(("stall_timeout", "seconds"), [(1.0, 0.1), (10.0, 1.0), (600.0, CANCEL_TIMEOUT), (None, 0.0)])
