@@ -1,1 +1,4 @@
-"""The embedded server: the contract, served on the real Claude Code. ``app.create_app`` is the application."""
+"""Embedded server: serves the contract of the Claude Code API on the real Claude Code.
+
+``http.app.create_app`` returns the ASGI application; ``process`` runs it.
+"""

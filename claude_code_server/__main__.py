@@ -1,16 +1,19 @@
-"""``python -m claude_code_server child`` and ``python -m claude_code_server serve …``."""
+"""Command line of the package: ``python -m claude_code_server child`` and ``python -m claude_code_server serve …``."""
+
+from __future__ import annotations
 
 import sys
 
 
 def main(argv: list[str]) -> int:
+    """Run a command and return its exit code."""
     match argv:
         case ["child"]:
-            from .child import run_child
+            from .process.child import run_child
 
             return run_child()
         case ["serve", *options]:
-            from .serve import run_foreground
+            from .process.cli import run_foreground
 
             return run_foreground(options)
     sys.stderr.write("usage: python -m claude_code_server serve [--help] | child\n")

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from support.both import Both, open_both
+from support.clients.client_kinds import ClientKind, open_client_kind
 
-# Nothing of the developer's own environment may reach a client, a server or an agent under test.
+# Keep the developer's keys, settings and proxies away from clients, servers and agents under test.
 for _name in list(os.environ):
     if _name.startswith(("ANTHROPIC_", "CLAUDE_")) or _name.lower().endswith("_proxy"):
         del os.environ[_name]
 
-# A shell starts what it puts into the background with SIGINT ignored, and whatever that starts would inherit it.
+# A shell starts background jobs with SIGINT ignored, which the processes of the tests would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The same examples in every run, and nothing kept on the disk.
+# Same examples in every run, nothing written to disk.
 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
 
 
 @pytest.fixture(params=["sync", "async"])
-def both(request: pytest.FixtureRequest) -> Iterator[Both]:
-    """Runs a test once with ``ClaudeClient`` and once with ``AsyncClaudeClient``."""
-    with open_both(request.param) as kind:
+def both(request: pytest.FixtureRequest) -> Iterator[ClientKind]:
+    """Run the test twice: with ``ClaudeClient`` and with ``AsyncClaudeClient``."""
+    with open_client_kind(request.param) as kind:
         yield kind
 
 
 @pytest.fixture
-def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries and reconnections that wait for hundredths of a second, for tests that use all of them up."""
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the backoff of retries and reconnects to hundredths of a second, for tests that exhaust them."""
     for module in ("reconnect", "retry"):
         monkeypatch.setattr(f"claude_code_client._policy.{module}.BASE_DELAY", 0.02)

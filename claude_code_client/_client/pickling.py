@@ -55,7 +55,7 @@ def load_config(pickled: dict[str, Any]) -> Config:
 
 
 def load_state(pickled: dict[str, Any]) -> ClientState:
-    """Return the state shared by a client's connections, with its journal reopened on the same machine."""
+    """Return the state state by a client's connections, with its journal reopened on the same machine."""
     return ClientState(journal=None if pickled["journal"] is None else Journal(pickled["journal"]))
 
 

@@ -29,5 +29,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"claude-code-client: {error}\n")
         return 1
-    status: int = importlib.import_module("claude_code_server.serve").run_foreground(arguments[1:])
+    status: int = importlib.import_module("claude_code_server.process.cli").run_foreground(arguments[1:])
     return status

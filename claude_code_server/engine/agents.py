@@ -1,28 +1,34 @@
-"""The agents and skills that a task may be given beside its tools."""
+"""Agents and skills that tasks may use besides tools."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+import attrs
+
 PLUGIN = Path(__file__).parent / "plugin"
-"""The directory that holds the skills, in the form of a Claude Code plugin."""
+"""Directory of the skills, in the form of a Claude Code plugin."""
 PLUGIN_NAME = "claude-code-api"
 
 
-@dataclass(frozen=True, slots=True)
+@attrs.frozen
 class Agent:
+    """Definition of a subagent."""
+
     description: str
-    """When to use it, for the model that decides."""
+    """Purpose of the agent, for the model that decides when to use it."""
     prompt: str
     tools: tuple[str, ...]
-    """What it can use, as far as the task may."""
+    """Tools that the agent may use if the task may use them too."""
 
     def tools_within(self, allowed: Iterable[str]) -> list[str]:
+        """Return the agent's tools that are also in ``allowed``."""
         permitted = set(allowed)
         return [tool for tool in self.tools if tool in permitted]
 
 
-_READING = ("Read", "Grep", "Glob", "Bash")
+_READ_ONLY = ("Read", "Grep", "Glob", "Bash")
 
 _AGENTS = {
     "security-auditor": Agent(
@@ -39,7 +45,7 @@ Report only what you have seen in the code. For each finding give: severity (cri
 low), `path:line`, what an attacker does and gains, the evidence in a line or two of code, and the
 smallest fix. Say how sure you are when the path from input to harm is not complete. List what you looked
 at and what you did not.""",
-        tools=_READING,
+        tools=_READ_ONLY,
     ),
     "code-analyzer": Agent(
         description="Reads code and finds bugs, or explains how it is built and behaves. Changes nothing.",
@@ -54,7 +60,7 @@ callers rely on.
 Report findings with `path:line`, the failing case, the consequence and the smallest fix, worst first.
 Keep what you have verified apart from what you suspect. When asked how something works, describe the
 parts, who calls whom, and where the state lives, with references.""",
-        tools=_READING,
+        tools=_READ_ONLY,
     ),
     "documentation-generator": Agent(
         description="Writes documentation in Markdown from the code: overviews, API references, guides.",
@@ -73,16 +79,16 @@ itself. Say what you could not find out instead of inventing it.""",
 }
 
 AGENTS: tuple[str, ...] = tuple(_AGENTS)
-"""Names for ``Order.agents``."""
+"""Names for ``TaskSpec.agents``."""
 SKILLS: tuple[str, ...] = ("semantic-text-matcher",)
-"""Names for ``Order.skills``."""
+"""Names for ``TaskSpec.skills``."""
 
 
-def agent(name: str) -> Agent:
-    """Raises KeyError for a name that is not in AGENTS."""
+def agent_definition(name: str) -> Agent:
+    """Return the definition of an agent. Raise KeyError for a name that is not in AGENTS."""
     return _AGENTS[name]
 
 
-def qualified(skill: str) -> str:
-    """The skill's name as Claude Code lists it."""
+def qualified_skill_name(skill: str) -> str:
+    """Return the name of a skill in Claude Code."""
     return f"{PLUGIN_NAME}:{skill}"

@@ -1,4 +1,6 @@
-"""The engine: each task is one run of the real Claude Code."""
+"""Engine on Claude Code: every task is one run of the real program."""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -10,50 +12,55 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from claude_code_server import catalog
-from claude_code_server.engine import _artifacts, _options, _outcome, agents
-from claude_code_server.engine._events import Events
-from claude_code_server.engine._launch import Launch, sweep
-from claude_code_server.engine.base import Emit, Order, Outcome, Stop
-from claude_code_server.engine.tools import TOOLS
-from claude_code_server.relay import Relay
+from ..domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
+from ..domain.model_catalog import find_model
+from ..domain.names import unknown_name
+from ..upstream.protocol import UpstreamError
+from .agents import AGENTS, SKILLS
+from .changed_files import find_changed_files, take_snapshot
+from .event_reader import EventReader
+from .launch import Launch, remove_stale_directories
+from .model_proxy import ModelProxy
+from .options import build_options, build_prompt, tool_names
+from .outcome import RunEnd, parse_result, status_and_error, summary
+from .tools import TOOLS
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient
 
-_SDK = "claude_agent_sdk"
-_INTERRUPT_SECONDS = 0.5
-_RESULT_SECONDS = 0.5
-_UNWIND_SECONDS = 3.0
-_STDERR_LINES = 5
+_SDK: Final = "claude_agent_sdk"
+_INTERRUPT_TIMEOUT: Final = 0.5
+_RESULT_TIMEOUT: Final = 0.5
+_UNWIND_TIMEOUT: Final = 3.0
+_STDERR_LINES: Final = 5
 
 
 class UnavailableError(RuntimeError):
-    """Claude Code cannot run here, or does not have what was asked for. The message says what to do."""
+    """Claude Code is not installed, or lacks a requested tool. The message says what to do."""
 
 
 class ClaudeCodeEngine:
-    """Runs tasks on Claude Code, whose models are reached through ``relay``, which must have been started.
+    """Engine that runs tasks on Claude Code, whose model calls go through ``proxy``, which must have been started.
 
-    ``state_dir`` exists and holds a private directory for each run, deleted when it ends. ``cli`` is the
-    executable; left out, it is the one that comes with claude-agent-sdk, or else ``claude`` on the PATH.
-    Raises UnavailableError where there is none, and on Windows.
+    ``state_dir`` must exist; each run has a private directory there, deleted at its end. ``cli`` is the executable: by
+    default the one of claude-agent-sdk, or else ``claude`` on the PATH. Raise UnavailableError if there is none, and on
+    Windows.
     """
 
     name = "claude-code"
 
-    def __init__(self, relay: Relay, state_dir: Path, cli: Path | None = None) -> None:
+    def __init__(self, proxy: ModelProxy, state_dir: Path, cli: Path | None = None) -> None:
         if sys.platform == "win32":
             raise UnavailableError("the embedded server runs on Linux and macOS; on Windows, use it inside WSL")
-        self._relay = relay
+        self._proxy = proxy
         self._state_dir = state_dir
         self._cli = cli or find_cli()
-        sweep(state_dir)
+        remove_stale_directories(state_dir)
 
-    async def warm(self) -> None:
-        """Import what the first task would otherwise wait a second for."""
+    async def preload(self) -> None:
+        """Import the SDK, which takes a second, before the first task needs it."""
         loop = asyncio.get_running_loop()
         imported: asyncio.Future[None] = loop.create_future()
 
@@ -66,149 +73,147 @@ class ClaudeCodeEngine:
                 imported.set_exception(error)
 
         def work() -> None:
-            problem = None
+            failure = None
             try:
                 importlib.import_module(_SDK)
             except Exception as error:
-                problem = error
+                failure = error
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(settle, problem)
+                loop.call_soon_threadsafe(settle, failure)
 
-        # A worker of the loop's own would hold up the server's end until the import is done.
-        threading.Thread(target=work, name="warm", daemon=True).start()
+        # Not in the loop's executor: its shutdown would wait for the import.
+        threading.Thread(target=work, name="preload", daemon=True).start()
         await imported
 
-    async def run(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
-        if (problem := _unknown(order)) is not None:
-            return Outcome("failed", result=_outcome.result(""), error=("invalid_request_error", problem))
-        await self.warm()
-        before = await asyncio.to_thread(_artifacts.listing, order.working_directory)
-        with self._relay.admit(order, stop, emit.spent) as admission:
+    async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
+        """Run one task. See ``Engine``."""
+        if (problem := _unknown_name(spec)) is not None:
+            return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
+        await self.preload()
+        before = await asyncio.to_thread(take_snapshot, spec.working_directory)
+        with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
             launch = Launch(
                 self._state_dir,
                 self._cli,
-                url=self._relay.base_url,
-                key=admission.key,
-                small_model=None if catalog.find(order.model) else order.model,
+                url=self._proxy.base_url,
+                key=credential.key,
+                small_model=None if find_model(spec.model) else spec.model,
             )
-            run = _Run(order, emit, stop, launch)
+            run = _Run(spec, events, cancellation, launch)
             try:
-                if stop.reason is None:
-                    await run.follow()
+                if cancellation.reason is None:
+                    await run.execute()
             finally:
-                await asyncio.shield(asyncio.ensure_future(launch.close()))
-            ending = run.ending(admission.last_error)
-        artifacts = await asyncio.to_thread(_artifacts.found, order.working_directory, before, run.events.written)
-        status, error = _outcome.status_and_error(ending, order)
-        summary = _outcome.summary(ending)
-        return Outcome(status, summary, _outcome.result(summary), artifacts, admission.spent, error)
+                await asyncio.shield(asyncio.ensure_future(launch.aclose()))
+            end = run.end(credential.last_error)
+        artifacts = await asyncio.to_thread(find_changed_files, spec.working_directory, before, run.reader.written)
+        status, error = status_and_error(end, spec)
+        text = summary(end)
+        return Outcome(status, text, parse_result(text), artifacts, credential.usage, error)
 
     async def aclose(self) -> None:
-        """Nothing outlives a run."""
+        """Do nothing: no resource outlives a run."""
 
 
 class _Run:
-    """One conversation with Claude Code, from its start to its result or to whatever ends it first."""
+    """One conversation with Claude Code."""
 
-    def __init__(self, order: Order, emit: Emit, stop: Stop, launch: Launch) -> None:
-        self.events = Events()
-        self._order = order
-        self._emit = emit
-        self._stop = stop
+    def __init__(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken, launch: Launch) -> None:
+        self.reader = EventReader()
+        self._spec = spec
+        self._events = events
+        self._cancellation = cancellation
         self._launch = launch
         self._client: ClaudeSDKClient | None = None
         self._result: Any = None
         self._failure: str | None = None
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
 
-    def ending(self, upstream_error: Any) -> _outcome.Ending:
-        return _outcome.Ending(self._result, self.events.answer, self._stop.reason, upstream_error, self._failure)
+    def end(self, upstream_error: UpstreamError | None) -> RunEnd:
+        return RunEnd(self._result, self.reader.final_text, self._cancellation.reason, upstream_error, self._failure)
 
-    async def follow(self) -> None:
-        """Returns once there is a result, a failure, or a stop that was carried out."""
-        talking = asyncio.create_task(self._talk())
-        stopping = asyncio.create_task(self._stop.wait())
+    async def execute(self) -> None:
+        """Converse until there is a result, a failure, or a completed cancellation."""
+        conversing = asyncio.create_task(self._converse())
+        cancelling = asyncio.create_task(self._cancellation.wait())
         try:
-            await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not talking.done():
-                await self._interrupt(talking)
-            if not talking.cancelled():
-                talking.result()
+            await asyncio.wait({conversing, cancelling}, return_when=asyncio.FIRST_COMPLETED)
+            if not conversing.done():
+                await self._interrupt(conversing)
+            if not conversing.cancelled():
+                conversing.result()
         finally:
-            stopping.cancel()
-            talking.cancel()
-            await asyncio.gather(talking, stopping, return_exceptions=True)
+            cancelling.cancel()
+            conversing.cancel()
+            await asyncio.gather(conversing, cancelling, return_exceptions=True)
 
-    async def _interrupt(self, talking: asyncio.Task[None]) -> None:
-        """Ask politely, then end the process; the conversation falls with it."""
+    async def _interrupt(self, conversing: asyncio.Task[None]) -> None:
+        """Interrupt the conversation, then terminate the process, which ends the conversation."""
         if (client := self._client) is not None:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(_INTERRUPT_SECONDS):
+                async with asyncio.timeout(_INTERRUPT_TIMEOUT):
                     await client.interrupt()
-            await asyncio.wait({talking}, timeout=_RESULT_SECONDS)
-        await self._launch.end()
-        # The SDK waits a minute for the first word of a process that has ended; later it notices by itself.
-        await asyncio.wait({talking}, timeout=0 if client is None else _UNWIND_SECONDS)
-        talking.cancel()
-        await asyncio.wait({talking})
+            await asyncio.wait({conversing}, timeout=_RESULT_TIMEOUT)
+        await self._launch.terminate()
+        # Before its first message the SDK waits a minute for a process that has exited; later it notices at once.
+        await asyncio.wait({conversing}, timeout=0 if client is None else _UNWIND_TIMEOUT)
+        conversing.cancel()
+        await asyncio.wait({conversing})
 
-    async def _talk(self) -> None:
+    async def _converse(self) -> None:
         from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
 
-        options = _options.options(self._order, self._launch.command, self._stderr.append)
+        options = build_options(self._spec, self._launch.command, self._stderr.append)
         client = ClaudeSDKClient(options)
         try:
             await client.connect()
             self._client = client
-            await client.query(_options.prompt(self._order))
+            await client.query(build_prompt(self._spec))
             async for message in client.receive_response():
-                self._take(message)
+                self._receive(message)
         except (ClaudeSDKError, UnavailableError) as error:
             self._failure = " · ".join([str(error), *self._stderr])
         finally:
-            await self._launch.end()
+            await self._launch.terminate()
             await client.disconnect()
 
-    def _take(self, message: Any) -> None:
+    def _receive(self, message: Any) -> None:
         kind = type(message).__name__
         if kind == "SystemMessage" and message.subtype == "init":
-            _check_tools(self._order, message.data)
+            _check_tools(self._spec, message.data)
         elif kind == "ResultMessage":
             self._result = message
-        for event in self.events.read(message):
-            self._emit(event.type, content=event.content, **event.fields)
+        for event in self.reader.read(message):
+            self._events.emit(event.type, content=event.content, **event.fields)
 
 
 def find_cli() -> Path:
-    """The Claude Code executable. Raises UnavailableError if there is none."""
+    """Return the Claude Code executable. Raise UnavailableError if there is none."""
     found = importlib.util.find_spec(_SDK)
-    places = [Path(place, "_bundled", "claude") for place in (found.submodule_search_locations or ())] if found else []
+    candidates = (
+        [Path(place, "_bundled", "claude") for place in (found.submodule_search_locations or ())] if found else []
+    )
     if (installed := shutil.which("claude")) is not None:
-        places.append(Path(installed))
-    for place in places:
-        if os.access(place, os.X_OK):
-            return place
+        candidates.append(Path(installed))
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return candidate
     raise UnavailableError("Claude Code is not installed: pip install 'claude-code-client[server]'")
 
 
-def _unknown(order: Order) -> str | None:
-    """What an order asks for that is not there, and what is."""
-    asked = (
-        ("tool", order.tools, TOOLS),
-        ("agent", order.agents, agents.AGENTS),
-        ("skill", order.skills, agents.SKILLS),
-    )
-    for kind, names, available in asked:
-        unknown = sorted(set(names) - set(available))
-        if unknown:
-            return f"There is no {kind} {', '.join(unknown)}. Available: {', '.join(available)}."
+def _unknown_name(spec: TaskSpec) -> str | None:
+    """Return an error message for the first tool, agent or skill that does not exist."""
+    checks = (("tool", spec.tools, TOOLS), ("agent", spec.agents, AGENTS), ("skill", spec.skills, SKILLS))
+    for kind, names, available in checks:
+        if (unknown := unknown_name(kind, names, available)) is not None:
+            return unknown[1]
     return None
 
 
-def _check_tools(order: Order, init: dict[str, Any]) -> None:
-    """Raises UnavailableError when Claude Code left a tool out, which it does without a word."""
-    given = {"Agent" if name == "Task" else name for name in init.get("tools", ())}
-    missing = sorted(set(_options.tools(order)) - given)
+def _check_tools(spec: TaskSpec, init: dict[str, Any]) -> None:
+    """Raise UnavailableError if Claude Code silently left out a tool."""
+    offered = {"Agent" if name == "Task" else name for name in init.get("tools", ())}
+    missing = sorted(set(tool_names(spec)) - offered)
     if missing:
         version = init.get("claude_code_version", "")
-        raise UnavailableError(f"Claude Code {version} offers no {', '.join(missing)} here.")
+        raise UnavailableError(f"Claude Code {version} does not offer {', '.join(missing)} here.")

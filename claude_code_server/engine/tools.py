@@ -1,4 +1,6 @@
-"""The tools that a task may be given: what the bundled Claude Code offers when asked for them by name."""
+"""Tools that tasks may use: those that the bundled Claude Code offers."""
+
+from __future__ import annotations
 
 TOOLS: tuple[str, ...] = (
     "Bash",
@@ -15,7 +17,7 @@ TOOLS: tuple[str, ...] = (
     "WebSearch",
     "Write",
 )
-"""Names for ``Order.tools``. Agents and skills are asked for by their own names, not through a tool."""
+"""Names for ``TaskSpec.tools``. Agents and skills have names of their own and are not requested through a tool."""
 
 DEFAULT_TOOLS: tuple[str, ...] = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
-"""What suits a task that names none."""
+"""Tools of a task that names none."""

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import raw
-from support.artifact_server import Shelf, names, old_file, part, serving, untouched
-from support.both import Both
+from support.clients.client_kinds import ClientKind
+from support.files import assert_untouched, file_names, old_file
+from support.servers import raw_http
+from support.servers.scripted_downloads import DownloadScript, requested_part, scripted_downloads
 
 from claude_code_client import errors
 from claude_code_client._files.atomic_file import AtomicFile
@@ -24,14 +25,14 @@ DATA = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with serving(DATA) as running:
+def script() -> Iterator[DownloadScript]:
+    with scripted_downloads(DATA) as running:
         yield running
 
 
-def download(both: Both, shelf: Shelf, to: Any, **options: Any) -> Any:
-    client = both.client(shelf.base_url)
-    return both.call(client.download_artifact("task_1", shelf.artifact, to, **options))
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(script.base_url)
+    return both.call(client.download_artifact("task_1", script.artifact, to, **options))
 
 
 ATTACKS = [
@@ -83,27 +84,27 @@ def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.mark.parametrize("path", ATTACKS, ids=repr)
-def test_a_path_that_leads_out_of_the_folder(both: Both, tmp_path: Path, path: str) -> None:
+def test_a_path_that_leads_out_of_the_folder(both: ClientKind, tmp_path: Path, path: str) -> None:
     target = tmp_path / "target"
     target.mkdir()
-    with serving(DATA, path=path) as shelf, untouched(tmp_path):
+    with scripted_downloads(DATA, path=path) as script, assert_untouched(tmp_path):
         for to in (target, f"{target}/new/"):
             with pytest.raises(errors.UnsafePathError) as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert repr(path) in str(caught.value)
             assert caught.value.task_id == "task_1"
         # The same artifact, to a place that the user names.
-        assert shelf.ranges == []
-    with serving(DATA, path=path) as shelf:
-        assert download(both, shelf, target / "mine").read_bytes() == DATA
+        assert script.ranges == []
+    with scripted_downloads(DATA, path=path) as script:
+        assert download(both, script, target / "mine").read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
     "path", ["x", "a/b/c.md", "..a", "a..b/...", ".hidden", "-rf", "~/x", "a\\b", "$HOME/x", "ab:c", "日本/ü", "a b/ c"]
 )
-def test_odd_names_are_only_names(both: Both, tmp_path: Path, path: str, lookup: str) -> None:
-    with serving(DATA, path=path) as shelf:
-        place = download(both, shelf, tmp_path)
+def test_odd_names_are_only_names(both: ClientKind, tmp_path: Path, path: str, lookup: str) -> None:
+    with scripted_downloads(DATA, path=path) as script:
+        place = download(both, script, tmp_path)
     assert place == tmp_path.joinpath(*path.split("/"))
     assert [found.read_bytes() for found in tmp_path.rglob("*") if found.is_file()] == [DATA]
 
@@ -128,7 +129,9 @@ def test_windows_splits_names_at_both_separators() -> None:
 
 
 @pytest.mark.parametrize("path", ["link/x", "link/a/b", "real/link/x", "dangling/x", "loop/x", "file/x"])
-def test_links_below_the_folder_are_not_passed_through(both: Both, tmp_path: Path, path: str, lookup: str) -> None:
+def test_links_below_the_folder_are_not_passed_through(
+    both: ClientKind, tmp_path: Path, path: str, lookup: str
+) -> None:
     target, outside = tmp_path / "target", tmp_path / "outside"
     (target / "real").mkdir(parents=True)
     (outside / "a").mkdir(parents=True)
@@ -142,31 +145,31 @@ def test_links_below_the_folder_are_not_passed_through(both: Both, tmp_path: Pat
     ):
         (target / link).symlink_to(to)
     with (
-        serving(DATA, path=path) as shelf,
-        untouched(tmp_path),
+        scripted_downloads(DATA, path=path) as script,
+        assert_untouched(tmp_path),
         pytest.raises(errors.UnsafePathError, match="link"),
     ):
-        download(both, shelf, target)
+        download(both, script, target)
 
 
-def test_a_link_at_the_place_itself_is_replaced(both: Both, tmp_path: Path, lookup: str) -> None:
+def test_a_link_at_the_place_itself_is_replaced(both: ClientKind, tmp_path: Path, lookup: str) -> None:
     target, outside = tmp_path / "target", tmp_path / "outside"
     target.mkdir()
     outside.mkdir()
     old = old_file(outside, "x")
     for name, to in (("to-file", old), ("to-folder", outside), ("dangling", outside / "new")):
         (target / name).symlink_to(to)
-        with serving(DATA, path=name) as shelf, untouched(outside):
-            place = download(both, shelf, target)
+        with scripted_downloads(DATA, path=name) as script, assert_untouched(outside):
+            place = download(both, script, target)
         assert place.read_bytes() == DATA
         assert not place.is_symlink()
-    assert names(target) == ["dangling", "to-file", "to-folder"]
+    assert file_names(target) == ["dangling", "to-file", "to-folder"]
 
 
 @pytest.mark.parametrize("moment", ["before its first byte", "before its end"])
 @pytest.mark.parametrize("becomes", ["a link", "another folder"])
 def test_a_folder_that_becomes_something_else_during_the_download(
-    both: Both, tmp_path: Path, moment: str, becomes: str
+    both: ClientKind, tmp_path: Path, moment: str, becomes: str
 ) -> None:
     target, outside = tmp_path / "target", tmp_path / "outside"
     (target / "docs").mkdir(parents=True)
@@ -182,18 +185,18 @@ def test_a_folder_that_becomes_something_else_during_the_download(
         else:
             (target / "docs").mkdir()
 
-    def answer(shelf: Shelf, request: raw.Request) -> Iterator[bytes]:
+    def answer(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         if moment == "before its first byte":
             swap()
-        yield from part(shelf, request)
+        yield from requested_part(script, request)
 
-    with serving(DATA, answer) as shelf, untouched(outside):
+    with scripted_downloads(DATA, answer) as script, assert_untouched(outside):
         if moment == "before its first byte" and becomes == "another folder":
-            assert download(both, shelf, target).read_bytes() == DATA
+            assert download(both, script, target).read_bytes() == DATA
         else:
             with pytest.raises(errors.UnsafePathError, match="docs"):
-                download(both, shelf, target, on_progress=lambda *_: swap())
-    assert names(target / "moved") == []
+                download(both, script, target, on_progress=lambda *_: swap())
+    assert file_names(target / "moved") == []
 
 
 def test_a_folder_that_another_download_takes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,42 +215,44 @@ def test_a_folder_that_another_download_takes_away(tmp_path: Path, monkeypatch: 
     mine.write(DATA)
     assert mine.commit().read_bytes() == DATA
     mine.discard()
-    assert names(tmp_path / "new" / "docs") == ["mine"]
+    assert file_names(tmp_path / "new" / "docs") == ["mine"]
 
 
 @pytest.mark.parametrize("moment", ["before", "during"])
-def test_a_folder_at_the_place(both: Both, shelf: Shelf, tmp_path: Path, moment: str, lookup: str) -> None:
+def test_a_folder_at_the_place(
+    both: ClientKind, script: DownloadScript, tmp_path: Path, moment: str, lookup: str
+) -> None:
     place = tmp_path / "docs" / "report.bin"
     if moment == "before":
         place.mkdir(parents=True)
     with pytest.raises(errors.StorageError, match="folder") as caught:
-        download(both, shelf, tmp_path, on_progress=lambda *_: place.mkdir(exist_ok=True))
+        download(both, script, tmp_path, on_progress=lambda *_: place.mkdir(exist_ok=True))
     assert isinstance(caught.value, OSError)
     assert caught.value.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
-    assert names(tmp_path / "docs") == ["report.bin"]
-    assert names(place) == []
+    assert file_names(tmp_path / "docs") == ["report.bin"]
+    assert file_names(place) == []
 
 
-def test_a_file_where_a_folder_should_be(both: Both, shelf: Shelf, tmp_path: Path, lookup: str) -> None:
+def test_a_file_where_a_folder_should_be(both: ClientKind, script: DownloadScript, tmp_path: Path, lookup: str) -> None:
     old_file(tmp_path, "docs")
-    with untouched(tmp_path):
+    with assert_untouched(tmp_path):
         for to in (tmp_path, tmp_path / "docs" / "x", f"{tmp_path}/docs/", f"{tmp_path}/docs/x/"):
             with pytest.raises(errors.StorageError, match="is a file") as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert caught.value.errno == errno.ENOTDIR
 
 
-def test_what_is_no_file_is_not_replaced(both: Both, shelf: Shelf, tmp_path: Path) -> None:
+def test_what_is_no_file_is_not_replaced(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with untouched(tmp_path), pytest.raises(errors.StorageError, match="pipe") as caught:
-        download(both, shelf, tmp_path / "pipe")
+    with assert_untouched(tmp_path), pytest.raises(errors.StorageError, match="pipe") as caught:
+        download(both, script, tmp_path / "pipe")
     assert caught.value.errno == errno.EINVAL
 
 
 @pytest.mark.parametrize("to", ["nowhere/x.bin", "x" * 300, "x/" * 2100 + "y/", "x" * 300 + "/"])
-def test_a_place_that_cannot_be(both: Both, shelf: Shelf, tmp_path: Path, to: str) -> None:
-    with untouched(tmp_path), pytest.raises(errors.StorageError) as caught:
-        download(both, shelf, f"{tmp_path}/{to}")
+def test_a_place_that_cannot_be(both: ClientKind, script: DownloadScript, tmp_path: Path, to: str) -> None:
+    with assert_untouched(tmp_path), pytest.raises(errors.StorageError) as caught:
+        download(both, script, f"{tmp_path}/{to}")
     assert caught.value.errno == (errno.ENOENT if to.startswith("nowhere") else errno.ENAMETOOLONG)
     assert caught.value.task_id == "task_1"
 
@@ -269,4 +274,4 @@ target.discard()
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=plain, capture_output=True, text=True)
     assert ran.stdout.split() == [str(errno.EILSEQ), "True"], ran.stderr
-    assert names(tmp_path) == []
+    assert file_names(tmp_path) == []

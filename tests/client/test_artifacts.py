@@ -17,108 +17,113 @@ from typing import Any
 
 import attrs
 import pytest
-from http_server import KEY, Running
-from http_server import serving as embedded
-from scripted_engine import ScriptedEngine
-from support import raw, wire
-from support.artifact_server import Shelf, names, old_file, serving, untouched
-from support.both import Both, open_both
+from support.clients.client_kinds import ClientKind, open_client_kind
+from support.files import assert_untouched, file_names, old_file
+from support.servers import raw_http, responses
+from support.servers.embedded_server import KEY, Running
+from support.servers.embedded_server import serving as embedded
+from support.servers.scripted_downloads import DownloadScript, scripted_downloads
+from support.servers.scripted_engine import ScriptedEngine
 
 from claude_code_client import ClaudeClient, errors
 from claude_code_client._client.artifact_reader import attach_reader
 from claude_code_client._operations.download import MAX_DOWNLOAD_BYTES
 from claude_code_client.models import MAX_READ_BYTES, AgenticTaskResponse, Artifact
-from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.entities import ArtifactFile
+from claude_code_server.domain.usage import Usage
 
 DATA = bytes(range(256)) * 40
 LARGE = bytes(range(251)) * 33_423  # 8 MiB and a bit
 
 
 @pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with serving(DATA) as running:
+def script() -> Iterator[DownloadScript]:
+    with scripted_downloads(DATA) as running:
         yield running
 
 
-def download(both: Both, shelf: Shelf, to: Any, **options: Any) -> Any:
-    client = both.client(shelf.base_url)
-    return both.call(client.download_artifact("task_1", options.pop("artifact", shelf.artifact), to, **options))
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(script.base_url)
+    return both.call(client.download_artifact("task_1", options.pop("artifact", script.artifact), to, **options))
 
 
 # ---- where it is stored
 
 
-def test_to_a_file(both: Both, shelf: Shelf, tmp_path: Path) -> None:
-    place = download(both, shelf, tmp_path / "x.bin")
+def test_to_a_file(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+    place = download(both, script, tmp_path / "x.bin")
     assert place == tmp_path / "x.bin"
     assert place.read_bytes() == DATA
-    assert names(tmp_path) == ["x.bin"]
+    assert file_names(tmp_path) == ["x.bin"]
 
 
-def test_a_new_file_has_the_mode_of_the_umask(both: Both, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_new_file_has_the_mode_of_the_umask(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        place = download(both, shelf, f"{tmp_path}/new/")
+        place = download(both, script, f"{tmp_path}/new/")
     finally:
         os.umask(before)
     assert stat.S_IMODE(place.stat().st_mode) == 0o640
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o750
 
 
-def test_a_relative_path(both: Both, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path(
+    both: ClientKind, script: DownloadScript, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert download(both, shelf, "x.bin") == tmp_path / "x.bin"
-    assert download(both, shelf, to="sub/") == tmp_path / "sub" / "docs" / "report.bin"
+    assert download(both, script, "x.bin") == tmp_path / "x.bin"
+    assert download(both, script, to="sub/") == tmp_path / "sub" / "docs" / "report.bin"
     assert (tmp_path / "x.bin").read_bytes() == (tmp_path / "sub" / "docs" / "report.bin").read_bytes() == DATA
 
 
-def test_into_a_folder_by_its_own_path(both: Both, shelf: Shelf, tmp_path: Path) -> None:
-    assert download(both, shelf, tmp_path).read_bytes() == DATA
-    assert download(both, shelf, tmp_path) == tmp_path / "docs" / "report.bin"
+def test_into_a_folder_by_its_own_path(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+    assert download(both, script, tmp_path).read_bytes() == DATA
+    assert download(both, script, tmp_path) == tmp_path / "docs" / "report.bin"
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["docs", "docs/report.bin"]
 
 
-def test_into_new_folders(both: Both, tmp_path: Path) -> None:
-    with serving(DATA, path="a/b/c/ü 日本/x") as shelf:
-        place = download(both, shelf, f"{tmp_path}/new/er/")
+def test_into_new_folders(both: ClientKind, tmp_path: Path) -> None:
+    with scripted_downloads(DATA, path="a/b/c/ü 日本/x") as script:
+        place = download(both, script, f"{tmp_path}/new/er/")
     assert place == tmp_path / "new" / "er" / "a" / "b" / "c" / "ü 日本" / "x"
     assert place.read_bytes() == DATA
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o755, 0o6755])
-def test_what_it_replaces_keeps_its_mode(both: Both, shelf: Shelf, tmp_path: Path, mode: int) -> None:
+def test_what_it_replaces_keeps_its_mode(both: ClientKind, script: DownloadScript, tmp_path: Path, mode: int) -> None:
     old = old_file(tmp_path)
     old.chmod(mode)
-    place = download(both, shelf, old)
+    place = download(both, script, old)
     assert place.read_bytes() == DATA
     # No download gives the right to be somebody else.
     assert stat.S_IMODE(place.stat().st_mode) == mode & 0o777
-    assert names(tmp_path) == [old.name]
+    assert file_names(tmp_path) == [old.name]
 
 
-def test_links_that_the_user_names_are_followed(both: Both, shelf: Shelf, tmp_path: Path) -> None:
+def test_links_that_the_user_names_are_followed(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     (tmp_path / "real" / "docs").mkdir(parents=True)
     old = old_file(tmp_path / "real")
     (tmp_path / "folder").symlink_to("real")
     (tmp_path / "file").symlink_to(old)
     (tmp_path / "dangling").symlink_to(tmp_path / "real" / "new")
-    assert download(both, shelf, tmp_path / "folder") == tmp_path / "folder" / "docs" / "report.bin"
+    assert download(both, script, tmp_path / "folder") == tmp_path / "folder" / "docs" / "report.bin"
     assert (tmp_path / "real" / "docs" / "report.bin").read_bytes() == DATA
-    assert download(both, shelf, tmp_path / "file") == tmp_path / "file"
-    assert download(both, shelf, tmp_path / "dangling") == tmp_path / "dangling"
+    assert download(both, script, tmp_path / "file") == tmp_path / "file"
+    assert download(both, script, tmp_path / "dangling") == tmp_path / "dangling"
     assert old.read_bytes() == (tmp_path / "real" / "new").read_bytes() == DATA
     assert all((tmp_path / name).is_symlink() for name in ("folder", "file", "dangling"))
 
 
-def test_an_empty_file(both: Both, tmp_path: Path) -> None:
+def test_an_empty_file(both: ClientKind, tmp_path: Path) -> None:
     seen: list[Any] = []
-    with serving(b"") as shelf:
-        place = download(both, shelf, tmp_path / "x", on_progress=lambda *at: seen.append(at))
+    with scripted_downloads(b"") as script:
+        place = download(both, script, tmp_path / "x", on_progress=lambda *at: seen.append(at))
     assert place.read_bytes() == b""
     assert seen == []
 
 
-def test_megabytes_with_progress(both: Both, tmp_path: Path) -> None:
+def test_megabytes_with_progress(both: ClientKind, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     async def wait(done: int, total: int) -> None:
@@ -128,10 +133,10 @@ def test_megabytes_with_progress(both: Both, tmp_path: Path) -> None:
     def note(done: int, total: int) -> None:
         seen.append((done, total))
 
-    with serving(LARGE) as shelf:
+    with scripted_downloads(LARGE) as script:
         for callback in (note, wait) if both.kind == "async" else (note,):
             seen.clear()
-            place = download(both, shelf, tmp_path, on_progress=callback)
+            place = download(both, script, tmp_path, on_progress=callback)
             assert place.read_bytes() == LARGE
             assert len(seen) >= 8
             assert seen == sorted(set(seen))
@@ -139,8 +144,10 @@ def test_megabytes_with_progress(both: Both, tmp_path: Path) -> None:
             assert seen[-1] == (len(LARGE), len(LARGE))
 
 
-def test_tasks_and_artifacts_may_be_given_by_their_ids(both: Both, shelf: Shelf, tmp_path: Path) -> None:
-    client = both.client(shelf.base_url)
+def test_tasks_and_artifacts_may_be_given_by_their_ids(
+    both: ClientKind, script: DownloadScript, tmp_path: Path
+) -> None:
+    client = both.client(script.base_url)
     task = both.call(client.get_task("task_1"))
     for number, (one, artifact) in enumerate(
         [(task, task.artifacts[0]), ("task_1", task.artifacts[0]), (task, "art_1"), ("task_1", "art_1")]
@@ -149,14 +156,14 @@ def test_tasks_and_artifacts_may_be_given_by_their_ids(both: Both, shelf: Shelf,
         assert place.read_bytes() == DATA
 
 
-def test_the_task_is_asked_only_for_what_is_not_known(both: Both, tmp_path: Path) -> None:
+def test_the_task_is_asked_only_for_what_is_not_known(both: ClientKind, tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def handle(request: raw.Request) -> Any:
+    def handle(request: raw_http.Request) -> Any:
         asked.append(request.path)
-        return shelf(request)
+        return script(request)
 
-    with serving(DATA) as shelf, raw.serve(raw.RawServer(handle)) as server:
+    with scripted_downloads(DATA) as script, raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = both.client(server.base_url)
         task = both.call(client.get_task("task_1"))
         running = attrs.evolve(task, artifacts=[])
@@ -173,11 +180,11 @@ def test_the_task_is_asked_only_for_what_is_not_known(both: Both, tmp_path: Path
             assert len(asked) == requests
 
 
-def test_an_artifact_that_the_task_does_not_have(both: Both, shelf: Shelf, tmp_path: Path) -> None:
-    with untouched(tmp_path), pytest.raises(errors.NotFoundError, match="art_2") as caught:
-        download(both, shelf, tmp_path, artifact="art_2")
+def test_an_artifact_that_the_task_does_not_have(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+    with assert_untouched(tmp_path), pytest.raises(errors.NotFoundError, match="art_2") as caught:
+        download(both, script, tmp_path, artifact="art_2")
     assert caught.value.task_id == "task_1"
-    assert shelf.ranges == []
+    assert script.ranges == []
 
 
 @pytest.mark.parametrize(
@@ -203,13 +210,13 @@ def test_an_artifact_that_the_task_does_not_have(both: Both, shelf: Shelf, tmp_p
         ("timeout", {"timeout": 0}),
     ],
 )
-def test_arguments_that_cannot_be(both: Both, tmp_path: Path, param: str, arguments: dict[str, Any]) -> None:
+def test_arguments_that_cannot_be(both: ClientKind, tmp_path: Path, param: str, arguments: dict[str, Any]) -> None:
     client = both.client("http://127.0.0.1:9")
     usual = {"task": "task_1", "artifact": "art_1", "to": tmp_path}
     with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError)) as caught:
         both.call(client.download_artifact(**usual | arguments))
     assert caught.value.param == param
-    assert names(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
 def test_coroutine_functions_are_for_the_asynchronous_client(tmp_path: Path) -> None:
@@ -231,45 +238,45 @@ def test_the_caps_are_what_is_documented() -> None:
 # ---- in memory
 
 
-def a_task(both: Both, shelf: Shelf, client: Any = None) -> AgenticTaskResponse:
-    client = client or both.client(shelf.base_url)
+def a_task(both: ClientKind, script: DownloadScript, client: Any = None) -> AgenticTaskResponse:
+    client = client or both.client(script.base_url)
     task: AgenticTaskResponse = both.call(client.get_task("task_1"))
     return attach_reader(task, client._connection)
 
 
-def read(both: Both, artifact: Artifact, **options: Any) -> Any:
+def read(both: ClientKind, artifact: Artifact, **options: Any) -> Any:
     return both.call(artifact.read_bytes(**options) if both.kind == "sync" else artifact.aread_bytes(**options))
 
 
-def test_an_artifact_reads_its_bytes(both: Both, shelf: Shelf) -> None:
-    artifact = a_task(both, shelf).artifacts[0]
+def test_an_artifact_reads_its_bytes(both: ClientKind, script: DownloadScript) -> None:
+    artifact = a_task(both, script).artifacts[0]
     assert read(both, artifact) == DATA
     assert read(both, artifact, max_bytes=len(DATA)) == DATA
 
 
-def test_megabytes_in_memory(both: Both) -> None:
-    with serving(LARGE) as shelf:
-        assert read(both, a_task(both, shelf).artifacts[0]) == LARGE
+def test_megabytes_in_memory(both: ClientKind) -> None:
+    with scripted_downloads(LARGE) as script:
+        assert read(both, a_task(both, script).artifacts[0]) == LARGE
 
 
-def test_what_is_read_into_memory_is_checked_too(both: Both, shelf: Shelf) -> None:
-    artifact = a_task(both, shelf).artifacts[0]
+def test_what_is_read_into_memory_is_checked_too(both: ClientKind, script: DownloadScript) -> None:
+    artifact = a_task(both, script).artifacts[0]
     with pytest.raises(errors.ArtifactTooLargeError):
         read(both, artifact, max_bytes=len(DATA) - 1)
     with pytest.raises(errors.InvalidRequestError) as caught:
         read(both, artifact, max_bytes=0)
     assert caught.value.param == "max_bytes"
-    assert shelf.ranges == []
+    assert script.ranges == []
     for wrong in (DATA[:-1], DATA + b"x", b"x" + DATA[1:]):
-        shelf.data = wrong
+        script.data = wrong
         with pytest.raises(errors.ArtifactMismatchError) as mismatch:
             read(both, artifact)
         assert mismatch.value.task_id == "task_1"
 
 
-def test_read_bytes_of_an_asynchronous_clients_artifact(shelf: Shelf) -> None:
-    with open_both("async") as both:
-        artifact = a_task(both, shelf).artifacts[0]
+def test_read_bytes_of_an_asynchronous_clients_artifact(script: DownloadScript) -> None:
+    with open_client_kind("async") as both:
+        artifact = a_task(both, script).artifacts[0]
         # No event loop runs here.
         assert artifact.read_bytes() == DATA
 
@@ -282,9 +289,9 @@ def test_read_bytes_of_an_asynchronous_clients_artifact(shelf: Shelf) -> None:
         asyncio.run(main())
 
 
-def test_aread_bytes_of_a_synchronous_clients_artifact(shelf: Shelf) -> None:
-    with open_both("sync") as both:
-        artifact = a_task(both, shelf).artifacts[0]
+def test_aread_bytes_of_a_synchronous_clients_artifact(script: DownloadScript) -> None:
+    with open_client_kind("sync") as both:
+        artifact = a_task(both, script).artifacts[0]
 
         async def main() -> None:
             with pytest.raises(errors.ConfigurationError, match=r"to_thread\(artifact\.read_bytes\)"):
@@ -294,9 +301,9 @@ def test_aread_bytes_of_a_synchronous_clients_artifact(shelf: Shelf) -> None:
         asyncio.run(main())
 
 
-def test_where_an_artifact_came_from_is_no_part_of_it(both: Both, shelf: Shelf, tmp_path: Path) -> None:
-    task = a_task(both, shelf)
-    artifact, by_hand = task.artifacts[0], shelf.artifact
+def test_where_an_artifact_came_from_is_no_part_of_it(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+    task = a_task(both, script)
+    artifact, by_hand = task.artifacts[0], script.artifact
     assert artifact == by_hand
     assert repr(artifact) == repr(by_hand)
     assert artifact.to_dict() == by_hand.to_dict()
@@ -314,15 +321,15 @@ def test_where_an_artifact_came_from_is_no_part_of_it(both: Both, shelf: Shelf, 
         assert stranger == artifact
         with pytest.raises(errors.ConfigurationError, match="download_artifact"):
             read(both, stranger)
-        client = both.client(shelf.base_url)
+        client = both.client(script.base_url)
         assert both.call(client.download_artifact(task, stranger, tmp_path)).read_bytes() == DATA
 
 
-def test_exceptions_start_at_the_public_method(both: Both, shelf: Shelf, tmp_path: Path) -> None:
+def test_exceptions_start_at_the_public_method(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     """Nothing that could show the key, or what else is in a client, is in sight of a crash reporter."""
-    client = both.client(shelf.base_url, api_key="sk-proj-CANARY")
-    task = a_task(both, shelf, client)
-    shelf.data = DATA[::-1]
+    client = both.client(script.base_url, api_key="sk-proj-CANARY")
+    task = a_task(both, script, client)
+    script.data = DATA[::-1]
     calls: list[tuple[Callable[[], Any], set[str]]] = [
         (lambda: read(both, task.artifacts[0]), {"models.py", "tracebacks.py"}),
         (lambda: both.call(client.download_artifact(task, "art_1", tmp_path)), {"tracebacks.py"}),
@@ -340,45 +347,45 @@ def test_exceptions_start_at_the_public_method(both: Both, shelf: Shelf, tmp_pat
         assert "CANARY" not in repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + repr(task)
 
 
-def test_a_storage_error_keeps_its_errno_on_its_ways(shelf: Shelf, tmp_path: Path) -> None:
-    with open_both("sync") as both, pytest.raises(errors.StorageError) as caught:
-        download(both, shelf, tmp_path / "nowhere" / "x")
+def test_a_storage_error_keeps_its_errno_on_its_ways(script: DownloadScript, tmp_path: Path) -> None:
+    with open_client_kind("sync") as both, pytest.raises(errors.StorageError) as caught:
+        download(both, script, tmp_path / "nowhere" / "x")
     for error in (caught.value, pickle.loads(pickle.dumps(caught.value)), copy.deepcopy(caught.value)):
         assert (error.errno, error.task_id) == (errno.ENOENT, "task_1")
         assert str(error) == str(caught.value)
 
 
-def test_a_closed_client_reads_nothing(both: Both, shelf: Shelf) -> None:
-    client = both.client(shelf.base_url)
-    artifact = a_task(both, shelf, client).artifacts[0]
+def test_a_closed_client_reads_nothing(both: ClientKind, script: DownloadScript) -> None:
+    client = both.client(script.base_url)
+    artifact = a_task(both, script, client).artifacts[0]
     both.call(client.close())
     with pytest.raises(errors.ConfigurationError, match="closed"):
         read(both, artifact)
-    assert shelf.ranges == []
+    assert script.ranges == []
 
 
-def test_a_client_may_go_before_its_artifacts(both: Both, shelf: Shelf) -> None:
-    client = both.client_class(api_key=KEY, base_url=shelf.base_url)
-    artifact = a_task(both, shelf, client).artifacts[0]
+def test_a_client_may_go_before_its_artifacts(both: ClientKind, script: DownloadScript) -> None:
+    client = both.client_class(api_key=KEY, base_url=script.base_url)
+    artifact = a_task(both, script, client).artifacts[0]
     del client
     assert read(both, artifact) == DATA
 
 
-def test_artifacts_of_every_task_know_where_they_came_from(both: Both, shelf: Shelf) -> None:
-    ended = wire.task(artifacts=[shelf.record])
-    running = wire.task("running", artifacts=[shelf.record])
+def test_artifacts_of_every_task_know_where_they_came_from(both: ClientKind, script: DownloadScript) -> None:
+    ended = responses.task(artifacts=[script.record])
+    running = responses.task("running", artifacts=[script.record])
 
-    def handle(request: raw.Request) -> Any:
+    def handle(request: raw_http.Request) -> Any:
         match request.method, request.path:
             case "POST", "/v1/task":
-                return raw.answer(200, ended)
+                return raw_http.response(200, ended)
             case "GET", "/v1/task":
-                return raw.answer(200, {"data": [ended, running], "next_cursor": None})
+                return raw_http.response(200, {"data": [ended, running], "next_cursor": None})
             case "POST", _:
-                return raw.answer(200, ended)
-        return shelf(request)
+                return raw_http.response(200, ended)
+        return script(request)
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = both.client(server.base_url)
         handle_ = both.call(client.submit_task("x"))
         tasks = [
@@ -416,13 +423,13 @@ def whole_server(tmp_path: Path) -> Iterator[Running]:
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         (workspace / path).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        found.append(ArtifactFound(path, len(data), digest, "2026-11-22T12:00:00.000Z"))
-    engine = ScriptedEngine(Outcome("completed", summary="Done.", artifacts=tuple(found), spent=Spent(1, 1, 0.0)))
+        found.append(ArtifactFile(path, len(data), digest, "2026-11-22T12:00:00.000Z"))
+    engine = ScriptedEngine(Outcome("completed", summary="Done.", artifacts=tuple(found), usage=Usage(1, 1, 0.0)))
     with embedded(workspace, engine) as running:
         yield running
 
 
-def test_artifacts_of_a_task_on_the_embedded_server(both: Both, whole_server: Running, tmp_path: Path) -> None:
+def test_artifacts_of_a_task_on_the_embedded_server(both: ClientKind, whole_server: Running, tmp_path: Path) -> None:
     client = both.client(whole_server.base_url, api_key=KEY)
     task = both.call(client.execute_task("Write the files."))
     assert {artifact.path for artifact in task.artifacts} == set(FILES)
@@ -435,5 +442,5 @@ def test_artifacts_of_a_task_on_the_embedded_server(both: Both, whole_server: Ru
         by_id = both.call(client.download_artifact(task.id, artifact.id, f"{tmp_path}/by id/"))
         assert by_id.read_bytes() == FILES[artifact.path]
     (tmp_path / "workspace" / "report.md").write_bytes(b"# All is lost\n")
-    with untouched(tmp_path), pytest.raises(errors.NotFoundError, match="changed"):
+    with assert_untouched(tmp_path), pytest.raises(errors.NotFoundError, match="changed"):
         both.call(client.download_artifact(task, task.artifacts[0], target))

@@ -18,8 +18,8 @@ from claude_code_api.api.tasks import create_task, get_task
 from claude_code_api.models import AgenticTaskResponse as GeneratedTask
 from claude_code_api.models import CreateTaskRequest
 from pytest_httpserver import HTTPServer
-from support import raw, wire
-from support.both import KEY, Both
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers import raw_http, responses
 from werkzeug import Request, Response
 
 import claude_code_client.errors as errors
@@ -50,8 +50,8 @@ def base_url(httpserver: HTTPServer) -> str:
     return httpserver.url_for("/v1")
 
 
-def test_complete(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    requests = respond(httpserver, {**wire.COMPLETION, "new_field": 1})
+def test_complete(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, {**responses.COMPLETION, "new_field": 1})
     reply = both.call(
         both.client(base_url).complete("What is Python?", model="sonnet", max_tokens=500, temperature=0.7, top_p=1.0)
     )
@@ -76,19 +76,21 @@ def test_complete(both: Both, httpserver: HTTPServer, base_url: str) -> None:
     }
 
 
-def test_complete_takes_several_turns(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_complete_takes_several_turns(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     turns = [{"role": "system", "content": "Short."}, {"role": "user", "content": "Hello"}]
-    requests = respond(httpserver, wire.COMPLETION)
+    requests = respond(httpserver, responses.COMPLETION)
     both.call(both.client(base_url).complete(messages=turns, stop=["END"]))
     assert requests[0].get_json() == {"messages": turns, "stop": ["END"]}
 
 
-def test_execute_task_submits_once_and_polls_to_the_end(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_execute_task_submits_once_and_polls_to_the_end(
+    both: ClientKind, httpserver: HTTPServer, base_url: str
+) -> None:
     requests = respond(
         httpserver,
-        (202, wire.task("pending")),
-        wire.task("running"),
-        wire.task(
+        (202, responses.task("pending")),
+        responses.task("running"),
+        responses.task(
             "completed",
             artifacts=[
                 {
@@ -138,8 +140,8 @@ def test_execute_task_submits_once_and_polls_to_the_end(both: Both, httpserver: 
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "paused_by_a_newer_server"])
-def test_other_ends_are_returned(both: Both, httpserver: HTTPServer, base_url: str, status: str) -> None:
-    respond(httpserver, wire.task(status))
+def test_other_ends_are_returned(both: ClientKind, httpserver: HTTPServer, base_url: str, status: str) -> None:
+    respond(httpserver, responses.task(status))
     assert both.call(both.client(base_url).execute_task("Count")).status == status
 
 
@@ -147,9 +149,9 @@ def test_other_ends_are_returned(both: Both, httpserver: HTTPServer, base_url: s
     ("status", "expected"), [("timeout", errors.TimeoutError), ("cost_exceeded", errors.CostExceededError)]
 )
 def test_limits_raise_with_what_there_is_of_the_task(
-    both: Both, httpserver: HTTPServer, base_url: str, status: str, expected: type[errors.ClaudeAPIError]
+    both: ClientKind, httpserver: HTTPServer, base_url: str, status: str, expected: type[errors.ClaudeAPIError]
 ) -> None:
-    respond(httpserver, wire.task(status, error={"type": f"{status}_error", "message": "Ended."}))
+    respond(httpserver, responses.task(status, error={"type": f"{status}_error", "message": "Ended."}))
     with pytest.raises(expected) as caught:
         both.call(both.client(base_url).execute_task("Count"))
     assert caught.value.task_id == "task_1"
@@ -158,16 +160,16 @@ def test_limits_raise_with_what_there_is_of_the_task(
     assert caught.value.task.description is None
 
 
-def test_stream_task(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_stream_task(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     requests = respond(
         httpserver,
-        (202, wire.task("pending")),
-        wire.stream(
-            wire.event(1, "thinking"),
+        (202, responses.task("pending")),
+        responses.event_stream(
+            responses.event(1, "thinking"),
             b": ping\n\n",
-            wire.event(2, "tool_call", tool="Bash", arguments={"command": "ls"}, call_id="1"),
-            wire.event(3, "brand_new", more=1),
-            wire.result_event(4),
+            responses.event(2, "tool_call", tool="Bash", arguments={"command": "ls"}, call_id="1"),
+            responses.event(3, "brand_new", more=1),
+            responses.result_event(4),
         ),
     )
     events = list(both.each(both.client(base_url).stream_task("Count", allow_tools=["Bash"])))
@@ -180,9 +182,9 @@ def test_stream_task(both: Both, httpserver: HTTPServer, base_url: str) -> None:
     assert follow.headers["Accept"] == "text/event-stream"
 
 
-@pytest.mark.usefixtures("briefly")
-def test_a_stream_never_ends_silently(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    respond(httpserver, (202, wire.task("pending")), wire.stream(wire.event(1, "thinking")))
+@pytest.mark.usefixtures("short_backoff")
+def test_a_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    respond(httpserver, (202, responses.task("pending")), responses.event_stream(responses.event(1, "thinking")))
     stream = both.each(both.client(base_url).stream_task("Count"))
     assert next(stream)["type"] == "thinking"
     with pytest.raises(errors.StreamInterruptedError) as caught:
@@ -190,41 +192,49 @@ def test_a_stream_never_ends_silently(both: Both, httpserver: HTTPServer, base_u
     assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
 
 
-def test_a_terminal_error_event_raises(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     detail = {"type": "cost_exceeded_error", "message": "Too dear.", "estimated_cost": 2.0}
-    respond(httpserver, (202, wire.task("pending")), wire.stream(wire.event(1, "error", error=detail)))
+    respond(
+        httpserver,
+        (202, responses.task("pending")),
+        responses.event_stream(responses.event(1, "error", error=detail)),
+    )
     with pytest.raises(errors.CostExceededError, match=r"Too dear\.") as caught:
         list(both.each(both.client(base_url).stream_task("Count")))
     assert (caught.value.task_id, caught.value.estimated_cost) == ("task_1", 2.0)
 
 
-def test_a_stream_of_something_else_is_told(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    respond(httpserver, (202, wire.task("pending")), wire.stream(b"data: not json\n\n"))
+def test_a_stream_of_something_else_is_told(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    respond(httpserver, (202, responses.task("pending")), responses.event_stream(b"data: not json\n\n"))
     with pytest.raises(errors.UnexpectedResponseError, match="not a JSON object"):
         list(both.each(both.client(base_url).stream_task("Count")))
 
 
-def test_passing_faults_are_retried_with_the_same_key(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_passing_faults_are_retried_with_the_same_key(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     requests = respond(
         httpserver,
-        (503, wire.error("overloaded_error"), {"Retry-After": "0"}),
-        (429, wire.error("rate_limit_error"), {"Retry-After": "0"}),
-        wire.COMPLETION,
+        (503, responses.error("overloaded_error"), {"Retry-After": "0"}),
+        (429, responses.error("rate_limit_error"), {"Retry-After": "0"}),
+        responses.COMPLETION,
     )
     assert both.call(both.client(base_url).complete("Hello")).id == "cmpl_1"
     assert len({request.headers["Idempotency-Key"] for request in requests}) == 1
     assert len(requests) == 3
 
 
-def test_attempts_are_told(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    respond(httpserver, *[(503, wire.error("overloaded_error"), {"Retry-After": "0", "X-Request-Id": "req_7"})] * 3)
+def test_attempts_are_told(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    respond(
+        httpserver, *[(503, responses.error("overloaded_error"), {"Retry-After": "0", "X-Request-Id": "req_7"})] * 3
+    )
     with pytest.raises(errors.OverloadedError) as caught:
         both.call(both.client(base_url, max_retries=2).complete("Hello"))
     assert (caught.value.attempts, caught.value.request_id, caught.value.retry_after) == (3, "req_7", 0.0)
 
 
-def test_budgets_are_not_retried(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    requests = respond(httpserver, (429, wire.error("cost_exceeded_error", estimated_cost=2.5), {"Retry-After": "0"}))
+def test_budgets_are_not_retried(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(
+        httpserver, (429, responses.error("cost_exceeded_error", estimated_cost=2.5), {"Retry-After": "0"})
+    )
     with pytest.raises(errors.CostExceededError) as caught:
         both.call(both.client(base_url).execute_task("Count"))
     assert caught.value.estimated_cost == 2.5
@@ -244,7 +254,7 @@ def test_budgets_are_not_retried(both: Both, httpserver: HTTPServer, base_url: s
     ],
 )
 def test_a_success_that_is_none_is_told(
-    both: Both, httpserver: HTTPServer, base_url: str, body: bytes, content_type: str
+    both: ClientKind, httpserver: HTTPServer, base_url: str, body: bytes, content_type: str
 ) -> None:
     respond(httpserver, Response(body, 200, content_type=content_type))
     with pytest.raises(errors.UnexpectedResponseError, match="Check that base_url") as caught:
@@ -252,7 +262,7 @@ def test_a_success_that_is_none_is_told(
     assert caught.value.status_code == 200
 
 
-def test_where_nothing_listens(both: Both) -> None:
+def test_where_nothing_listens(both: ClientKind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(errors.APIConnectionError, match=f"http://127.0.0.1:{port}") as caught:
@@ -261,7 +271,7 @@ def test_where_nothing_listens(both: Both) -> None:
     assert caught.value.__context__ is caught.value.__cause__ is None
 
 
-def test_a_server_that_hangs_up(both: Both) -> None:
+def test_a_server_that_hangs_up(both: ClientKind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         port = server.getsockname()[1]
@@ -278,7 +288,7 @@ def test_a_server_that_hangs_up(both: Both) -> None:
         thread.join()
 
 
-def test_one_timeout_bounds_the_call(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_one_timeout_bounds_the_call(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     released = threading.Event()
 
     def stall(_: Request) -> Response:
@@ -314,7 +324,9 @@ def test_one_timeout_bounds_the_call(both: Both, httpserver: HTTPServer, base_ur
         ({"prompt": "x", "idempotency_key": ""}, "idempotency_key"),
     ],
 )
-def test_completion_arguments_are_checked_before_sending(both: Both, arguments: dict[str, Any], param: str) -> None:
+def test_completion_arguments_are_checked_before_sending(
+    both: ClientKind, arguments: dict[str, Any], param: str
+) -> None:
     with pytest.raises(
         (errors.InvalidRequestError, errors.ConfigurationError), match=param.partition("[")[0]
     ) as caught:
@@ -344,7 +356,7 @@ def test_completion_arguments_are_checked_before_sending(both: Both, arguments: 
 )
 @pytest.mark.parametrize("method", ["execute_task", "stream_task"])
 def test_task_arguments_are_checked_before_sending(
-    both: Both, method: str, arguments: dict[str, Any], param: str
+    both: ClientKind, method: str, arguments: dict[str, Any], param: str
 ) -> None:
     with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError), match=param) as caught:
         both.call(getattr(both.client("http://127.0.0.1:9"), method)(**arguments))
@@ -357,12 +369,14 @@ def test_ranges_are_told() -> None:
     assert str(caught.value) == "temperature must be from 0 to 2, not 3."
 
 
-def test_generated_endpoints_use_the_clients_connections(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_generated_endpoints_use_the_clients_connections(
+    both: ClientKind, httpserver: HTTPServer, base_url: str
+) -> None:
     requests = respond(
         httpserver,
-        (503, wire.error("overloaded_error"), {"Retry-After": "0"}),
-        wire.task("completed", new_field=1),
-        (401, wire.error("authentication_error", "Invalid API key.")),
+        (503, responses.error("overloaded_error"), {"Retry-After": "0"}),
+        responses.task("completed", new_field=1),
+        (401, responses.error("authentication_error", "Invalid API key.")),
         (529, "Overloaded", {"Retry-After": "500"}),
     )
     api = both.client(base_url).api
@@ -378,8 +392,8 @@ def test_generated_endpoints_use_the_clients_connections(both: Both, httpserver:
     assert (caught.value.status_code, caught.value.retry_after) == (529, 500.0)
 
 
-def test_generated_endpoints_with_more_headers(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    requests = respond(httpserver, *[wire.task()] * 3)
+def test_generated_endpoints_with_more_headers(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, *[responses.task()] * 3)
     api = both.client(base_url).api
     for client in (api.with_headers({"X-Team": "a"}), api.with_cookies({"c": "1"}), api.with_timeout(5.0)):
         both.call(both.endpoint(get_task)("task_1", client=client))
@@ -389,7 +403,7 @@ def test_generated_endpoints_with_more_headers(both: Both, httpserver: HTTPServe
     assert KEY not in repr(api)
 
 
-def test_the_other_kind_of_endpoint_function_is_refused(both: Both) -> None:
+def test_the_other_kind_of_endpoint_function_is_refused(both: ClientKind) -> None:
     api = both.client("http://127.0.0.1:9").api
 
     def call_the_wrong_one() -> None:
@@ -402,8 +416,8 @@ def test_the_other_kind_of_endpoint_function_is_refused(both: Both) -> None:
         call_the_wrong_one()
 
 
-def test_options_for_some_calls(both: Both, httpserver: HTTPServer, base_url: str) -> None:
-    requests = respond(httpserver, wire.COMPLETION, wire.COMPLETION)
+def test_options_for_some_calls(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+    requests = respond(httpserver, responses.COMPLETION, responses.COMPLETION)
     client = both.client(base_url, headers={"X-Team": "a"})
     other = client.with_options(headers={"X-Run": "7"}, max_retries=0, timeout=9)
     both.call(other.complete("Hello"))
@@ -414,22 +428,22 @@ def test_options_for_some_calls(both: Both, httpserver: HTTPServer, base_url: st
 
 
 def test_nothing_secret_is_logged(
-    both: Both, httpserver: HTTPServer, base_url: str, caplog: pytest.LogCaptureFixture
+    both: ClientKind, httpserver: HTTPServer, base_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    respond(httpserver, wire.COMPLETION)
+    respond(httpserver, responses.COMPLETION)
     both.call(both.client(base_url).complete("CANARY-PROMPT"))
     assert "POST /v1/chat/completions 200" in caplog.text
     for secret in (KEY, "CANARY-PROMPT", "Python is"):
         assert secret not in caplog.text
 
 
-def test_other_reads(both: Both, httpserver: HTTPServer, base_url: str) -> None:
+def test_other_reads(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "cost": 0.5}
     respond(
         httpserver,
-        wire.task("running"),
-        wire.task("cancelled"),
+        responses.task("running"),
+        responses.task("cancelled"),
         {
             "data": [
                 {
@@ -468,19 +482,19 @@ def test_other_reads(both: Both, httpserver: HTTPServer, base_url: str) -> None:
         both.call(client.get_usage("year"))
 
 
-def test_stopping_what_failed_keeps_the_deadline_too(both: Both) -> None:
+def test_stopping_what_failed_keeps_the_deadline_too(both: ClientKind) -> None:
     released = threading.Event()
 
-    def handle(request: raw.Request) -> list[bytes] | None:
+    def handle(request: raw_http.Request) -> list[bytes] | None:
         match request.path.rpartition("/")[2]:
             case "task":
-                return raw.answer(202, wire.task("pending"))
+                return raw_http.response(202, responses.task("pending"))
             case "cancel":
-                released.wait(raw.TIMEOUT)
+                released.wait(raw_http.TIMEOUT)
                 return None
-        return raw.answer(200, b"<html>", Content_Type="text/html")
+        return raw_http.response(200, b"<html>", Content_Type="text/html")
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = both.client(server.base_url, max_retries=0)
         started = time.monotonic()
         with pytest.raises(errors.UnexpectedResponseError) as caught:

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from claude_code_api.api.tasks import create_task, get_task
 from claude_code_api.models import CreateTaskRequest
-from support import raw, wire
-from support.both import Both
+from support.clients.client_kinds import ClientKind
+from support.servers import raw_http, responses
 
 from claude_code_client import AsyncClaudeClient, errors
 
@@ -68,7 +68,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
             logger.setLevel(level)
 
 
-def outcome(both: Both, call: Callable[[], Any]) -> Any:
+def outcome(both: ClientKind, call: Callable[[], Any]) -> Any:
     """What a call gives, or the exception that it ends in."""
     try:
         result = both.call(call())
@@ -111,41 +111,41 @@ def shown(result: Any) -> str:
     return "\n".join(parts)
 
 
-def open_client(both: Both, base_url: str, **options: Any) -> Any:
+def open_client(both: ClientKind, base_url: str, **options: Any) -> Any:
     return both.client(base_url, api_key=KEY, headers=HEADERS, **{"max_retries": 0, **options})
 
 
-TASK = wire.task(description=PROMPT)
+TASK = responses.task(description=PROMPT)
 
 
-def good(request: raw.Request) -> Any:
+def good(request: raw_http.Request) -> Any:
     """A server on which all goes well; like a real one it tells a task's description."""
     match request.method, request.path:
         case "POST", "/v1/task":
-            return raw.answer(202, wire.task("pending", description=PROMPT))
+            return raw_http.response(202, responses.task("pending", description=PROMPT))
         case "POST", "/v1/chat/completions/stream":
             delta = {"type": "text_delta", "text": "Hi"}
-            done = {"type": "completion", "completion": wire.COMPLETION}
-            return raw.stream(*(f"data: {json.dumps(event)}\n\n".encode() for event in (delta, done)))
+            done = {"type": "completion", "completion": responses.COMPLETION}
+            return raw_http.event_stream(*(f"data: {json.dumps(event)}\n\n".encode() for event in (delta, done)))
         case "POST", "/v1/chat/completions":
-            return raw.answer(200, wire.COMPLETION)
+            return raw_http.response(200, responses.COMPLETION)
         case "GET", "/v1/task/task_1/events":
-            return raw.stream(wire.event(1, "thinking"), wire.result_event(2))
+            return raw_http.event_stream(responses.event(1, "thinking"), responses.result_event(2))
         case "GET", "/v1/task":
-            return raw.answer(200, {"data": [TASK], "next_cursor": None})
+            return raw_http.response(200, {"data": [TASK], "next_cursor": None})
         case _:
-            return raw.answer(200, TASK)
+            return raw_http.response(200, TASK)
 
 
-def always(*pieces: bytes) -> raw.Handler:
+def always(*pieces: bytes) -> raw_http.Handler:
     return lambda _: list(pieces)
 
 
-def then(*ending: bytes) -> raw.Handler:
+def then(*ending: bytes) -> raw_http.Handler:
     """A task that is submitted, and a stream that ends like this."""
     start = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    def handle(request: raw.Request) -> Any:
+    def handle(request: raw_http.Request) -> Any:
         if request.path.endswith(("/events", "/stream")):
             return [start, *ending, b""]
         return good(request)
@@ -153,14 +153,14 @@ def then(*ending: bytes) -> raw.Handler:
     return handle
 
 
-def ended(status: str, **fields: Any) -> raw.Handler:
-    return always(*raw.answer(200, wire.task(status, description=PROMPT, **fields)))
+def ended(status: str, **fields: Any) -> raw_http.Handler:
+    return always(*raw_http.response(200, responses.task(status, description=PROMPT, **fields)))
 
 
-def hang_up_within(handle: raw.Handler) -> raw.Handler:
+def hang_up_within(handle: raw_http.Handler) -> raw_http.Handler:
     """Send the first half of each answer."""
 
-    def cut(request: raw.Request) -> Any:
+    def cut(request: raw_http.Request) -> Any:
         data = b"".join(handle(request) or ())
         yield data[: len(data) * 2 // 3]
         raise ConnectionAbortedError
@@ -171,40 +171,45 @@ def hang_up_within(handle: raw.Handler) -> raw.Handler:
 # FastAPI with pydantic 2 repeats the input in its complaints.
 COMPLAINT = {"detail": [{"loc": ["body", "timeout"], "msg": "too small", "input": {"description": PROMPT, **CONTEXT}}]}
 ECHO = {"error": {"type": "server_error", "message": f"No {KEY}"}, "headers": {"Authorization": f"Bearer {KEY}"}}
-FAILURES: dict[str, tuple[raw.Handler, tuple[type[errors.ClaudeAPIError], ...]]] = {
+FAILURES: dict[str, tuple[raw_http.Handler, tuple[type[errors.ClaudeAPIError], ...]]] = {
     "hang up": (lambda _: None, (errors.APIConnectionError, errors.StreamInterruptedError)),
     "reset mid-body": (hang_up_within(good), (errors.APIConnectionError, errors.StreamInterruptedError)),
     "no HTTP": (always(b"SSH-2.0-OpenSSH\r\n\r\n"), (errors.APIConnectionError,)),
-    "401": (always(*raw.answer(401, wire.error("authentication_error"))), (errors.AuthenticationError,)),
-    "401 that repeats the key": (always(*raw.answer(401, ECHO)), (errors.ServerError,)),
-    "422 that repeats the request": (always(*raw.answer(422, COMPLAINT)), (errors.InvalidRequestError,)),
-    "500": (always(*raw.answer(500, wire.error("server_error"))), (errors.ServerError,)),
-    "500 that repeats the task": (always(*raw.answer(500, TASK)), (errors.ServerError,)),
-    "302": (always(*raw.answer(302, Location="http://127.0.0.1:9/")), (errors.UnexpectedResponseError,)),
+    "401": (
+        always(*raw_http.response(401, responses.error("authentication_error"))),
+        (errors.AuthenticationError,),
+    ),
+    "401 that repeats the key": (always(*raw_http.response(401, ECHO)), (errors.ServerError,)),
+    "422 that repeats the request": (always(*raw_http.response(422, COMPLAINT)), (errors.InvalidRequestError,)),
+    "500": (always(*raw_http.response(500, responses.error("server_error"))), (errors.ServerError,)),
+    "500 that repeats the task": (always(*raw_http.response(500, TASK)), (errors.ServerError,)),
+    "302": (always(*raw_http.response(302, Location="http://127.0.0.1:9/")), (errors.UnexpectedResponseError,)),
     "HTML": (
-        always(*raw.answer(200, f"<html>Bearer {KEY}".encode(), Content_Type="text/html")),
+        always(*raw_http.response(200, f"<html>Bearer {KEY}".encode(), Content_Type="text/html")),
         (errors.UnexpectedResponseError, errors.StreamInterruptedError),
     ),
     "another shape": (
         always(
-            *raw.answer(200, {"task": {**TASK, "context": CONTEXT}, "messages": TURNS, "data": [{"prompt": PROMPT}]})
+            *raw_http.response(
+                200, {"task": {**TASK, "context": CONTEXT}, "messages": TURNS, "data": [{"prompt": PROMPT}]}
+            )
         ),
         (errors.UnexpectedResponseError, errors.StreamInterruptedError),
     ),
     "broken JSON": (
-        always(*raw.answer(200, json.dumps(TASK).encode()[:-9])),
+        always(*raw_http.response(200, json.dumps(TASK).encode()[:-9])),
         (errors.UnexpectedResponseError, errors.StreamInterruptedError),
     ),
     "not gzip": (
-        always(*raw.answer(200, TASK, Content_Encoding="gzip")),
+        always(*raw_http.response(200, TASK, Content_Encoding="gzip")),
         (errors.UnexpectedResponseError, errors.StreamInterruptedError),
     ),
 }
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_success(both: Both, logs: io.StringIO, name: str) -> None:
-    with raw.serve(raw.RawServer(good)) as server:
+def test_success(both: ClientKind, logs: io.StringIO, name: str) -> None:
+    with raw_http.serve(raw_http.SocketServer(good)) as server:
         client = open_client(both, server.base_url)
         result = outcome(both, lambda: CALLS[name](client))
         both.call(client.close())
@@ -217,11 +222,11 @@ def test_success(both: Both, logs: io.StringIO, name: str) -> None:
     assert "Python is" not in logs.getvalue()
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize("failure", FAILURES)
-def test_failure(both: Both, logs: io.StringIO, failure: str) -> None:
+def test_failure(both: ClientKind, logs: io.StringIO, failure: str) -> None:
     handle, expected = FAILURES[failure]
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = open_client(both, server.base_url)
         for name, call in CALLS.items():
             result = outcome(both, partial(call, client))
@@ -233,7 +238,7 @@ def test_failure(both: Both, logs: io.StringIO, failure: str) -> None:
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_refused(both: Both, logs: io.StringIO, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused(both: ClientKind, logs: io.StringIO, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claude_code_client._policy.retry.BASE_DELAY", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -247,14 +252,14 @@ def test_refused(both: Both, logs: io.StringIO, retries: int, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", ["complete", "stream_complete", "execute_task", "stream_task", "get_task"])
-def test_timeout(both: Both, logs: io.StringIO, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeout(both: ClientKind, logs: io.StringIO, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
 
-    def late(request: raw.Request) -> Any:
-        released.wait(raw.TIMEOUT)
+    def late(request: raw_http.Request) -> Any:
+        released.wait(raw_http.TIMEOUT)
         return None
 
-    with raw.serve(raw.RawServer(late)) as server:
+    with raw_http.serve(raw_http.SocketServer(late)) as server:
         client = open_client(both, server.base_url, timeout=0.05)
         result = outcome(both, lambda: CALLS[name](client))
         released.set()
@@ -264,7 +269,7 @@ def test_timeout(both: Both, logs: io.StringIO, name: str, monkeypatch: pytest.M
     assert MARK not in logs.getvalue()
 
 
-@pytest.mark.usefixtures("briefly")
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize(
     ("name", "handle", "expected"),
     [
@@ -273,13 +278,17 @@ def test_timeout(both: Both, logs: io.StringIO, name: str, monkeypatch: pytest.M
         ("stream_complete", then(b"0\r\n\r\n"), errors.StreamInterruptedError),
         (
             "stream_task",
-            lambda r: raw.stream(b'data: "%s"\n\n' % KEY.encode()) if r.path.endswith("/events") else good(r),
+            lambda r: (
+                raw_http.event_stream(b'data: "%s"\n\n' % KEY.encode()) if r.path.endswith("/events") else good(r)
+            ),
             errors.UnexpectedResponseError,
         ),
         (
             "stream_task",
             lambda r: (
-                raw.stream(wire.event(1, "error", error={"type": "cost_exceeded_error", "message": "Too dear."}))
+                raw_http.event_stream(
+                    responses.event(1, "error", error={"type": "cost_exceeded_error", "message": "Too dear."})
+                )
                 if r.path.endswith("/events")
                 else good(r)
             ),
@@ -290,15 +299,15 @@ def test_timeout(both: Both, logs: io.StringIO, name: str, monkeypatch: pytest.M
     ],
 )
 def test_ends_of_tasks_and_streams(
-    both: Both, logs: io.StringIO, name: str, handle: raw.Handler, expected: type[errors.ClaudeAPIError]
+    both: ClientKind, logs: io.StringIO, name: str, handle: raw_http.Handler, expected: type[errors.ClaudeAPIError]
 ) -> None:
-    def hang_up_after(request: raw.Request) -> Any:
+    def hang_up_after(request: raw_http.Request) -> Any:
         pieces = list(handle(request) or ())
         yield from pieces
         if pieces[-1] == b"":
             raise ConnectionAbortedError
 
-    with raw.serve(raw.RawServer(hang_up_after)) as server:
+    with raw_http.serve(raw_http.SocketServer(hang_up_after)) as server:
         client = open_client(both, server.base_url)
         result = outcome(both, lambda: CALLS[name](client))
         both.call(client.close())
@@ -311,14 +320,14 @@ def test_ends_of_tasks_and_streams(
 
 
 def test_a_task_that_does_not_end_in_time_is_attached_without_its_description(
-    both: Both, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    both: ClientKind, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = wire.task("running", description=PROMPT)
+    running = responses.task("running", description=PROMPT)
 
-    def handle(request: raw.Request) -> Any:
-        return raw.answer(202 if request.method == "POST" else 200, running)
+    def handle(request: raw_http.Request) -> Any:
+        return raw_http.response(202 if request.method == "POST" else 200, running)
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = open_client(both, server.base_url)
         result = outcome(both, lambda: client.execute_task(PROMPT, timeout=0.5))
         both.call(client.close())
@@ -348,7 +357,7 @@ ARGUMENTS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_invalid_argument(both: Both, logs: io.StringIO, name: str) -> None:
+def test_invalid_argument(both: ClientKind, logs: io.StringIO, name: str) -> None:
     client = open_client(both, "http://127.0.0.1:9")
     result = outcome(both, lambda: ARGUMENTS[name](client))
     assert isinstance(result, errors.InvalidRequestError | errors.ConfigurationError)
@@ -356,7 +365,7 @@ def test_invalid_argument(both: Both, logs: io.StringIO, name: str) -> None:
     assert MARK not in logs.getvalue()
 
 
-def test_an_argument_that_does_not_exist(both: Both) -> None:
+def test_an_argument_that_does_not_exist(both: ClientKind) -> None:
     client = open_client(both, "http://127.0.0.1:9")
     result = outcome(both, lambda: client.complete(PROMPT, nonsense=PROMPT))
     assert isinstance(result, TypeError)
@@ -384,7 +393,7 @@ SETUPS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", SETUPS)
-def test_unusable_setups(both: Both, name: str) -> None:
+def test_unusable_setups(both: ClientKind, name: str) -> None:
     options = {"api_key": KEY, "headers": HEADERS, **SETUPS[name]}
     result = outcome(both, lambda: both.client_class(**options))
     assert isinstance(result, errors.ConfigurationError | errors.AuthenticationError), result
@@ -400,7 +409,7 @@ def test_unusable_setups(both: Both, name: str) -> None:
             assert MARK not in shown(result)
 
 
-def test_clients_show_nothing(both: Both) -> None:
+def test_clients_show_nothing(both: ClientKind) -> None:
     client = open_client(both, "http://127.0.0.1:9")
     for thing in (client, client.with_options(timeout=9), client.api, client.api.with_headers({"X-Token": SECRET})):
         assert MARK not in repr(thing) + str(thing) + repr(vars(thing)) + repr(getattr(thing, "_config", None))
@@ -408,10 +417,10 @@ def test_clients_show_nothing(both: Both) -> None:
     assert MARK not in repr(client._connection) + repr(vars(client._connection))
 
 
-def test_generated_endpoints_keep_the_key(both: Both, logs: io.StringIO) -> None:
+def test_generated_endpoints_keep_the_key(both: ClientKind, logs: io.StringIO) -> None:
     """Their own frames are the caller's, with the request's body in them; the key is in none of them."""
     for failure, (handle, _) in FAILURES.items():
-        with raw.serve(raw.RawServer(handle)) as server:
+        with raw_http.serve(raw_http.SocketServer(handle)) as server:
             api = open_client(both, server.base_url).api
             for call in (
                 partial(both.endpoint(create_task), client=api, body=CreateTaskRequest(description="x")),
@@ -428,10 +437,10 @@ def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
     """asyncio's TimeoutError holds the CancelledError, and so the frames in which the call was."""
     released = threading.Event()
 
-    def late(request: raw.Request) -> Any:
+    def late(request: raw_http.Request) -> Any:
         if not arrived.is_set():
             arrived.set()
-            released.wait(raw.TIMEOUT)
+            released.wait(raw_http.TIMEOUT)
         return None
 
     async def main(base_url: str, name: str) -> None:
@@ -441,14 +450,14 @@ def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
         ):
             call = CALLS[name](client)
             waiting = asyncio.ensure_future(anext(call) if hasattr(call, "__anext__") else call)
-            assert await asyncio.to_thread(arrived.wait, raw.TIMEOUT)
+            assert await asyncio.to_thread(arrived.wait, raw_http.TIMEOUT)
             limit.reschedule(asyncio.get_running_loop().time())
             await waiting
 
     for name in ("complete", "stream_complete", "execute_task", "stream_task"):
         arrived = threading.Event()
         released.clear()
-        with raw.serve(raw.RawServer(late)) as server:
+        with raw_http.serve(raw_http.SocketServer(late)) as server:
             with pytest.raises(TimeoutError) as caught:
                 asyncio.run(main(server.base_url, name))
             released.set()
@@ -458,17 +467,17 @@ def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("name", ["complete", "stream_task"])
-def test_control_c(both: Both, logs: io.StringIO, name: str) -> None:
+def test_control_c(both: ClientKind, logs: io.StringIO, name: str) -> None:
     released = threading.Event()
 
-    def interrupt(request: raw.Request) -> Any:
+    def interrupt(request: raw_http.Request) -> Any:
         # What follows Ctrl-C is the call's own: it stops what it has begun.
         if len(server.requests) == 1:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            released.wait(raw.TIMEOUT)
+            released.wait(raw_http.TIMEOUT)
         return None
 
-    with raw.serve(raw.RawServer(interrupt)) as server:
+    with raw_http.serve(raw_http.SocketServer(interrupt)) as server:
         client = open_client(both, server.base_url)
         result = outcome(both, lambda: CALLS[name](client))
         released.set()
@@ -477,7 +486,7 @@ def test_control_c(both: Both, logs: io.StringIO, name: str) -> None:
     assert MARK not in logs.getvalue()
 
 
-def test_the_marks_would_be_found(both: Both, logs: io.StringIO) -> None:
+def test_the_marks_would_be_found(both: ClientKind, logs: io.StringIO) -> None:
     """The checks above can fail."""
     names: dict[str, Any] = {}
     exec(compile("def call(convert, prompt):\n    convert(prompt)", "elsewhere.py", "exec"), names)

@@ -16,8 +16,8 @@ from claude_code_api.api.system import get_health
 from claude_code_api.api.tasks import cancel_task, create_task, get_task, list_tasks
 from claude_code_api.models import CreateCompletionRequest, CreateTaskRequest, Message, Role
 from pytest_httpserver import HTTPServer
-from support import raw, wire
-from support.both import Both
+from support.clients.client_kinds import ClientKind
+from support.servers import raw_http, responses
 
 from claude_code_client import errors
 from claude_code_client._policy.reconnect import MAX_RECONNECTS
@@ -94,7 +94,7 @@ NO_BODY = {204, 304}
 BARE = (json.JSONDecodeError, KeyError, AttributeError, TypeError, UnicodeError, RecursionError)
 
 
-class Server(raw.RawServer):
+class Server(raw_http.SocketServer):
     """Answers every request with what was set last."""
 
     def __init__(self) -> None:
@@ -103,16 +103,16 @@ class Server(raw.RawServer):
 
     def set(self, status: int, body: Any, content_type: str = JSON, **headers: str) -> None:
         empty = status in NO_BODY
-        self.answer = raw.answer(status, b"" if empty else body, Content_Type=content_type, **headers)
+        self.answer = raw_http.response(status, b"" if empty else body, Content_Type=content_type, **headers)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with raw.serve(Server()) as running:
+    with raw_http.serve(Server()) as running:
         yield running
 
 
-def failure_of(both: Both, call: Any, attempts: int = 1) -> ClaudeAPIError:
+def failure_of(both: ClientKind, call: Any, attempts: int = 1) -> ClaudeAPIError:
     """The exception that a call ends in. One that is not of this library is left to fail the test."""
     with pytest.raises(ClaudeAPIError) as caught:
         both.call(call())
@@ -127,7 +127,7 @@ def failure_of(both: Both, call: Any, attempts: int = 1) -> ClaudeAPIError:
     return error
 
 
-def ways(both: Both, client: Any) -> dict[str, Any]:
+def ways(both: ClientKind, client: Any) -> dict[str, Any]:
     """Every way to make a call, by name."""
     messages = [Message(role=Role.USER, content="x")]
     direct: dict[Any, dict[str, Any]] = {
@@ -168,12 +168,14 @@ def ways(both: Both, client: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def calls(both: Both, server: Server) -> dict[str, Any]:
+def calls(both: ClientKind, server: Server) -> dict[str, Any]:
     return ways(both, both.client(server.base_url, max_retries=0))
 
 
 @pytest.mark.parametrize("status", BY_STATUS)
-def test_a_status_with_every_shape_of_body(both: Both, server: Server, calls: dict[str, Any], status: int) -> None:
+def test_a_status_with_every_shape_of_body(
+    both: ClientKind, server: Server, calls: dict[str, Any], status: int
+) -> None:
     names = itertools.cycle(calls)
     for shape, (body, content_type, said) in UNTYPED.items():
         server.set(status, body, content_type, X_Request_Id="req_7", Retry_After="7")
@@ -195,9 +197,9 @@ def test_a_status_with_every_shape_of_body(both: Both, server: Server, calls: di
 @pytest.mark.parametrize("type_", BY_TYPE)
 @pytest.mark.parametrize("status", [402, 429, 503])
 def test_a_type_decides_before_any_status(
-    both: Both, server: Server, calls: dict[str, Any], type_: str, status: int
+    both: ClientKind, server: Server, calls: dict[str, Any], type_: str, status: int
 ) -> None:
-    body = wire.error(type_, "That was far too much.", param="max_cost", estimated_cost=2.5, retry_after=3)
+    body = responses.error(type_, "That was far too much.", param="max_cost", estimated_cost=2.5, retry_after=3)
     server.set(status, body, X_Request_Id="req_8")
     for name in ("execute_task", "stream_complete", "api get_task"):
         error = failure_of(both, calls[name])
@@ -208,8 +210,8 @@ def test_a_type_decides_before_any_status(
         assert error.body == body
 
 
-def test_every_call_ends_in_the_same_exception(both: Both, server: Server, calls: dict[str, Any]) -> None:
-    server.set(403, wire.error("permission_error", "Not Bash."))
+def test_every_call_ends_in_the_same_exception(both: ClientKind, server: Server, calls: dict[str, Any]) -> None:
+    server.set(403, responses.error("permission_error", "Not Bash."))
     for name, call in calls.items():
         error = failure_of(both, call)
         assert type(error) is errors.PermissionError, name
@@ -250,7 +252,7 @@ NO_SUCCESS: dict[str, tuple[int, bytes, str]] = {
 
 
 @pytest.mark.parametrize("shape", NO_SUCCESS)
-def test_a_success_that_is_none(both: Both, server: Server, calls: dict[str, Any], shape: str) -> None:
+def test_a_success_that_is_none(both: ClientKind, server: Server, calls: dict[str, Any], shape: str) -> None:
     status, body, content_type = NO_SUCCESS[shape]
     server.set(status, body, content_type, X_Request_Id="req_9")
     for name, call in calls.items():
@@ -284,7 +286,7 @@ USAGE = b'"usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "c
     ],
 )
 def test_documented_fields_of_a_completion_have_their_types_or_it_raises(
-    both: Both, server: Server, calls: dict[str, Any], body: bytes
+    both: ClientKind, server: Server, calls: dict[str, Any], body: bytes
 ) -> None:
     server.set(200, body)
     assert isinstance(failure_of(both, calls["complete"]), errors.UnexpectedResponseError)
@@ -309,26 +311,26 @@ def test_documented_fields_of_a_completion_have_their_types_or_it_raises(
     ],
 )
 def test_documented_fields_of_a_task_have_their_types_or_it_raises(
-    both: Both, server: Server, calls: dict[str, Any], fields: dict[str, Any]
+    both: ClientKind, server: Server, calls: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    server.set(200, wire.task(**fields))
+    server.set(200, responses.task(**fields))
     for name in ("execute_task", "get_task", "cancel_task", "stream_task"):
         assert isinstance(failure_of(both, calls[name]), errors.UnexpectedResponseError)
-    server.set(200, {"data": [wire.task(**fields)], "next_cursor": None})
+    server.set(200, {"data": [responses.task(**fields)], "next_cursor": None})
     assert isinstance(failure_of(both, calls["list_tasks"]), errors.UnexpectedResponseError)
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_body_that_cannot_be_decoded(both: Both, server: Server, calls: dict[str, Any], status: int) -> None:
+def test_a_body_that_cannot_be_decoded(both: ClientKind, server: Server, calls: dict[str, Any], status: int) -> None:
     server.set(status, b"this is not gzip", Content_Encoding="gzip")
     for name in ("complete", "stream_task", "api get_task"):
         assert isinstance(failure_of(both, calls[name]), errors.UnexpectedResponseError), name
 
 
-@pytest.mark.usefixtures("briefly")
-def test_a_failure_while_a_task_is_waited_for_names_the_task(both: Both, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/v1/task").respond_with_json(wire.task("pending"), status=202)
-    httpserver.expect_request("/v1/task/task_1").respond_with_json(wire.error("server_error"), status=500)
+@pytest.mark.usefixtures("short_backoff")
+def test_a_failure_while_a_task_is_waited_for_names_the_task(both: ClientKind, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/task").respond_with_json(responses.task("pending"), status=202)
+    httpserver.expect_request("/v1/task/task_1").respond_with_json(responses.error("server_error"), status=500)
     httpserver.expect_request("/v1/task/task_1/events").respond_with_data("<html>", status=502)
     client = both.client(httpserver.url_for("/v1"), max_retries=0)
     waiting = failure_of(both, lambda: client.execute_task("Count"), 1 + MAX_RECONNECTS)
@@ -339,8 +341,8 @@ def test_a_failure_while_a_task_is_waited_for_names_the_task(both: Both, httpser
     assert (type(following), following.task_id) == (errors.ServerError, "task_1")
 
 
-def test_a_page_that_names_itself_as_the_next_one_ends_the_list(both: Both, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/v1/task").respond_with_json({"data": [wire.task()], "next_cursor": "again"})
+def test_a_page_that_names_itself_as_the_next_one_ends_the_list(both: ClientKind, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/task").respond_with_json({"data": [responses.task()], "next_cursor": "again"})
     tasks = both.each(both.client(httpserver.url_for("/v1")).list_tasks())
     assert [next(tasks).id, next(tasks).id] == ["task_1", "task_1"]
     with pytest.raises(errors.UnexpectedResponseError, match="itself as the next page"):

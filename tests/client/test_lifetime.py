@@ -18,36 +18,36 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from support import raw, wire
-from support.both import KEY, Both
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers import raw_http, responses
 
 from claude_code_client import AsyncClaudeClient, AuthenticationError, ClaudeClient, ConfigurationError
 
 DELTA = b'data: {"type": "text_delta", "text": "a"}\n\n'
 
 
-def reply(request: raw.Request) -> Any:
+def reply(request: raw_http.Request) -> Any:
     """What the API would say; its streams stay open after their second event."""
     match request.method, request.path:
         case "POST", "/v1/task":
-            return raw.answer(202, wire.task("pending"))
+            return raw_http.response(202, responses.task("pending"))
         case "POST", "/v1/chat/completions":
-            return raw.answer(200, wire.COMPLETION)
+            return raw_http.response(200, responses.COMPLETION)
         case "POST", "/v1/chat/completions/stream":
-            return raw.stream(DELTA, DELTA, end=False)
+            return raw_http.event_stream(DELTA, DELTA, end=False)
         case "GET", "/v1/task/task_1/events":
-            return raw.stream(wire.event(1, "thinking"), wire.event(2, "thinking"), end=False)
+            return raw_http.event_stream(responses.event(1, "thinking"), responses.event(2, "thinking"), end=False)
         case "GET", "/v1/task":
-            return raw.answer(200, {"data": [wire.task(), wire.task()], "next_cursor": None})
+            return raw_http.response(200, {"data": [responses.task(), responses.task()], "next_cursor": None})
         case "POST", "/v1/task/task_1/cancel":
-            return raw.answer(200, wire.task("cancelled"))
+            return raw_http.response(200, responses.task("cancelled"))
         case _:
-            return raw.answer(404, wire.error("not_found_error"))
+            return raw_http.response(404, responses.error("not_found_error"))
 
 
 @pytest.fixture
-def server() -> Iterator[raw.RawServer]:
-    with raw.serve(raw.RawServer(reply)) as running:
+def server() -> Iterator[raw_http.SocketServer]:
+    with raw_http.serve(raw_http.SocketServer(reply)) as running:
         yield running
 
 
@@ -57,7 +57,7 @@ STREAMS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def streaming_on(server: raw.RawServer) -> int:
+def streaming_on(server: raw_http.SocketServer) -> int:
     """The connection that the last stream came on."""
     return next(r.connection for r in reversed(server.requests) if r.path.endswith(("/events", "/stream")))
 
@@ -68,9 +68,9 @@ each_stream = pytest.mark.parametrize("kind", STREAMS)
 # Threads and loops
 
 
-def test_one_client_for_64_threads(server: raw.RawServer) -> None:
+def test_one_client_for_64_threads(server: raw_http.SocketServer) -> None:
     threads, calls = 64, 4
-    together = threading.Barrier(threads, timeout=raw.TIMEOUT)
+    together = threading.Barrier(threads, timeout=raw_http.TIMEOUT)
 
     with ClaudeClient(KEY, server.base_url) as client, ThreadPoolExecutor(threads) as pool:
 
@@ -85,7 +85,7 @@ def test_one_client_for_64_threads(server: raw.RawServer) -> None:
     server.wait_until(lambda: not server.open)
 
 
-def test_one_asynchronous_client_for_64_tasks(server: raw.RawServer) -> None:
+def test_one_asynchronous_client_for_64_tasks(server: raw_http.SocketServer) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             await asyncio.gather(*(client.complete("x") for _ in range(64)))
@@ -95,7 +95,7 @@ def test_one_asynchronous_client_for_64_tasks(server: raw.RawServer) -> None:
     server.wait_until(lambda: not server.open)
 
 
-def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw.RawServer) -> None:
+def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw_http.SocketServer) -> None:
     client = AsyncClaudeClient(KEY, server.base_url)
 
     async def main() -> None:
@@ -110,9 +110,9 @@ def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw.Ra
         server.wait_until(lambda: not server.open)
 
 
-def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw.RawServer) -> None:
+def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw_http.SocketServer) -> None:
     client = AsyncClaudeClient(KEY, server.base_url)
-    together = threading.Barrier(2, timeout=raw.TIMEOUT)
+    together = threading.Barrier(2, timeout=raw_http.TIMEOUT)
 
     async def main() -> set[int]:
         await client.complete("x")
@@ -133,7 +133,9 @@ def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw.RawServ
 
 
 @each_stream
-def test_a_stream_that_is_broken_off_closes_its_connection(both: Both, server: raw.RawServer, kind: str) -> None:
+def test_a_stream_that_is_broken_off_closes_its_connection(
+    both: ClientKind, server: raw_http.SocketServer, kind: str
+) -> None:
     start = STREAMS[kind]
     client = both.client(server.base_url)
     for _ in both.each(start(client)):
@@ -145,7 +147,7 @@ def test_a_stream_that_is_broken_off_closes_its_connection(both: Both, server: r
 
 
 @each_stream
-def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw.RawServer, kind: str) -> None:
+def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw_http.SocketServer, kind: str) -> None:
     start = STREAMS[kind]
     with ClaudeClient(KEY, server.base_url) as client:
         stream = start(client)
@@ -159,7 +161,7 @@ def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw.Ra
 
 @each_stream
 def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
-    server: raw.RawServer, kind: str
+    server: raw_http.SocketServer, kind: str
 ) -> None:
     start = STREAMS[kind]
 
@@ -176,14 +178,16 @@ def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
 
 
 @each_stream
-def test_a_stream_that_is_never_read_sends_nothing(both: Both, server: raw.RawServer, kind: str) -> None:
+def test_a_stream_that_is_never_read_sends_nothing(both: ClientKind, server: raw_http.SocketServer, kind: str) -> None:
     start = STREAMS[kind]
     stream = start(both.client(server.base_url))
     both.call(stream.aclose() if both.kind == "async" else stream.close())
     assert server.connections == 0
 
 
-def test_a_list_that_is_broken_off_leaves_its_connection_for_others(both: Both, server: raw.RawServer) -> None:
+def test_a_list_that_is_broken_off_leaves_its_connection_for_others(
+    both: ClientKind, server: raw_http.SocketServer
+) -> None:
     client = both.client(server.base_url)
     for _ in both.each(client.list_tasks()):
         break
@@ -191,7 +195,7 @@ def test_a_list_that_is_broken_off_leaves_its_connection_for_others(both: Both, 
     assert [request.connection for request in server.requests] == [0, 0]
 
 
-def test_exceptions_of_the_loops_body_pass_unchanged(both: Both, server: raw.RawServer) -> None:
+def test_exceptions_of_the_loops_body_pass_unchanged(both: ClientKind, server: raw_http.SocketServer) -> None:
     client, raised = both.client(server.base_url), KeyError("mine")
 
     def loop() -> None:
@@ -205,7 +209,7 @@ def test_exceptions_of_the_loops_body_pass_unchanged(both: Both, server: raw.Raw
     server.wait_until(lambda: streaming not in server.open)
 
 
-def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server: raw.RawServer) -> None:
+def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server: raw_http.SocketServer) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             await client.complete("x")
@@ -216,7 +220,7 @@ def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server:
 
             followed = asyncio.Event()
             following = asyncio.create_task(follow())
-            await asyncio.wait_for(followed.wait(), raw.TIMEOUT)
+            await asyncio.wait_for(followed.wait(), raw_http.TIMEOUT)
             following.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await following
@@ -228,7 +232,7 @@ def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server:
 
 
 @pytest.mark.parametrize("closed_by", ["close", "with", "collection"])
-def test_a_client_leaves_no_connection_open(server: raw.RawServer, closed_by: str) -> None:
+def test_a_client_leaves_no_connection_open(server: raw_http.SocketServer, closed_by: str) -> None:
     client = ClaudeClient(KEY, server.base_url)
     client.complete("x")
     assert server.open == {0}
@@ -242,7 +246,7 @@ def test_a_client_leaves_no_connection_open(server: raw.RawServer, closed_by: st
     server.wait_until(lambda: not server.open)
 
 
-def test_use_after_close(both: Both, server: raw.RawServer) -> None:
+def test_use_after_close(both: ClientKind, server: raw_http.SocketServer) -> None:
     client = both.client(server.base_url)
     other, stream = client.with_options(timeout=9), client.stream_task("x")
     both.call(client.complete("x"))
@@ -265,7 +269,7 @@ async def in_loop(function: Callable[[], Any]) -> Any:
     return function()
 
 
-def test_closing_what_with_options_gave_closes_nothing(both: Both, server: raw.RawServer) -> None:
+def test_closing_what_with_options_gave_closes_nothing(both: ClientKind, server: raw_http.SocketServer) -> None:
     client = both.client(server.base_url)
     other = client.with_options(timeout=9)
     both.call(other.complete("x"))
@@ -280,7 +284,7 @@ def test_closing_what_with_options_gave_closes_nothing(both: Both, server: raw.R
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
 def test_copies_are_set_up_alike_and_live_on_their_own(
-    both: Both, server: raw.RawServer, duplicate: Callable[[Any], Any]
+    both: ClientKind, server: raw_http.SocketServer, duplicate: Callable[[Any], Any]
 ) -> None:
     secret = {"X-Team": "a", "Cookie": "session=secret"}
     client = both.client(server.base_url, timeout=9, max_retries=1, headers=secret)
@@ -298,7 +302,7 @@ def test_copies_are_set_up_alike_and_live_on_their_own(
     assert server.requests[-1].connection == 0
 
 
-def test_a_pickle_carries_nothing_secret(both: Both) -> None:
+def test_a_pickle_carries_nothing_secret(both: ClientKind) -> None:
     headers = {"X-Team": "blue", "Cookie": "session=secret", "X-Api-Token": "secret"}
     stored = pickle.dumps(both.client("http://127.0.0.1:9", headers=headers))
     assert KEY.encode() not in stored
@@ -338,7 +342,7 @@ FORKED = """
 """
 
 
-def test_a_fork_does_not_cancel_what_its_parent_follows(tmp_path: Path, server: raw.RawServer) -> None:
+def test_a_fork_does_not_cancel_what_its_parent_follows(tmp_path: Path, server: raw_http.SocketServer) -> None:
     run(tmp_path, FORKED, server.base_url)
     paths = [request.path.rpartition("/")[2] for request in server.requests]
     assert paths == ["task", "events", "completions", "cancel"]
@@ -375,7 +379,12 @@ WORKERS = """
     ],
 )
 def test_a_client_goes_to_the_workers_of_a_process_pool(
-    tmp_path: Path, server: raw.RawServer, method: str, environ: dict[str, str], keys: dict[str, int], printed: str
+    tmp_path: Path,
+    server: raw_http.SocketServer,
+    method: str,
+    environ: dict[str, str],
+    keys: dict[str, int],
+    printed: str,
 ) -> None:
     lines = run(tmp_path, WORKERS, method, server.base_url, **environ).splitlines()
     assert len(lines) == 2
@@ -384,7 +393,7 @@ def test_a_client_goes_to_the_workers_of_a_process_pool(
 
 
 def test_a_client_from_elsewhere_has_no_key_until_its_process_has_one(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    both: ClientKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = {**both.client("http://127.0.0.1:9").__getstate__(), "fingerprint": "of another process"}
     arrived = object.__new__(both.client_class)
@@ -443,7 +452,7 @@ FORK = """
 """
 
 
-def test_a_forked_process_talks_on_sockets_of_its_own(tmp_path: Path, server: raw.RawServer) -> None:
+def test_a_forked_process_talks_on_sockets_of_its_own(tmp_path: Path, server: raw_http.SocketServer) -> None:
     assert run(tmp_path, FORK, server.base_url) == "closed\n"
     by_process: dict[str, set[int]] = {"parent": set(), "first child": set(), "second child": set()}
     for request in server.requests:
@@ -514,7 +523,9 @@ FORGETFUL = """
 """
 
 
-def test_forgetting_to_close_warns_of_nothing_and_leaves_nothing_open(tmp_path: Path, server: raw.RawServer) -> None:
+def test_forgetting_to_close_warns_of_nothing_and_leaves_nothing_open(
+    tmp_path: Path, server: raw_http.SocketServer
+) -> None:
     assert run(tmp_path, FORGETFUL, server.base_url) == "end\n"
     server.wait_until(lambda: not server.open)
 
@@ -534,5 +545,5 @@ INTERRUPTED = """
 """
 
 
-def test_control_c_ends_a_stream_and_leaves_the_client_usable(tmp_path: Path, server: raw.RawServer) -> None:
+def test_control_c_ends_a_stream_and_leaves_the_client_usable(tmp_path: Path, server: raw_http.SocketServer) -> None:
     assert run(tmp_path, INTERRUPTED, server.base_url) == "Python is a language.\n"

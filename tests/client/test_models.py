@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import attrs
 import pytest
 from claude_code_api import models as generated
-from support import wire
+from support.servers import responses
 
 from claude_code_client import models
 from claude_code_client._wire.responses import completion, task
@@ -37,13 +37,13 @@ ARTIFACT = {
     "created_at": "2026-11-22T12:00:00.000Z",
     "new_in_artifact": [1],
 }
-TASK = wire.task(
+TASK = responses.task(
     artifacts=[ARTIFACT],
     result={"summary": "3 files.", "bugs": [{"line": 3}]},
     usage={"input_tokens": 9, "output_tokens": 1, "total_tokens": 10, "total_cost": 0.5, "new_in_usage": True},
     new_in_task={"deep": [1, {"er": 2}]},
 )
-COMPLETION = {**wire.COMPLETION, "new_in_completion": "x"}
+COMPLETION = {**responses.COMPLETION, "new_in_completion": "x"}
 
 
 def a_task() -> AgenticTaskResponse:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from support import raw
-from support.both import Both
+from support.clients.client_kinds import ClientKind
+from support.servers import raw_http
 
 from claude_code_client import errors
 from claude_code_client._wire import legacy
@@ -35,7 +35,7 @@ TASK: dict[str, Any] = {
 }
 
 
-class Older(raw.RawServer):
+class Older(raw_http.SocketServer):
     """Answers every request at once with what was set last."""
 
     def __init__(self) -> None:
@@ -43,16 +43,16 @@ class Older(raw.RawServer):
         self.answer: list[bytes] = []
 
     def set(self, body: Any, status: int = 200) -> None:
-        self.answer = raw.answer(status, body)
+        self.answer = raw_http.response(status, body)
 
 
 @pytest.fixture
 def older() -> Iterator[Older]:
-    with raw.serve(Older()) as server:
+    with raw_http.serve(Older()) as server:
         yield server
 
 
-def test_complete(both: Both, older: Older) -> None:
+def test_complete(both: ClientKind, older: Older) -> None:
     older.set(COMPLETION)
     reply = both.call(both.client(older.base_url).complete("What is Python?"))
     assert (reply.id, reply.content, reply.model) == ("msg_1", "Python is a language.", "claude-3-haiku")
@@ -76,20 +76,22 @@ def test_complete(both: Both, older: Older) -> None:
         ({"content": [{"type": "text", "text": "Python is "}, {"type": "text", "text": "a language."}]}, 0.25, 17),
     ],
 )
-def test_completions_in_their_forms(both: Both, older: Older, fields: dict[str, Any], cost: float, tokens: int) -> None:
+def test_completions_in_their_forms(
+    both: ClientKind, older: Older, fields: dict[str, Any], cost: float, tokens: int
+) -> None:
     older.set({**COMPLETION, **fields})
     reply = both.call(both.client(older.base_url).complete("x"))
     assert reply.content == "Python is a language."
     assert (reply.usage.cost, reply.usage.total_tokens) == (cost, tokens)
 
 
-def test_a_completion_without_cost_usage_and_id(both: Both, older: Older) -> None:
+def test_a_completion_without_cost_usage_and_id(both: ClientKind, older: Older) -> None:
     older.set({"content": "Hello", "model": "m"})
     reply = both.call(both.client(older.base_url).complete("x"))
     assert (reply.id, reply.content, reply.usage.cost) == ("", "Hello", 0.0)
 
 
-def test_execute_task_blocks_and_is_not_polled(both: Both, older: Older) -> None:
+def test_execute_task_blocks_and_is_not_polled(both: ClientKind, older: Older) -> None:
     older.set(TASK)
     task = both.call(both.client(older.base_url).execute_task("Count", allow_tools=["Bash"], context={"a": 1}))
     assert (task.id, task.status, task.is_terminal) == ("task_1", "completed", True)
@@ -124,7 +126,7 @@ def test_execute_task_blocks_and_is_not_polled(both: Both, older: Older) -> None
         ({"cost_estimate": 1}, {"extra": {"cost_estimate": 1}}),
     ],
 )
-def test_tasks_in_their_forms(both: Both, older: Older, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_tasks_in_their_forms(both: ClientKind, older: Older, fields: dict[str, Any], expected: dict[str, Any]) -> None:
     client = both.client(older.base_url)
     older.set({**TASK, **fields})
     tasks = [both.call(call()) for call in (partial(client.execute_task, "x"), partial(client.get_task, "task_1"))]
@@ -138,7 +140,7 @@ def test_tasks_in_their_forms(both: Both, older: Older, fields: dict[str, Any], 
         assert found == value
 
 
-def test_get_and_cancel(both: Both, older: Older) -> None:
+def test_get_and_cancel(both: ClientKind, older: Older) -> None:
     client = both.client(older.base_url)
     older.set({"task_id": "task_1", "status": "running", "usage": None})
     task = both.call(client.get_task("task_1"))
@@ -152,14 +154,14 @@ def test_get_and_cancel(both: Both, older: Older) -> None:
 
 
 @pytest.mark.parametrize("body", [[TASK, TASK], {"data": [TASK, TASK]}, {"data": [TASK, TASK], "next_cursor": None}])
-def test_a_list_may_be_a_bare_one(both: Both, older: Older, body: Any) -> None:
+def test_a_list_may_be_a_bare_one(both: ClientKind, older: Older, body: Any) -> None:
     older.set(body)
     assert [task.id for task in both.each(both.client(older.base_url).list_tasks())] == ["task_1", "task_1"]
     assert len(older.requests) == 1
 
 
 @pytest.mark.parametrize(("status", "error"), [("timeout", "TimeoutError"), ("cost_exceeded", "CostExceededError")])
-def test_limits_raise_here_too(both: Both, older: Older, status: str, error: str) -> None:
+def test_limits_raise_here_too(both: ClientKind, older: Older, status: str, error: str) -> None:
     older.set({**TASK, "status": status, "error": "It was too much."})
     with pytest.raises(getattr(errors, error), match="It was too much") as caught:
         both.call(both.client(older.base_url).execute_task("x"))
@@ -180,7 +182,7 @@ def test_limits_raise_here_too(both: Both, older: Older, status: str, error: str
     ],
 )
 def test_error_bodies_have_a_detail(
-    both: Both, older: Older, status: int, expected: type[errors.ClaudeAPIError]
+    both: ClientKind, older: Older, status: int, expected: type[errors.ClaudeAPIError]
 ) -> None:
     client = both.client(older.base_url, max_retries=0)
     older.set({"detail": "Not with this"}, status)

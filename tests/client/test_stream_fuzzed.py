@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.event_source import EventSource, utf8_decode
+from support.reference_event_source import EventSource, utf8_decode
 
 from claude_code_common.sse import EventDecoder, EventTooLargeError, ServerSentEvent
 

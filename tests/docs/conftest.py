@@ -1,4 +1,4 @@
-"""What the code blocks of the documents take for granted: a server, a key, a workspace."""
+"""Server, API key and workspace that the code blocks of the documents assume."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from support.embedded import embedded_server
-from support.markdown import ROOT
+from support.code_blocks import ROOT
+from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ClaudeClient
 
 KEYS = ("sk-proj-your-key", "sk-proj-...", "...")
-"""The keys that the documents write."""
+"""API keys in the documents' examples."""
 SOURCES = {
     "src/app.py": '"""The app."""\n\n\ndef run() -> int:\n    """Run it."""\n    return 1  # TODO: more\n',
     "src/api.py": '"""The API."""\n\n\ndef get(path: str) -> str:\n    """What is at a path."""\n    return path\n',
@@ -28,43 +27,36 @@ SOURCES = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where blocks run."""
-
-    base_url: str
-    workspace: Path
-
-
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("workspace")
-    for name, text in SOURCES.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    (folder / ".env").write_text(f"CLAUDE_API_KEY={KEYS[0]}\n", encoding="utf-8")
-    with embedded_server(folder, api_keys=KEYS) as base_url:
-        yield Place(base_url, folder)
+def docs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose workspace has the sources that the documents mention."""
+    with server_process(tmp_path_factory.mktemp("docs"), api_keys=KEYS) as server:
+        for name, text in SOURCES.items():
+            (server.workspace / name).parent.mkdir(exist_ok=True)
+            (server.workspace / name).write_text(text, encoding="utf-8")
+        (server.workspace / ".env").write_text(f"CLAUDE_API_KEY={KEYS[0]}\n", encoding="utf-8")
+        yield server
+        assert server.stop() == 0
 
 
 @pytest.fixture
-def in_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """In the workspace, with the environment variables set that the documents name."""
-    monkeypatch.chdir(place.workspace)
+def docs_environment(docs_server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> ServerProcess:
+    """The workspace as current directory, and the environment variables that the documents mention."""
+    monkeypatch.chdir(docs_server.workspace)
     monkeypatch.setenv("CLAUDE_API_KEY", KEYS[0])
-    monkeypatch.setenv("CLAUDE_BASE_URL", place.base_url)
-    return place
+    monkeypatch.setenv("CLAUDE_BASE_URL", docs_server.base_url)
+    return docs_server
 
 
 @pytest.fixture
-def client(in_place: Place) -> Iterator[ClaudeClient]:
+def client(docs_environment: ServerProcess) -> Iterator[ClaudeClient]:
     with ClaudeClient() as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree."""
+    """The wheel built from this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
@@ -73,7 +65,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(place: Place) -> Iterator[None]:
+def no_leftover_processes(docs_server: ServerProcess) -> Iterator[None]:
+    """Fail if a test leaves a process behind."""
     before = {process.pid for process in psutil.Process(os.getpid()).children()}
     yield
     left = [process for process in psutil.Process(os.getpid()).children() if process.pid not in before]

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.markdown import ROOT, Block, blocks
+from support.code_blocks import ROOT, Block, blocks
+from support.servers.server_process import ServerProcess
 
 from claude_code_client import ClaudeClient
 
-from .conftest import Place
 from .test_reference_page import install
 
 BLOCKS = blocks("README.md")
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)
-def test_python_blocks_run(block: Block, in_place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_blocks_run(block: Block, docs_environment: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(block.code, str(block), "exec"), names)
     assert capsys.readouterr().out
@@ -55,7 +55,7 @@ def test_pip_commands_run(command: str, wheel: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("claude-code-client")])
-def test_serve_runs_until_ctrl_c(command: str, in_place: Place, tmp_path: Path) -> None:
+def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, tmp_path: Path) -> None:
     scripts = Path(sys.executable).parent
     environ = {
         **os.environ,

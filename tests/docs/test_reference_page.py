@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from support import wire
-from support.markdown import ROOT, Block, blocks
+from support.code_blocks import ROOT, Block, blocks
+from support.servers import responses
+from support.servers.server_process import ServerProcess
 
 from claude_code_client import ClaudeClient, CostExceededError, RateLimitError
 
-from .conftest import KEYS, Place
+from .conftest import KEYS
 
 PAGE = "docs/python-client-library.md"
 BLOCKS = blocks(PAGE)
@@ -31,7 +32,7 @@ def is_listing(block: Block) -> bool:
 
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if not is_listing(block)], ids=str)
-def test_python_blocks_run(block: Block, client: ClaudeClient, in_place: Place) -> None:
+def test_python_blocks_run(block: Block, client: ClaudeClient, docs_environment: ServerProcess) -> None:
     names: dict[str, Any] = {
         "__name__": "__main__",
         "client": client,
@@ -59,21 +60,21 @@ def example(heading: str) -> Block:
     return block
 
 
-LIMITED = (429, wire.error("rate_limit_error", "Slow down."))
+LIMITED = (429, responses.error("rate_limit_error", "Slow down."))
 
 
 @pytest.mark.parametrize(
     ("heading", "answer", "printed"),
     [
-        ("Exceptions", (200, wire.COMPLETION), ""),
-        ("Exceptions", (401, wire.error("authentication_error")), "Invalid API key\n"),
+        ("Exceptions", (200, responses.COMPLETION), ""),
+        ("Exceptions", (401, responses.error("authentication_error")), "Invalid API key\n"),
         ("Exceptions", LIMITED, "Rate limited, retry later\n"),
-        ("Exceptions", (500, wire.error("server_error", "It broke.")), "Error: It broke."),
-        ("Error Handling", (200, wire.task("completed")), ""),
-        ("Error Handling", (200, wire.task("timeout")), "Task timed out\n"),
-        ("Error Handling", (403, wire.error("permission_error")), "Permission denied - upgrade tier\n"),
-        ("Error Handling", (402, wire.error("cost_exceeded_error", estimated_cost=2)), "Would cost $2.0\n"),
-        ("Error Handling", (500, wire.error("server_error", "It broke.")), "API error: 500 - It broke."),
+        ("Exceptions", (500, responses.error("server_error", "It broke.")), "Error: It broke."),
+        ("Error Handling", (200, responses.task("completed")), ""),
+        ("Error Handling", (200, responses.task("timeout")), "Task timed out\n"),
+        ("Error Handling", (403, responses.error("permission_error")), "Permission denied - upgrade tier\n"),
+        ("Error Handling", (402, responses.error("cost_exceeded_error", estimated_cost=2)), "Would cost $2.0\n"),
+        ("Error Handling", (500, responses.error("server_error", "It broke.")), "API error: 500 - It broke."),
     ],
 )
 def test_examples_catch_what_they_say(
@@ -95,7 +96,7 @@ def test_the_retrying_example(
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     names: dict[str, Any] = {}
-    with answers(httpserver, *[LIMITED] * limited, (200, wire.COMPLETION)) as client:
+    with answers(httpserver, *[LIMITED] * limited, (200, responses.COMPLETION)) as client:
         names["client"] = client
         with pytest.raises(RateLimitError) if limited == 3 else nullcontext():
             exec(example("With Retries").code, names)
@@ -141,7 +142,7 @@ def test_the_listings_are_the_only_blocks_that_are_not_statements() -> None:
                 compile(block.code, str(block), "exec")
 
 
-def test_shell_blocks_run(place: Place, tmp_path: Path, wheel: Path) -> None:
+def test_shell_blocks_run(docs_server: ServerProcess, tmp_path: Path, wheel: Path) -> None:
     ran = 0
     for block in BLOCKS:
         if block.language == "bash" and block.code.startswith("export"):
@@ -157,7 +158,7 @@ def test_shell_blocks_run(place: Place, tmp_path: Path, wheel: Path) -> None:
 
 
 def install(command: str, wheel: Path, folder: Path) -> None:
-    """Run a pip command as it is written, with the wheel of this tree in the index's place."""
+    """Run a pip command as it is written, with the wheel of this tree in the index's docs_server."""
     environ = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

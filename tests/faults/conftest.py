@@ -1,27 +1,27 @@
-"""A server, a proxy in front of it, and many callers at once."""
+"""Embedded server with a scripted engine, and a fault proxy to put in front of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from support.fault_proxy import FaultProxy, proxying
-from support.scripted_server import Scripted, scripted
+from support.fault_proxy.proxy import FaultProxy, fault_proxy
+from support.servers.context_server import ContextServer, context_server
 
 
 @pytest.fixture(scope="package")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
-    with scripted(tmp_path_factory.mktemp("server")) as running:
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextServer]:
+    with context_server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
 @pytest.fixture
-def server(_server: Scripted) -> Iterator[Scripted]:
-    with _server.afresh() as fresh:
+def server(_server: ContextServer) -> Iterator[ContextServer]:
+    with _server.reset() as fresh:
         yield fresh
 
 
 @pytest.fixture
 def proxy() -> Iterator[FaultProxy]:
-    with proxying() as running:
+    with fault_proxy() as running:
         yield running

@@ -11,13 +11,13 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
-from support import wire
-from support.both import Both
-from support.crowd import client_of, crowd, sampled
-from support.exchanges import Exchange
-from support.fault_proxy import FaultProxy
-from support.faults import CutRequest, CutResponse, Fault, answer, refusal
-from support.scripted_server import Scripted
+from support.clients.client_kinds import ClientKind
+from support.clients.concurrent_calls import call_concurrently, make_client, sampled
+from support.fault_proxy.exchange import Exchange
+from support.fault_proxy.faults import CutRequest, CutResponse, Fault, error_response, response
+from support.fault_proxy.proxy import FaultProxy
+from support.servers import responses
+from support.servers.context_server import ContextServer
 
 from claude_code_client._policy.budget import Budget
 from claude_code_client.errors import ClaudeAPIError, CostExceededError, InvalidRequestError, TimeoutError
@@ -25,16 +25,16 @@ from claude_code_client.errors import ClaudeAPIError, CostExceededError, Invalid
 EPSILON = 1e-6
 """USD; what sums of floats may be off."""
 MODEL = {"id": "claude-x", "alias": "x", "input_price": 3.0, "output_price": 15.0, "context_window": 200_000}
-PRICES = answer(200, json.dumps({"data": [{**MODEL, "max_output_tokens": 8000, "default": True}]}).encode())
-CHEAP = {**wire.COMPLETION, "usage": {**wire.COMPLETION["usage"], "cost": 0.001}}
+PRICES = response(200, json.dumps({"data": [{**MODEL, "max_output_tokens": 8000, "default": True}]}).encode())
+CHEAP = {**responses.COMPLETION, "usage": {**responses.COMPLETION["usage"], "cost": 0.001}}
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_hundred_at_once(server: Scripted, kind: str) -> None:
+def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
     """At each moment sampled, and, as the server counts, at every moment."""
     limit, max_cost, cost, calls = 5.0, 0.1, 0.04, 300
     totals: list[float] = []
-    client = client_of(kind, server.base_url, timeout=30)
+    client = make_client(kind, server.base_url, timeout=30)
 
     def run(description: str) -> Any:
         return lambda client: client.execute_task(
@@ -45,7 +45,7 @@ def test_a_hundred_at_once(server: Scripted, kind: str) -> None:
         client.budget(usd=limit) as budget,
         sampled(lambda: totals.append(budget.spent + budget.reserved)) as looks,
     ):
-        ended = crowd(client, [run(f"Count {number}") for number in range(calls)], at_once=100)
+        ended = call_concurrently(client, [run(f"Count {number}") for number in range(calls)], max_concurrency=100)
     done = [end for end in ended if end.error is None]
     refused = [end.error for end in ended if end.error is not None]
     assert max(totals) <= limit + EPSILON
@@ -88,7 +88,7 @@ def test_reserving_is_atomic() -> None:
         sys.setswitchinterval(before)
 
 
-def test_a_call_that_does_not_fit_sends_nothing(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+def test_a_call_that_does_not_fit_sends_nothing(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address)
     client = both.client(port.base_url)
     with client.budget(usd=0.5) as budget:
@@ -105,12 +105,12 @@ def test_a_call_that_does_not_fit_sends_nothing(both: Both, server: Scripted, pr
     assert both.call(client.execute_task("Count", max_cost=0.6)).status == "completed"
 
 
-def _carry_out(both: Both, result: Any) -> Any:
+def _carry_out(both: ClientKind, result: Any) -> Any:
     return list(both.each(result)) if hasattr(result, "__next__") or hasattr(result, "__anext__") else both.call(result)
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
-def test_what_a_task_has_cost(both: Both, server: Scripted, status: str) -> None:
+def test_what_a_task_has_cost(both: ClientKind, server: ContextServer, status: str) -> None:
     client = both.client(server.base_url)
     context = {"cost": 0.25, "status": status, "events": 2}
     with client.budget(usd=5) as budget:
@@ -125,7 +125,7 @@ def test_what_a_task_has_cost(both: Both, server: Scripted, status: str) -> None
 
 
 @pytest.mark.parametrize("status", ["timeout", "cost_exceeded"])
-def test_what_a_task_that_was_ended_has_cost(both: Both, server: Scripted, status: str) -> None:
+def test_what_a_task_that_was_ended_has_cost(both: ClientKind, server: ContextServer, status: str) -> None:
     client = both.client(server.base_url)
     context = {"cost": 0.25, "status": status}
     expected = (TimeoutError, CostExceededError)
@@ -138,7 +138,7 @@ def test_what_a_task_that_was_ended_has_cost(both: Both, server: Scripted, statu
         assert (budget.spent, budget.reserved) == (0.5, 0)
 
 
-def test_what_a_task_that_was_left_has_cost(both: Both, server: Scripted) -> None:
+def test_what_a_task_that_was_left_has_cost(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     context = {"cost": 0.25, "hold": True, "events": 1}
     with client.budget(usd=5) as budget:
@@ -151,13 +151,13 @@ def test_what_a_task_that_was_left_has_cost(both: Both, server: Scripted) -> Non
         assert (budget.spent, budget.reserved) == (0.25, 1)
         events.close()  # type: ignore[attr-defined]
         assert (budget.spent, budget.reserved) == (0.5, 0)
-    assert server.statuses() == {"cancelled": 2}
+    assert server.tasks_by_status() == {"cancelled": 2}
 
 
 @pytest.mark.parametrize("fault", [CutRequest(150, "rst"), CutResponse(0, "fin"), CutResponse(200, "rst")], ids=repr)
 @pytest.mark.parametrize("call", ["execute_task", "submit_task", "stream_task"])
 def test_what_nobody_knows_stays_reserved(
-    both: Both, server: Scripted, proxy: FaultProxy, fault: Fault, call: str
+    both: ClientKind, server: ContextServer, proxy: FaultProxy, fault: Fault, call: str
 ) -> None:
     early = isinstance(fault, CutRequest)
     port = proxy.open(server.address, lambda exchange: fault if early or exchange.path else None)
@@ -175,8 +175,8 @@ def test_what_nobody_knows_stays_reserved(
 
 
 @pytest.mark.parametrize("call", ["execute_task", "submit_task", "stream_task"])
-def test_what_was_refused_is_free_again(both: Both, server: Scripted, proxy: FaultProxy, call: str) -> None:
-    answers = [refusal(429), refusal(503), answer(401), answer(403), answer(413)]
+def test_what_was_refused_is_free_again(both: ClientKind, server: ContextServer, proxy: FaultProxy, call: str) -> None:
+    answers = [error_response(429), error_response(503), response(401), response(403), response(413)]
     port = proxy.open(server.address, lambda exchange: answers[exchange.number] if exchange.path else None)
     client = both.client(port.base_url, max_retries=0)
     with client.budget(usd=1) as budget:
@@ -190,7 +190,7 @@ def test_what_was_refused_is_free_again(both: Both, server: Scripted, proxy: Fau
         assert (budget.spent, budget.reserved) == (0, 0)
 
 
-def test_where_nothing_listens(both: Both) -> None:
+def test_where_nothing_listens(both: ClientKind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     client = both.client(base_url, max_retries=1)
@@ -200,16 +200,16 @@ def test_where_nothing_listens(both: Both) -> None:
         assert (budget.spent, budget.reserved) == (0, 0)
 
 
-def test_completions_count(both: Both, proxy: FaultProxy) -> None:
+def test_completions_count(both: ClientKind, proxy: FaultProxy) -> None:
     done = json.dumps({"type": "completion", "completion": CHEAP}).encode()
     events = b'event: text_delta\ndata: {"type": "text_delta", "text": "Py"}\n\nevent: completion\ndata: %s\n\n' % done
 
     def plan(exchange: Exchange) -> Fault | None:
         if exchange.path.endswith("/stream"):
-            return answer(200, events, Content_Type="text/event-stream")
+            return response(200, events, Content_Type="text/event-stream")
         if not exchange.path:
             return None
-        return answer(200, json.dumps(CHEAP).encode()) if exchange.method == "POST" else PRICES
+        return response(200, json.dumps(CHEAP).encode()) if exchange.method == "POST" else PRICES
 
     port = proxy.open(plan=plan)
     client = both.client(port.base_url)
@@ -228,7 +228,7 @@ def test_completions_count(both: Both, proxy: FaultProxy) -> None:
         assert len(port.seen) == before
 
 
-def test_a_completion_that_was_cut_stays_reserved(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+def test_a_completion_that_was_cut_stays_reserved(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     def plan(exchange: Exchange) -> Fault | None:
         if exchange.path.endswith("/models"):
             return PRICES
@@ -243,7 +243,7 @@ def test_a_completion_that_was_cut_stays_reserved(both: Both, server: Scripted, 
             assert budget.spent == 0 < budget.reserved
 
 
-def test_budgets_within_budgets(both: Both, server: Scripted) -> None:
+def test_budgets_within_budgets(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     with ExitStack() as stack:
         outer, inner = (stack.enter_context(client.budget(usd=usd)) for usd in (5, 1))

@@ -7,10 +7,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.chaos import OVERDUE, Planned, calls, faults, right_answer
-from support.crowd import Ended, client_of, crowd
-from support.fault_proxy import FaultProxy
-from support.scripted_server import Scripted
+from support.clients.concurrent_calls import CallResult, call_concurrently, make_client
+from support.fault_proxy.campaign import OVERDUE, PlannedCall, expected_result, planned_calls, random_faults
+from support.fault_proxy.proxy import FaultProxy
+from support.servers.context_server import ContextServer
 
 from claude_code_client.errors import ClaudeAPIError
 
@@ -24,22 +24,22 @@ NOISE = 0.4
 
 
 @pytest.mark.parametrize(
-    ("count", "at_once", "seed"),
+    ("count", "max_concurrency", "seed"),
     [(75, 16, "short"), pytest.param(2000, 10, "long", marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(300)
-def test_campaign(server: Scripted, proxy: FaultProxy, count: int, at_once: int, seed: str) -> None:
+def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, max_concurrency: int, seed: str) -> None:
     """Synchronous and asynchronous calls at the same time, ``count`` of each."""
-    ports = {kind: proxy.open(server.address, faults(f"{kind} {seed}")) for kind in ("sync", "async")}
-    planned = {kind: calls(kind, count, seed) for kind in ports}
+    ports = {kind: proxy.open(server.address, random_faults(f"{kind} {seed}")) for kind in ("sync", "async")}
+    planned = {kind: planned_calls(kind, count, seed) for kind in ports}
 
-    def run(kind: str) -> list[Ended]:
+    def run(kind: str) -> list[CallResult]:
         jobs = [call.job for call in planned[kind]]
         ended = []
         for start in range(0, count, ROUND):
-            client = client_of(kind, ports[kind].base_url, timeout=TIMEOUT)
-            ended += crowd(client, jobs[start : start + ROUND], at_once)
+            client = make_client(kind, ports[kind].base_url, timeout=TIMEOUT)
+            ended += call_concurrently(client, jobs[start : start + ROUND], max_concurrency)
         return ended
 
     with ThreadPoolExecutor(2) as pool:
@@ -57,29 +57,32 @@ def test_campaign(server: Scripted, proxy: FaultProxy, count: int, at_once: int,
     print(f"{2 * count} calls, {sum(met.values())} exchanges: {_table(met)}")
     print(f"  ended with: {_table(Counter(_how(end) for _, end in results))}")
     longest, latest = max(end.seconds for _, end in results), max(_late(*pair) for pair in results)
-    print(f"  the longest took {longest:.2f} s, the latest came {latest * 1000:.0f} ms after its timeout and a tenth")
+    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 x its timeout")
     submits, tasks = sum(call.kind != "complete" for call, _ in results), len(server.tasks())
-    print(f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice; {_table(server.statuses())}")
+    print(
+        f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice; "
+        f"{_table(server.tasks_by_status())}"
+    )
 
 
-def _late(call: Planned, end: Ended) -> float:
+def _late(call: PlannedCall, end: CallResult) -> float:
     """Seconds by which a call was over its timeout and a tenth; negative if it was not."""
     timeout = OVERDUE if call.kind == "overdue" else TIMEOUT
     # A handle's wait is a call of its own.
     return end.seconds - timeout * 1.1 * (2 if call.kind == "handle" else 1)
 
 
-def _check_call(call: Planned, end: Ended) -> None:
+def _check_call(call: PlannedCall, end: CallResult) -> None:
     assert _late(call, end) <= NOISE, (call, end)
     if end.error is None:
-        assert end.value == right_answer(call), (call, end)
+        assert end.value == expected_result(call), (call, end)
         assert call.kind != "overdue", (call, end)
         return
     assert isinstance(end.error, ClaudeAPIError), (call, end)
 
 
-def _check_store(server: Scripted, results: list[tuple[Planned, Ended]]) -> None:
-    stored = server.described()
+def _check_store(server: ContextServer, results: list[tuple[PlannedCall, CallResult]]) -> None:
+    stored = server.tasks_by_description()
     assert server.engine.runs == stored
     assert set(stored.values()) <= {1}
     submits = {call.description: end for call, end in results if call.kind != "complete"}
@@ -94,10 +97,10 @@ def _check_store(server: Scripted, results: list[tuple[Planned, Ended]]) -> None
             assert stored[description] == 0, (description, end)
     completions = [end.error for call, end in results if call.kind == "complete"]
     assert completions.count(None) <= server.billed() - len(ids) <= len(completions)
-    assert server.statuses().keys() <= {"completed", "cancelled", "timeout"}
+    assert server.tasks_by_status().keys() <= {"completed", "cancelled", "timeout"}
 
 
-def _how(end: Ended) -> str:
+def _how(end: CallResult) -> str:
     return "the right result" if end.error is None else type(end.error).__name__
 
 

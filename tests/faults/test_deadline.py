@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support import wire
-from support.both import Both
-from support.crowd import Ended, client_of
-from support.exchanges import Exchange, Once, Plan
-from support.fault_proxy import FaultProxy
-from support.faults import Drip, Fault, Stall, StallRequest, answer, refusal
-from support.scripted_server import Scripted
-from support.tidying import wait_for_tidying
+from support.clients.background_work import wait_for_background_work
+from support.clients.client_kinds import ClientKind
+from support.clients.concurrent_calls import CallResult, make_client
+from support.fault_proxy.exchange import Exchange, Once, Plan
+from support.fault_proxy.faults import Drip, Fault, Stall, StallRequest, error_response, response
+from support.fault_proxy.proxy import FaultProxy
+from support.servers import responses
+from support.servers.context_server import ContextServer
 
 from claude_code_client.errors import APIConnectionError, ClaudeAPIError, RateLimitError, TimeoutError
 
@@ -80,35 +80,35 @@ def errors_in_time(kind: str, cases: list[Case]) -> dict[str, ClaudeAPIError]:
     return {name: error for name, error in errors.items() if isinstance(error, ClaudeAPIError)}
 
 
-def _all_sync(cases: list[Case]) -> list[Ended]:
-    def one(numbered: tuple[int, Case]) -> Ended:
+def _all_sync(cases: list[Case]) -> list[CallResult]:
+    def one(numbered: tuple[int, Case]) -> CallResult:
         number, case = numbered
         time.sleep(number * STAGGER)
-        with client_of("sync", case.base_url, **case.options) as client:
+        with make_client("sync", case.base_url, **case.options) as client:
             start = time.monotonic()
             try:
                 result = case.call(client)
                 value = list(result) if isinstance(result, Generator) else result
             except Exception as error:
-                return Ended(time.monotonic() - start, error=error)
-            return Ended(time.monotonic() - start, value)
+                return CallResult(time.monotonic() - start, error=error)
+            return CallResult(time.monotonic() - start, value)
 
     with ThreadPoolExecutor(len(cases)) as pool:
         return list(pool.map(one, enumerate(cases)))
 
 
-async def _all_async(cases: list[Case]) -> list[Ended]:
-    async def one(number: int, case: Case) -> Ended:
+async def _all_async(cases: list[Case]) -> list[CallResult]:
+    async def one(number: int, case: Case) -> CallResult:
         await asyncio.sleep(number * STAGGER)
-        async with client_of("async", case.base_url, **case.options) as client:
+        async with make_client("async", case.base_url, **case.options) as client:
             start = time.monotonic()
             try:
                 result = case.call(client)
                 stream = isinstance(result, AsyncGenerator)
                 value = [item async for item in result] if stream else await result
             except Exception as error:
-                return Ended(time.monotonic() - start, error=error)
-            return Ended(time.monotonic() - start, value)
+                return CallResult(time.monotonic() - start, error=error)
+            return CallResult(time.monotonic() - start, value)
 
     return await asyncio.gather(*(one(number, case) for number, case in enumerate(cases)))
 
@@ -133,7 +133,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def test_servers_that_take_their_time(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+def test_servers_that_take_their_time(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     errors = errors_in_time(
         kind,
         [
@@ -151,13 +151,13 @@ def test_servers_that_take_their_time(kind: str, server: Scripted, proxy: FaultP
 LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not in name}
 
 
-def test_the_task_is_named(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """Of the server's answers only the first one comes, which tells the task's id."""
 
     def after_the_id(fault: Fault) -> Plan:
         def plan(exchange: Exchange) -> Fault | None:
             if exchange.is_submit and "wait" in exchange.headers["prefer"]:
-                return answer(202, json.dumps(wire.task("pending", id="task_made_up")).encode())
+                return response(202, json.dumps(responses.task("pending", id="task_made_up")).encode())
             return fault if exchange.path and not exchange.is_submit else None
 
         return plan
@@ -176,7 +176,9 @@ def test_the_task_is_named(kind: str, server: Scripted, proxy: FaultProxy) -> No
 
 
 @pytest.mark.parametrize("fault", [Stall(0), Drip(250)], ids=repr)
-def test_the_task_of_a_handle_is_named(both: Both, server: Scripted, proxy: FaultProxy, fault: Fault) -> None:
+def test_the_task_of_a_handle_is_named(
+    both: ClientKind, server: ContextServer, proxy: FaultProxy, fault: Fault
+) -> None:
     port = proxy.open(server.address, lambda exchange: fault if exchange.method == "GET" else None)
     handle = both.call(both.client(port.base_url).submit_task("Wait", timeout=60, context=HOLD))
     start = time.monotonic()
@@ -186,12 +188,12 @@ def test_the_task_of_a_handle_is_named(both: Both, server: Scripted, proxy: Faul
     assert caught.value.task_id == handle.id == server.tasks()[0][0]
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
     # A noisy machine may leave no time for the answer.
-    wait_for_tidying()
-    assert server.statuses() == {"cancelled": 1}
+    wait_for_background_work()
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert handle.status == "cancelled"
 
 
-def test_the_task_of_a_lost_answer_is_named(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """Its id never came; the key that it was submitted with finds it."""
     port = proxy.open(server.address, Once(Stall(0)))
     error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
@@ -208,7 +210,7 @@ def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
             Case(
                 f"{wait}, {call.__name__}",
                 call,
-                proxy.open(plan=always(refusal(429, wait))).base_url,
+                proxy.open(plan=always(error_response(429, wait))).base_url,
                 {"max_retries": 10_000},
             )
             for wait in waits
@@ -253,12 +255,12 @@ def _full() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_the_server_is_told(kind: str, server: Scripted, proxy: FaultProxy) -> None:
+def test_the_server_is_told(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """A task that takes too long is ended by the server, and what became of it is known."""
     port = proxy.open(server.address)
     errors = errors_in_time(kind, [Case(call.__name__, call, port.base_url) for call in (execute, stream)])
     assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}
-    assert server.statuses() == {"timeout": 2}
+    assert server.tasks_by_status() == {"timeout": 2}
     for error in errors.values():
         assert isinstance(error, TimeoutError)
         assert error.task is not None

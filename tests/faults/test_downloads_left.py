@@ -18,10 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import raw
-from support.artifact_server import Answer, Shelf, names, old_file, part, says, serving, untouched
-from support.both import Both, open_both
-from support.downloader import NoNamespacesError, downloading
+from support.clients.client_kinds import ClientKind, open_client_kind
+from support.clients.download_process import NoNamespacesError, run_download
+from support.files import assert_untouched, file_names, old_file
+from support.servers import raw_http
+from support.servers.scripted_downloads import (
+    DownloadResponse,
+    DownloadScript,
+    requested_part,
+    respond_with,
+    scripted_downloads,
+)
 
 from claude_code_client import ClaudeClient, errors
 
@@ -29,9 +36,9 @@ DATA = random.Random(5).randbytes(5000)
 LARGE = DATA * 700  # 3.5 MB, several blocks
 
 
-def download(both: Both, shelf: Shelf, to: Any, **options: Any) -> Any:
-    client = both.client(shelf.base_url, max_retries=0)
-    return both.call(client.download_artifact("task_1", shelf.artifact, to, **options))
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(script.base_url, max_retries=0)
+    return both.call(client.download_artifact("task_1", script.artifact, to, **options))
 
 
 # ---- the disk
@@ -39,24 +46,24 @@ def download(both: Both, shelf: Shelf, to: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
-    with serving(LARGE) as shelf:
-        order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [shelf.base_url]}
+    with scripted_downloads(LARGE) as script:
+        order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url]}
         try:
-            said = downloading(order, disk=2_000_000)
+            said = run_download(order, disk=2_000_000)
         except NoNamespacesError:
             pytest.skip("no namespace to mount a small disk in; an injected ENOSPC is tested in any case")
         assert (said["error"], said["errno"]) == ("StorageError", errno.ENOSPC)
         assert "Make room" in said["message"]
         assert said["untouched"]
         assert said["names"] == ["x"]
-        assert downloading(order, disk=2 * len(LARGE))["error"] is None
+        assert run_download(order, disk=2 * len(LARGE))["error"] is None
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: Path) -> None:
-    with serving(LARGE) as shelf:
-        said = downloading(
-            {"kind": kind, "to": str(tmp_path / "x"), "urls": [shelf.base_url], "file_size": len(LARGE) - 1}
+    with scripted_downloads(LARGE) as script:
+        said = run_download(
+            {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url], "file_size": len(LARGE) - 1}
         )
     assert (said["error"], said["errno"]) == ("StorageError", errno.EFBIG)
     assert said["untouched"]
@@ -64,12 +71,12 @@ def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_and_what_the_error_says(both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_and_what_the_error_says(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, write = old_file(tmp_path), os.write
-    with serving(DATA) as shelf, Path("/dev/full").open("wb", buffering=0) as full:
+    with scripted_downloads(DATA) as script, Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(os, "write", lambda _, data: write(full.fileno(), data))
-        with untouched(tmp_path), pytest.raises(errors.StorageError, match="Make room") as caught:
-            download(both, shelf, old)
+        with assert_untouched(tmp_path), pytest.raises(errors.StorageError, match="Make room") as caught:
+            download(both, script, old)
     assert isinstance(caught.value, OSError)
     assert caught.value.errno == errno.ENOSPC
     assert str(old) in str(caught.value)
@@ -77,34 +84,36 @@ def test_a_full_disk_and_what_the_error_says(both: Both, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_disk_that_fails_at_the_end(both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_disk_that_fails_at_the_end(
+    both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     old = old_file(tmp_path)
-    with serving(DATA) as shelf, untouched(tmp_path), monkeypatch.context() as patched:
+    with scripted_downloads(DATA) as script, assert_untouched(tmp_path), monkeypatch.context() as patched:
         patched.setattr(os, call, fail)
         for to in (old, f"{tmp_path}/new/"):
             with pytest.raises(errors.StorageError) as caught:
-                download(both, shelf, to)
+                download(both, script, to)
             assert caught.value.errno == errno.EIO
 
 
-def test_no_permission(both: Both, tmp_path: Path) -> None:
+def test_no_permission(both: ClientKind, tmp_path: Path) -> None:
     # Root may write into any folder of a disk.
     closed = tmp_path / "closed" if os.geteuid() else Path("/sys")
     if os.geteuid():
         closed.mkdir(mode=0o500)
-    with serving(DATA) as shelf, pytest.raises(errors.StorageError, match="right to write") as caught:
-        download(both, shelf, closed / "x")
+    with scripted_downloads(DATA) as script, pytest.raises(errors.StorageError, match="right to write") as caught:
+        download(both, script, closed / "x")
     assert caught.value.errno in (errno.EACCES, errno.EPERM)
 
 
-def test_a_disk_that_takes_little_at_a_time(both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_little_at_a_time(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, bytes(data[:999])))
-    with serving(DATA) as shelf:
-        assert download(both, shelf, tmp_path / "x").read_bytes() == DATA
+    with scripted_downloads(DATA) as script:
+        assert download(both, script, tmp_path / "x").read_bytes() == DATA
 
 
 # ---- left early
@@ -116,7 +125,7 @@ class OwnError(Exception):
 
 @pytest.mark.parametrize("raised", [OwnError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("at", ["first", "last"])
-def test_what_the_callback_raises(both: Both, tmp_path: Path, raised: type[BaseException], at: str) -> None:
+def test_what_the_callback_raises(both: ClientKind, tmp_path: Path, raised: type[BaseException], at: str) -> None:
     old = old_file(tmp_path)
     mine = raised("mine")
 
@@ -128,39 +137,39 @@ def test_what_the_callback_raises(both: Both, tmp_path: Path, raised: type[BaseE
         await asyncio.sleep(0)
         stop(done, total)
 
-    with serving(LARGE) as shelf, untouched(tmp_path):
+    with scripted_downloads(LARGE) as script, assert_untouched(tmp_path):
         for to in (old, f"{tmp_path}/new/"):
             for callback in (stop, wait_and_stop) if both.kind == "async" else (stop,):
                 with pytest.raises(raised) as caught:
-                    download(both, shelf, to, on_progress=callback)
+                    download(both, script, to, on_progress=callback)
                 assert caught.value is mine
 
 
-def stalling(after: int, stalled: threading.Event, released: threading.Event) -> Answer:
-    def answer(shelf: Shelf, request: raw.Request) -> Iterator[bytes]:
-        data = b"".join(part(shelf, request))
+def stalling(after: int, stalled: threading.Event, released: threading.Event) -> DownloadResponse:
+    def answer(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+        data = b"".join(requested_part(script, request))
         head = data.index(b"\r\n\r\n") + 4
         yield data[: head + after]
         stalled.set()
-        released.wait(raw.TIMEOUT)
+        released.wait(raw_http.TIMEOUT)
 
     return answer
 
 
 @pytest.mark.parametrize("after", [0, 100, 2_000_000])
-def test_ctrl_c_while_nothing_comes(both: Both, tmp_path: Path, after: int) -> None:
+def test_ctrl_c_while_nothing_comes(both: ClientKind, tmp_path: Path, after: int) -> None:
     stalled, released = threading.Event(), threading.Event()
 
     def interrupt() -> None:
-        assert stalled.wait(raw.TIMEOUT)
+        assert stalled.wait(raw_http.TIMEOUT)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     old = old_file(tmp_path)
     waiting = threading.Thread(target=interrupt)
-    with serving(LARGE, stalling(after, stalled, released)) as shelf, untouched(tmp_path):
+    with scripted_downloads(LARGE, stalling(after, stalled, released)) as script, assert_untouched(tmp_path):
         waiting.start()
         with pytest.raises(KeyboardInterrupt):
-            download(both, shelf, old)
+            download(both, script, old)
         waiting.join()
         released.set()
 
@@ -173,13 +182,17 @@ def test_a_task_that_is_cancelled(tmp_path: Path, after: int) -> None:
     async def main(client: Any, to: Any) -> None:
         stalled.clear()
         downloading = asyncio.create_task(client.download_artifact("task_1", "art_1", to))
-        assert await asyncio.to_thread(stalled.wait, raw.TIMEOUT)
+        assert await asyncio.to_thread(stalled.wait, raw_http.TIMEOUT)
         downloading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await downloading
 
-    with open_both("async") as both, serving(LARGE, stalling(after, stalled, released)) as shelf, untouched(tmp_path):
-        client = both.client(shelf.base_url)
+    with (
+        open_client_kind("async") as both,
+        scripted_downloads(LARGE, stalling(after, stalled, released)) as script,
+        assert_untouched(tmp_path),
+    ):
+        client = both.client(script.base_url)
         for to in (old, f"{tmp_path}/new/er/"):
             both.call(main(client, to))
         released.set()
@@ -193,7 +206,7 @@ def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeyp
 
     def slow(file: int, data: Any) -> int:
         busy.set()
-        assert go_on.wait(raw.TIMEOUT)
+        assert go_on.wait(raw_http.TIMEOUT)
         wrote.append(write(file, data))
         return wrote[-1]
 
@@ -201,7 +214,7 @@ def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeyp
 
     async def main(client: Any) -> None:
         downloading = asyncio.create_task(client.download_artifact("task_1", "art_1", old))
-        assert await asyncio.to_thread(busy.wait, raw.TIMEOUT)
+        assert await asyncio.to_thread(busy.wait, raw_http.TIMEOUT)
         downloading.cancel()
         await asyncio.sleep(0.05)
         assert not downloading.done()
@@ -209,9 +222,9 @@ def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeyp
         with pytest.raises(asyncio.CancelledError):
             await downloading
 
-    with open_both("async") as both, serving(DATA) as shelf, untouched(tmp_path):
+    with open_client_kind("async") as both, scripted_downloads(DATA) as script, assert_untouched(tmp_path):
         monkeypatch.setattr(os, "write", slow)
-        both.call(main(both.client(shelf.base_url)))
+        both.call(main(both.client(script.base_url)))
     assert wrote == [len(DATA)]
 
 
@@ -233,41 +246,41 @@ print(target.commit().read_text())
     assert ran.stdout.split() == ["whole"], ran.stderr
 
 
-def test_a_client_that_is_closed_elsewhere(both: Both, tmp_path: Path) -> None:
+def test_a_client_that_is_closed_elsewhere(both: ClientKind, tmp_path: Path) -> None:
     stalled, released = threading.Event(), threading.Event()
     old = old_file(tmp_path)
 
     async def close_elsewhere() -> None:
         downloading = asyncio.create_task(client.download_artifact("task_1", "art_1", old))
-        assert await asyncio.to_thread(stalled.wait, raw.TIMEOUT)
+        assert await asyncio.to_thread(stalled.wait, raw_http.TIMEOUT)
         await client.close()
         await downloading
 
     def download_while_closing() -> Any:
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: stalled.wait(raw.TIMEOUT) and client.close())
+            pool.submit(lambda: stalled.wait(raw_http.TIMEOUT) and client.close())
             return client.download_artifact("task_1", "art_1", old)
 
-    with serving(LARGE, stalling(2_000_000, stalled, released)) as shelf, untouched(tmp_path):
-        client = both.client(shelf.base_url)
+    with scripted_downloads(LARGE, stalling(2_000_000, stalled, released)) as script, assert_untouched(tmp_path):
+        client = both.client(script.base_url)
         with pytest.raises(errors.ClosedError) as caught:
             both.call(close_elsewhere() if both.kind == "async" else download_while_closing())
         released.set()
     assert caught.value.task_id == "task_1"
 
 
-def test_the_timeout_is_for_the_whole_download(both: Both, tmp_path: Path) -> None:
-    def dripping(shelf: Shelf, request: raw.Request) -> Iterator[bytes]:
-        data = b"".join(part(shelf, request))
+def test_the_timeout_is_for_the_whole_download(both: ClientKind, tmp_path: Path) -> None:
+    def dripping(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+        data = b"".join(requested_part(script, request))
         for at in range(0, len(data), 20):
             yield data[at : at + 20]
             time.sleep(0.01)
 
     old = old_file(tmp_path)
-    with serving(DATA, dripping) as shelf, untouched(tmp_path):
+    with scripted_downloads(DATA, dripping) as script, assert_untouched(tmp_path):
         start = time.monotonic()
         with pytest.raises(errors.TimeoutError, match="larger timeout") as caught:
-            download(both, shelf, old, timeout=0.3)
+            download(both, script, old, timeout=0.3)
         assert time.monotonic() - start < 1.0
     assert caught.value.task_id == "task_1"
 
@@ -282,14 +295,14 @@ def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     for _ in range(blocks):
         digest.update(block)
 
-    def endless(shelf: Shelf, request: raw.Request) -> Iterator[bytes]:
+    def endless(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(block) * blocks)
         for _ in range(blocks):
             yield block
 
     record = {"size_bytes": len(block) * blocks, "sha256": digest.hexdigest()}
-    with serving(LARGE) as warm, serving(b"", endless, **record) as shelf:
-        said = downloading({"kind": kind, "to": str(tmp_path / "x"), "urls": [warm.base_url, shelf.base_url]})
+    with scripted_downloads(LARGE) as warm, scripted_downloads(b"", endless, **record) as script:
+        said = run_download({"kind": kind, "to": str(tmp_path / "x"), "urls": [warm.base_url, script.base_url]})
     assert said["error"] is None
     assert said["size"] == len(block) * blocks
     grown = said["peaks"][1] - said["peaks"][0]
@@ -297,14 +310,14 @@ def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     assert grown < 20e6
 
 
-def test_downloads_to_the_same_place_at_once(both: Both, tmp_path: Path) -> None:
+def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -> None:
     """Each puts a whole file there; one that fails takes nothing away from the others."""
     number = 12
-    barrier = threading.Barrier(number, timeout=raw.TIMEOUT)
+    barrier = threading.Barrier(number, timeout=raw_http.TIMEOUT)
 
-    def together(shelf: Shelf, request: raw.Request) -> Iterator[bytes]:
+    def together(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         # One after another they are let go in their middle; every third one is cut for good.
-        data = b"".join(part(shelf, request))
+        data = b"".join(requested_part(script, request))
         turn = barrier.wait()
         yield data[: len(data) // 2]
         barrier.wait()
@@ -312,17 +325,17 @@ def test_downloads_to_the_same_place_at_once(both: Both, tmp_path: Path) -> None
 
     def one(_: int) -> Any:
         try:
-            return client.download_artifact("task_1", shelf.artifact, to)
+            return client.download_artifact("task_1", script.artifact, to)
         except errors.ArtifactMismatchError as error:
             return error
 
     async def all_of_them() -> list[Any]:
-        calls = (client.download_artifact("task_1", shelf.artifact, to) for _ in range(number))
+        calls = (client.download_artifact("task_1", script.artifact, to) for _ in range(number))
         return await asyncio.gather(*calls, return_exceptions=True)
 
     to = f"{tmp_path}/new/er/"
-    with serving(LARGE, together) as shelf:
-        client = both.client(shelf.base_url)
+    with scripted_downloads(LARGE, together) as script:
+        client = both.client(script.base_url)
         if both.kind == "async":
             outcomes = both.call(all_of_them())
         else:
@@ -332,28 +345,32 @@ def test_downloads_to_the_same_place_at_once(both: Both, tmp_path: Path) -> None
     assert [type(outcome) for outcome in outcomes].count(errors.ArtifactMismatchError) == number // 3
     assert outcomes.count(place) == number - number // 3
     assert place.read_bytes() == LARGE
-    assert names(place.parent) == ["report.bin"]
+    assert file_names(place.parent) == ["report.bin"]
 
 
 def test_many_artifacts_of_one_new_folder_at_once(tmp_path: Path) -> None:
     """What fails removes the folders that it made, also while others are about to use them."""
 
     def call(number: int) -> str:
-        shelf = shelves[number % 2]
+        script = scripts[number % 2]
         try:
-            client.download_artifact("task_1", shelf.artifact, f"{tmp_path}/{number // 4}/sub/")
+            client.download_artifact("task_1", script.artifact, f"{tmp_path}/{number // 4}/sub/")
         except errors.ArtifactMismatchError:
             return "wrong"
         return "stored"
 
-    def either(request: raw.Request) -> Any:
+    def either(request: raw_http.Request) -> Any:
         wrong = "art_2" in request.path
-        return says(200, DATA[::-1])(shelf, request) if wrong else shelf(request)
+        return respond_with(200, DATA[::-1])(script, request) if wrong else script(request)
 
-    with serving(DATA) as shelf, raw.serve(raw.RawServer(either)) as server, ThreadPoolExecutor(8) as pool:
-        shelves = shelf, Shelf(DATA, [], {**shelf.record, "id": "art_2"})
+    with (
+        scripted_downloads(DATA) as script,
+        raw_http.serve(raw_http.SocketServer(either)) as server,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        scripts = script, DownloadScript(DATA, [], {**script.record, "id": "art_2"})
         with ClaudeClient("sk-proj-x", server.base_url) as client:
             outcomes = list(pool.map(call, range(400)))
     assert outcomes == ["stored", "wrong"] * 200
     for number in range(100):
-        assert names(tmp_path / str(number) / "sub" / "docs") == ["report.bin"]
+        assert file_names(tmp_path / str(number) / "sub" / "docs") == ["report.bin"]

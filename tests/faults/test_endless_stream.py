@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 
 import pytest
-from support import raw, wire
-from support.follower import following
+from support.clients.stream_process import run_stream
+from support.servers import raw_http, responses
 
 GROWTH = 10_000_000
 """Bytes."""
@@ -19,13 +19,13 @@ AT_ONCE = 500
 @pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 @pytest.mark.timeout(700)
 def test_memory_does_not_grow(kind: str, count: int) -> None:
-    def handle(request: raw.Request) -> Iterable[bytes]:
+    def handle(request: raw_http.Request) -> Iterable[bytes]:
         if request.method == "POST":
-            return raw.answer(202, wire.task("pending"))
+            return raw_http.response(202, responses.task("pending"))
         return _stream(count)
 
-    with raw.serve(raw.RawServer(handle)) as server:
-        said = following(kind, server.base_url)
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
+        said = run_stream(kind, server.base_url)
         assert [request.method for request in server.requests] == ["POST", "GET"]
     assert said["events"] == count
     assert said["grown"] < GROWTH
@@ -39,10 +39,10 @@ def _stream(count: int) -> Iterator[bytes]:
     """Numbered events, the last one a result."""
     data = json.dumps({"type": "thinking", "timestamp": "2026-11-22T12:00:00.000Z", "content": "%d"})
     event = f"id: %d\nevent: thinking\ndata: {data}\n\n".encode()
-    yield from raw.stream(end=False)
+    yield from raw_http.event_stream(end=False)
     for start in range(1, count, AT_ONCE):
         numbers = range(start, min(start + AT_ONCE, count))
         chunk = b"".join(event % (number, number) for number in numbers)
         yield b"%x\r\n%s\r\n" % (len(chunk), chunk)
-    last = wire.event(count, "result", content=str(count), status="completed", summary="", result={}, artifacts=[])
+    last = responses.event(count, "result", content=str(count), status="completed", summary="", result={}, artifacts=[])
     yield b"%x\r\n%s\r\n0\r\n\r\n" % (len(last), last)

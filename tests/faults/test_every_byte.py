@@ -11,11 +11,11 @@ from queue import SimpleQueue
 from typing import Any, Literal, get_args
 
 import pytest
-from support.crowd import client_of
-from support.exchanges import Exchange, Once
-from support.fault_proxy import FaultProxy, Port
-from support.faults import CutRequest, CutResponse, Way
-from support.scripted_server import Scripted
+from support.clients.concurrent_calls import make_client
+from support.fault_proxy.exchange import Exchange, Once
+from support.fault_proxy.faults import CutRequest, CutResponse, Way
+from support.fault_proxy.proxy import FaultProxy, Port
+from support.servers.context_server import ContextServer
 
 AT_ONCE = 48
 STRIDE = 31
@@ -28,7 +28,7 @@ Cut = CutRequest | CutResponse
 @pytest.mark.parametrize("stride", [STRIDE, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.timeout(300)
 def test_one_task_wherever_it_is_cut(
-    server: Scripted, proxy: FaultProxy, kind: Literal["sync", "async"], way: Way, stride: int
+    server: ContextServer, proxy: FaultProxy, kind: Literal["sync", "async"], way: Way, stride: int
 ) -> None:
     whole = _whole_exchange(kind, server, proxy)
     cuts: list[Cut] = [CutRequest(at, way) for at in _offsets(whole.request_bytes, stride)]
@@ -36,7 +36,7 @@ def test_one_task_wherever_it_is_cut(
     ports = Ports(proxy, server)
     summaries = _submit_all(kind, ports, cuts)
     assert summaries == [f"Done: {_described(cut)}" for cut in cuts]
-    assert server.described() == server.engine.runs == Counter(map(_described, ["whole", *cuts]))
+    assert server.tasks_by_description() == server.engine.runs == Counter(map(_described, ["whole", *cuts]))
     assert ports.counts()["none"] > 0
     assert sum(ports.counts().values()) - ports.counts()["none"] == len(cuts)
     print(
@@ -57,7 +57,7 @@ def _offsets(length: int, stride: int) -> list[int]:
 class Ports:
     """One port for each submit under way."""
 
-    def __init__(self, proxy: FaultProxy, server: Scripted) -> None:
+    def __init__(self, proxy: FaultProxy, server: ContextServer) -> None:
         self._all = [proxy.open(server.address) for _ in range(AT_ONCE)]
         self._free: SimpleQueue[Port] = SimpleQueue()
         for port in self._all:
@@ -78,7 +78,7 @@ def _submit_all(kind: str, ports: Ports, cuts: list[Cut]) -> list[str]:
     """The summaries, in the order of the cuts."""
 
     def submit(cut: Cut) -> str:
-        with ports.cutting(cut) as port, client_of("sync", port.base_url, timeout=30) as client:
+        with ports.cutting(cut) as port, make_client("sync", port.base_url, timeout=30) as client:
             return str(client.execute_task(_described(cut)).result["summary"])
 
     async def all_of_them() -> list[str]:
@@ -87,7 +87,7 @@ def _submit_all(kind: str, ports: Ports, cuts: list[Cut]) -> list[str]:
         async def submit(cut: Cut) -> str:
             async with turn:
                 with ports.cutting(cut) as port:
-                    async with client_of("async", port.base_url, timeout=30) as client:
+                    async with make_client("async", port.base_url, timeout=30) as client:
                         return str((await client.execute_task(_described(cut))).result["summary"])
 
         return await asyncio.gather(*map(submit, cuts))
@@ -98,10 +98,10 @@ def _submit_all(kind: str, ports: Ports, cuts: list[Cut]) -> list[str]:
         return list(pool.map(submit, cuts))
 
 
-def _whole_exchange(kind: str, server: Scripted, proxy: FaultProxy) -> Exchange:
+def _whole_exchange(kind: str, server: ContextServer, proxy: FaultProxy) -> Exchange:
     """A submit that is not cut; how long it is."""
     port = proxy.open(server.address)
-    client: Any = client_of(kind, port.base_url, timeout=30)
+    client: Any = make_client(kind, port.base_url, timeout=30)
 
     async def submit() -> None:
         async with client:

@@ -10,14 +10,14 @@ from typing import Any, Literal, get_args
 
 import psutil
 import pytest
-from support.both import Both
-from support.crowd import client_of
-from support.exchanges import Exchange
-from support.fault_proxy import FaultProxy, Port
-from support.faults import CutResponse, Fault, Way
-from support.raw import serve
-from support.recording import STEPS, UNKNOWN, Recording, record
-from support.replay import Replay, each_event
+from support.clients.client_kinds import ClientKind
+from support.clients.concurrent_calls import make_client
+from support.fault_proxy.exchange import Exchange
+from support.fault_proxy.faults import CutResponse, Fault, Way
+from support.fault_proxy.proxy import FaultProxy, Port
+from support.servers.raw_http import serve
+from support.servers.recorded_task import STEPS, UNKNOWN, Recording, record
+from support.servers.replay_server import Replay, each_event
 
 AT_ONCE = 48
 WAYS = get_args(Way)
@@ -38,7 +38,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("parts", [PARTS, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
-def test_cut_at_every_byte_of_every_event(recording: Recording, both: Both, way: Way, parts: int) -> None:
+def test_cut_at_every_byte_of_every_event(recording: Recording, both: ClientKind, way: Way, parts: int) -> None:
     """Hundreds of cuts in each stream: all of its events are cut at the same byte of theirs."""
     whole = _uncut(recording, both)
     longest = max(end - start for start, end in recording.spans[0].values())
@@ -108,7 +108,7 @@ def _follow_all(kind: Kind, port: Port, offsets: Sequence[int]) -> list[list[Eve
     """The events of a task for each of the offsets, each with a client of its own."""
 
     def client(at: int) -> Any:
-        return client_of(kind, port.base_url, timeout=60, headers={HEADER: str(at)})
+        return make_client(kind, port.base_url, timeout=60, headers={HEADER: str(at)})
 
     def follow(at: int) -> list[Event]:
         with client(at) as here:
@@ -128,7 +128,7 @@ def _follow_all(kind: Kind, port: Port, offsets: Sequence[int]) -> list[list[Eve
         return list(pool.map(follow, offsets))
 
 
-def test_the_recording_has_what_it_takes(recording: Recording, both: Both) -> None:
+def test_the_recording_has_what_it_takes(recording: Recording, both: ClientKind) -> None:
     events = _uncut(recording, both)
     assert len(events) >= 200
     types = ["thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke", UNKNOWN, "result"]
@@ -137,7 +137,7 @@ def test_the_recording_has_what_it_takes(recording: Recording, both: Both) -> No
     assert {"日本 €", "Gezählt: 3 €."} <= {event["content"] for event in events}
 
 
-def _uncut(recording: Recording, both: Both) -> list[Event]:
+def _uncut(recording: Recording, both: ClientKind) -> list[Event]:
     with serve(Replay(recording)) as replay:
         client = both.client(replay.base_url)
         events = list(both.each(client.stream_task("Count")))

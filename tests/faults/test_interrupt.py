@@ -6,12 +6,12 @@ import signal
 from typing import Any
 
 import pytest
-from support.both import Both
-from support.exchanges import Exchange
-from support.fault_proxy import FaultProxy
-from support.faults import Fault, Stall
-from support.scripted_server import Scripted
-from support.working import working
+from support.clients.client_kinds import ClientKind
+from support.clients.client_process import client_process
+from support.fault_proxy.exchange import Exchange
+from support.fault_proxy.faults import Fault, Stall
+from support.fault_proxy.proxy import FaultProxy
+from support.servers.context_server import ContextServer
 
 HOLD: dict[str, Any] = {"context": {"hold": True, "events": 1, "cost": 0.25}, "max_cost": 1.0, "timeout": 60.0}
 BOUND = 2.0
@@ -20,10 +20,10 @@ BOUND = 2.0
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("call", ["execute_task", "stream_task", "stream_task, lingering", "submit_task"])
-def test_ctrl_c(server: Scripted, proxy: FaultProxy, kind: str, call: str) -> None:
+def test_ctrl_c(server: ContextServer, proxy: FaultProxy, kind: str, call: str) -> None:
     port = proxy.open(server.address)
     name, lingering, _ = call.partition(", lingering")
-    with working(kind, port.base_url, name, {"description": "Wait", **HOLD}, linger=bool(lingering)) as worker:
+    with client_process(kind, port.base_url, name, {"description": "Wait", **HOLD}, linger=bool(lingering)) as worker:
         server.engine.wait_until(lambda: server.engine.running == 1)
         match name:
             case "execute_task":
@@ -35,31 +35,31 @@ def test_ctrl_c(server: Scripted, proxy: FaultProxy, kind: str, call: str) -> No
         seconds, code, said = worker.interrupt()
     _check_interrupted(seconds, code, said)
     assert port.cancels == 1
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert server.engine.running == 0
 
 
 @pytest.mark.parametrize(("kind", "call"), [("sync", "execute_task"), ("async", "stream_task")])
-def test_ctrl_c_while_the_server_says_nothing(server: Scripted, proxy: FaultProxy, kind: str, call: str) -> None:
+def test_ctrl_c_while_the_server_says_nothing(server: ContextServer, proxy: FaultProxy, kind: str, call: str) -> None:
     """The answer to the submit, and then the one to the cancel, never comes."""
 
     def plan(exchange: Exchange) -> Fault | None:
         return Stall(0) if exchange.is_cancel or (exchange.path and exchange.number == 0) else None
 
     port = proxy.open(server.address, plan)
-    with working(kind, port.base_url, call, {"description": "Wait", **HOLD}) as worker:
+    with client_process(kind, port.base_url, call, {"description": "Wait", **HOLD}) as worker:
         server.engine.wait_until(lambda: server.engine.running == 1)
         seconds, code, said = worker.interrupt()
     _check_interrupted(seconds, code, said)
     assert port.cancels == 1
     server.engine.wait_until(lambda: server.engine.running == 0)
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_ctrl_c_while_the_server_is_gone(server: Scripted, proxy: FaultProxy, kind: str) -> None:
+def test_ctrl_c_while_the_server_is_gone(server: ContextServer, proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(server.address, lambda exchange: Stall(0) if exchange.path else None)
-    with working(kind, port.base_url, "execute_task", {"description": "Wait", **HOLD}) as worker:
+    with client_process(kind, port.base_url, "execute_task", {"description": "Wait", **HOLD}) as worker:
         server.engine.wait_until(lambda: server.engine.running == 1)
         seconds, code, said = worker.interrupt()
     _check_interrupted(seconds, code, said)
@@ -73,13 +73,13 @@ def _check_interrupted(seconds: float, code: int, said: str) -> None:
     print(f"{seconds:.3f} s")
 
 
-def test_ctrl_c_after_detach(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+def test_ctrl_c_after_detach(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address)
     task = {"description": "Wait", **HOLD}
-    with working(both.kind, port.base_url, "submit_task", task, detach=True, stay=True) as worker:
+    with client_process(both.kind, port.base_url, "submit_task", task, detach=True, stay=True) as worker:
         id_ = worker.wait_for("id")
         worker.wait_for("done")
         worker.interrupt()
     assert port.cancels == 0
-    assert server.statuses() == {"running": 1}
+    assert server.tasks_by_status() == {"running": 1}
     assert both.call(both.client(port.base_url).cancel_task(id_)).usage.cost == 0.25

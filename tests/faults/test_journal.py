@@ -13,13 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.both import Both
-from support.crowd import client_of
-from support.exchanges import Exchange, Once, Plan, no_faults
-from support.fault_proxy import FaultProxy, Port
-from support.faults import CutRequest, Fault, Refuse, Stall, StallRequest, StartFault, answer, refusal
-from support.scripted_server import Scripted
-from support.working import Worker, working
+from support.clients.client_kinds import ClientKind
+from support.clients.client_process import ClientProcess, client_process
+from support.clients.concurrent_calls import make_client
+from support.fault_proxy.exchange import Exchange, Once, Plan, no_faults
+from support.fault_proxy.faults import (
+    CutRequest,
+    Fault,
+    Refuse,
+    Stall,
+    StallRequest,
+    StartFault,
+    error_response,
+    response,
+)
+from support.fault_proxy.proxy import FaultProxy, Port
+from support.servers.context_server import ContextServer
 
 from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError
 
@@ -32,7 +41,7 @@ class Step:
     """Where a client is killed."""
 
     name: str
-    until: Callable[[Worker, Port], object]
+    until: Callable[[ClientProcess, Port], object]
     """Waits until the client is there."""
     call: str = "execute_task"
     plan: Callable[[], Plan] = field(default=lambda: no_faults)
@@ -42,15 +51,15 @@ class Step:
     recovered: int = 1
 
 
-def _at(worker: Worker, _: Port) -> None:
+def _at(worker: ClientProcess, _: Port) -> None:
     worker.wait_for("at")
 
 
-def _stalled(_: Worker, port: Port) -> None:
+def _stalled(_: ClientProcess, port: Port) -> None:
     port.wait_until(lambda: port.seen[0].reached if port.seen else False)
 
 
-def _asking(_: Worker, port: Port) -> None:
+def _asking(_: ClientProcess, port: Port) -> None:
     port.wait_until(lambda: any(exchange.method == "GET" for exchange in port.seen))
 
 
@@ -71,13 +80,13 @@ STEPS = [
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_killed(server: Scripted, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
+def test_killed(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     def kill_and_recover(numbered: tuple[int, Step]) -> list[str]:
         number, step = numbered
         journal = tmp_path / f"journal {number}"
         port = proxy.open(server.address, step.plan())
         task = {"description": step.name, "context": TASK}
-        with working(kind, port.base_url, step.call, task, journal=str(journal), **step.told) as worker:
+        with client_process(kind, port.base_url, step.call, task, journal=str(journal), **step.told) as worker:
             step.until(worker, port)
             worker.kill()
         summaries = recover(kind, server.base_url, journal)
@@ -88,14 +97,14 @@ def test_killed(server: Scripted, proxy: FaultProxy, tmp_path: Path, kind: str) 
         results = list(pool.map(kill_and_recover, enumerate(STEPS)))
     recovered = {step.name: result for step, result in zip(STEPS, results, strict=True)}
     assert recovered == {step.name: [f"Done: {step.name}"] * step.recovered for step in STEPS}
-    assert server.described() == server.engine.runs == {step.name: 1 for step in STEPS if step.tasks}
-    assert server.statuses() == {"completed": sum(step.tasks for step in STEPS)}
+    assert server.tasks_by_description() == server.engine.runs == {step.name: 1 for step in STEPS if step.tasks}
+    assert server.tasks_by_status() == {"completed": sum(step.tasks for step in STEPS)}
     print(f"{kind}: killed at {len(STEPS)} steps, {len(server.tasks())} tasks")
 
 
 def recover(kind: str, base_url: str, journal: Path) -> list[str]:
     """What the tasks of the journal have come to, through a client that is new."""
-    client = client_of(kind, base_url, journal=journal, timeout=20)
+    client = make_client(kind, base_url, journal=journal, timeout=20)
 
     async def recover() -> list[str]:
         async with client:
@@ -108,15 +117,15 @@ def recover(kind: str, base_url: str, journal: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_recovered_by_another_process(server: Scripted, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
+def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     port = proxy.open(server.address, Once(Stall(0)))
     journal = str(tmp_path / "journal")
-    with working(
+    with client_process(
         kind, port.base_url, "execute_task", {"description": "Count", "context": TASK}, journal=journal
     ) as one:
         port.wait_until_reached(Stall)
         one.kill()
-    with working(kind, port.base_url, "recover", {}, journal=journal) as other:
+    with client_process(kind, port.base_url, "recover", {}, journal=journal) as other:
         id_, status = other.wait_for("id").split()
         other.wait_for("done")
     assert server.tasks() == [(id_, "completed", "Count")]
@@ -124,13 +133,13 @@ def test_recovered_by_another_process(server: Scripted, proxy: FaultProxy, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_two_processes_on_one_journal(server: Scripted, tmp_path: Path, kind: str) -> None:
+def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kind: str) -> None:
     """Both write at the same time, and are killed; all that they wrote is found."""
     times, journal = 12, tmp_path / "journal"
     with ExitStack() as stack:
         workers = [
             stack.enter_context(
-                working(
+                client_process(
                     kind,
                     server.base_url,
                     "submit_task",
@@ -149,31 +158,31 @@ def test_two_processes_on_one_journal(server: Scripted, tmp_path: Path, kind: st
     expected = {f"{name} {number}": 1 for name in ("one", "other") for number in range(times)}
     assert len(journal.read_bytes().splitlines()) == 2 * len(expected)
     assert {summary.removeprefix("Done: "): 1 for summary in recover(kind, server.base_url, journal)} == expected
-    assert server.described() == server.engine.runs == expected
+    assert server.tasks_by_description() == server.engine.runs == expected
 
 
 @pytest.mark.parametrize("torn", [1, 2, 3, 5, 8, 13])
-def test_a_torn_line(server: Scripted, tmp_path: Path, torn: int) -> None:
+def test_a_torn_line(server: ContextServer, tmp_path: Path, torn: int) -> None:
     """What a crash has left of a line does no harm to those before it and those after it."""
     journal = tmp_path / "journal"
-    with client_of("sync", server.base_url, journal=journal, timeout=20) as client:
+    with make_client("sync", server.base_url, journal=journal, timeout=20) as client:
         client.submit_task("before", context=QUICK).detach()
         lines = journal.read_bytes()
         with journal.open("ab") as file:
             file.write(lines.splitlines()[0][: -torn * 8])
         client.submit_task("after", context=QUICK).detach()
     assert recover("sync", server.base_url, journal) == ["Done: before", "Done: after"]
-    assert server.described() == {"before": 1, "after": 1}
+    assert server.tasks_by_description() == {"before": 1, "after": 1}
 
 
-def test_what_is_no_journal(both: Both, server: Scripted, tmp_path: Path) -> None:
+def test_what_is_no_journal(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=QUICK)).detach()
     journal.write_bytes(b'\xff\xfe\x00garbage\n[1]\n"x"\n{"key": 3}\n{"key": "a", "body": 7}\n' + journal.read_bytes())
     assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
 
 
-def test_journals_that_cannot_be(both: Both, server: Scripted, tmp_path: Path) -> None:
+def test_journals_that_cannot_be(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere" / "journal", "\0"):
         with pytest.raises(ConfigurationError) as caught:
             both.client(server.base_url, journal=path)
@@ -182,7 +191,7 @@ def test_journals_that_cannot_be(both: Both, server: Scripted, tmp_path: Path) -
         both.call(both.client(server.base_url).recover())
 
 
-def test_a_journal_that_goes_away(both: Both, server: Scripted, tmp_path: Path) -> None:
+def test_a_journal_that_goes_away(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     """Nothing is sent that could not be noted."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -195,7 +204,7 @@ def test_a_journal_that_goes_away(both: Both, server: Scripted, tmp_path: Path) 
     assert server.tasks() == []
 
 
-def test_only_its_owner_may_read_it(both: Both, server: Scripted, tmp_path: Path) -> None:
+def test_only_its_owner_may_read_it(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     before = os.umask(0)
     try:
@@ -207,7 +216,9 @@ def test_only_its_owner_may_read_it(both: Both, server: Scripted, tmp_path: Path
 
 
 @pytest.mark.timeout(15)
-def test_a_server_that_is_gone_when_recovering(both: Both, server: Scripted, proxy: FaultProxy, tmp_path: Path) -> None:
+def test_a_server_that_is_gone_when_recovering(
+    both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path
+) -> None:
     """Nothing is forgotten: the next time finds the task."""
     journal = tmp_path / "journal"
 
@@ -223,16 +234,16 @@ def test_a_server_that_is_gone_when_recovering(both: Both, server: Scripted, pro
 
 
 @pytest.mark.parametrize(
-    "fault", [Refuse(30), CutRequest(0, "rst"), refusal(503, "0"), refusal(429), answer(401)], ids=repr
+    "fault", [Refuse(30), CutRequest(0, "rst"), error_response(503, "0"), error_response(429), response(401)], ids=repr
 )
 def test_a_refusal_when_recovering_forgets_nothing(
-    both: Both, server: Scripted, proxy: FaultProxy, tmp_path: Path, fault: Fault
+    both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path, fault: Fault
 ) -> None:
     """The task runs, although this time the server says no."""
     journal = tmp_path / "journal"
     cut = proxy.open(server.address, lambda exchange: Stall(0) if exchange.path else None)
     task = {"description": "Count", "context": QUICK}
-    with working(both.kind, cut.base_url, "execute_task", task, journal=str(journal)) as worker:
+    with client_process(both.kind, cut.base_url, "execute_task", task, journal=str(journal)) as worker:
         cut.wait_until_reached(Stall)
         worker.kill()
     early = isinstance(fault, StartFault)
@@ -244,11 +255,11 @@ def test_a_refusal_when_recovering_forgets_nothing(
     assert server.engine.runs == {"Count": 1}
 
 
-def test_recovered_tasks_can_be_cancelled(both: Both, server: Scripted, tmp_path: Path) -> None:
+def test_recovered_tasks_can_be_cancelled(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     hold = {"hold": True, "cost": 0.25}
     both.call(both.client(server.base_url, journal=journal).submit_task("Wait", context=hold)).detach()
     [handle] = both.call(both.client(server.base_url, journal=journal).recover())
     assert both.call(handle.cancel()).usage.cost == 0.25
     assert recover(both.kind, server.base_url, journal) == []
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}

@@ -9,9 +9,9 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
-from support.both import KEY, Both
-from support.fault_proxy import FaultProxy, Port
-from support.scripted_server import Scripted
+from support.clients.client_kinds import KEY, ClientKind
+from support.fault_proxy.proxy import FaultProxy, Port
+from support.servers.context_server import ContextServer
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient
 
@@ -76,7 +76,7 @@ LEAVING = [
 
 
 @pytest.mark.parametrize("leave", LEAVING, ids=lambda leave: leave.__name__)
-def test_leaving(server: Scripted, proxy: FaultProxy, leave: Callable[[ClaudeClient], None]) -> None:
+def test_leaving(server: ContextServer, proxy: FaultProxy, leave: Callable[[ClaudeClient], None]) -> None:
     port = proxy.open(server.address)
     with ClaudeClient(KEY, port.base_url, timeout=60) as client, client.budget(usd=1) as budget:
         start = time.monotonic()
@@ -165,7 +165,7 @@ ALEAVING = [
 
 @pytest.mark.parametrize("leave", ALEAVING, ids=lambda leave: leave.__name__)
 def test_leaving_async(
-    server: Scripted, proxy: FaultProxy, leave: Callable[[AsyncClaudeClient], Coroutine[Any, Any, None]]
+    server: ContextServer, proxy: FaultProxy, leave: Callable[[AsyncClaudeClient], Coroutine[Any, Any, None]]
 ) -> None:
     port = proxy.open(server.address)
 
@@ -184,7 +184,7 @@ def test_leaving_async(
 
 
 @pytest.mark.parametrize("call", ["execute_task", "stream_task", "wait", "events"])
-def test_cancelled_tasks(server: Scripted, proxy: FaultProxy, call: str) -> None:
+def test_cancelled_tasks(server: ContextServer, proxy: FaultProxy, call: str) -> None:
     port = proxy.open(server.address)
 
     async def run() -> None:
@@ -223,13 +223,13 @@ async def _exhaust(stream: AsyncGenerator[Any, None]) -> None:
         pass
 
 
-def _check_left(server: Scripted, port: Port) -> None:
+def _check_left(server: ContextServer, port: Port) -> None:
     server.engine.wait_until(lambda: server.engine.running == 0)
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert port.cancels == 1
 
 
-def test_detached(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+def test_detached(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     """It lives on, whatever is left; and can be had again."""
     port = proxy.open(server.address)
     client = both.client(port.base_url)
@@ -244,11 +244,11 @@ def test_detached(both: Both, server: Scripted, proxy: FaultProxy) -> None:
     assert (handle.status, handle.usage.cost, port.cancels) == ("cancelled", 0.25, 1)
 
 
-def test_what_has_ended_is_not_cancelled(both: Both, server: Scripted, proxy: FaultProxy) -> None:
+def test_what_has_ended_is_not_cancelled(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address)
     client = both.client(port.base_url)
     both.call(client.execute_task("Count"))
     list(both.each(client.stream_task("Count", context={"events": 2})))
     assert both.call(both.call(client.submit_task("Count")).wait()).status == "completed"
     assert port.cancels == 0
-    assert server.statuses() == {"completed": 3}
+    assert server.tasks_by_status() == {"completed": 3}

@@ -6,10 +6,20 @@ import socket
 import time
 
 import pytest
-from support.exchanges import Once
-from support.fault_proxy import FaultProxy, Port
-from support.faults import Answer, CutRequest, CutResponse, Drip, Fault, Refuse, Stall, StallRequest, refusal
-from support.scripted_server import Scripted
+from support.fault_proxy.exchange import Once
+from support.fault_proxy.faults import (
+    CutRequest,
+    CutResponse,
+    Drip,
+    Fault,
+    Refuse,
+    Response,
+    Stall,
+    StallRequest,
+    error_response,
+)
+from support.fault_proxy.proxy import FaultProxy, Port
+from support.servers.context_server import ContextServer
 
 REQUEST = b"GET /v1/health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
@@ -45,20 +55,20 @@ def exchange(port: Port) -> tuple[bytes, str]:
         (CutResponse(33, "rst"), 33, "rst"),
         (StallRequest(7), 0, "open"),
         (Stall(12), 12, "open"),
-        (Answer(b"nonsense", "garbage", close=True), 8, "fin"),
+        (Response(b"nonsense", "garbage", close=True), 8, "fin"),
         (Refuse(5), 0, "rst"),
     ],
     ids=repr,
 )
-def test_cuts(server: Scripted, proxy: FaultProxy, fault: Fault, length: int, end: str) -> None:
+def test_cuts(server: ContextServer, proxy: FaultProxy, fault: Fault, length: int, end: str) -> None:
     port = proxy.open(server.address, Once(fault))
     received, ended = exchange(port)
     assert (len(received), ended) == (length, end)
     assert port.counts == {fault.name: 1}
 
 
-def test_what_is_whole(server: Scripted, proxy: FaultProxy) -> None:
-    plans: dict[int, Fault] = {1: Stall(20, 0.1), 2: Drip(0, 0.0005), 3: refusal(503, "0")}
+def test_what_is_whole(server: ContextServer, proxy: FaultProxy) -> None:
+    plans: dict[int, Fault] = {1: Stall(20, 0.1), 2: Drip(0, 0.0005), 3: error_response(503, "0")}
     port = proxy.open(server.address, lambda exchange: plans.get(exchange.number) if exchange.path else None)
     plain, delayed, dripped, refused = (exchange(port)[0] for _ in range(4))
     assert len(plain) == len(delayed) == len(dripped)
@@ -67,7 +77,7 @@ def test_what_is_whole(server: Scripted, proxy: FaultProxy) -> None:
     assert [seen.path for seen in port.exchanges] == ["/v1/health"] * 4
 
 
-def test_refused_connections(server: Scripted, proxy: FaultProxy) -> None:
+def test_refused_connections(server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address, Once(Refuse(0.2)))
     assert exchange(port) == (b"", "rst")
     refused, answer, limit = 0, b"", time.monotonic() + 5

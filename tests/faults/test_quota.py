@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.crowd import client_of, crowd
-from support.fault_proxy import FaultProxy
-from support.faults import answer, refusal
+from support.clients.concurrent_calls import call_concurrently, make_client
+from support.fault_proxy.faults import error_response, response
+from support.fault_proxy.proxy import FaultProxy
 
 from claude_code_client.errors import ClaudeAPIError, OverloadedError
 
@@ -30,9 +30,11 @@ def _with_options(client: Any) -> Any:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
-    port = proxy.open(plan=lambda exchange: refusal(503, "0") if exchange.path else None)
+    port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
     kinds = [_execute, _complete, _with_options]
-    ended = crowd(client_of(kind, port.base_url), [kinds[number % 3] for number in range(CALLS)], at_once=32)
+    ended = call_concurrently(
+        make_client(kind, port.base_url), [kinds[number % 3] for number in range(CALLS)], max_concurrency=32
+    )
     errors = [end.error for end in ended]
     assert all(isinstance(error, OverloadedError) for error in errors)
     attempts = sum(error.attempts for error in errors if isinstance(error, ClaudeAPIError))
@@ -42,18 +44,18 @@ def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_success_gives_back(proxy: FaultProxy, kind: str) -> None:
-    port = proxy.open(plan=lambda exchange: refusal(503, "0") if exchange.path else None)
-    client = client_of(kind, port.base_url)
+    port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
+    client = make_client(kind, port.base_url)
     storm = [_with_options] * 200
 
     def well() -> None:
-        port.plan = lambda exchange: answer(200, b'{"data": []}') if exchange.path else None
+        port.plan = lambda exchange: response(200, b'{"data": []}') if exchange.path else None
 
     def ill() -> None:
-        port.plan = lambda exchange: refusal(503, "0") if exchange.path else None
+        port.plan = lambda exchange: error_response(503, "0") if exchange.path else None
 
     steps: list[Any] = [*storm, lambda _: well(), *[lambda c: c.list_models()] * 12, lambda _: ill(), *storm]
-    ended = crowd(client, steps, at_once=1)
+    ended = call_concurrently(client, steps, max_concurrency=1)
     first = [end.error.attempts for end in ended[:200] if isinstance(end.error, ClaudeAPIError)]
     last = [end.error.attempts for end in ended[-200:] if isinstance(end.error, ClaudeAPIError)]
     assert sum(first) - 200 == RETRIES

@@ -1,4 +1,6 @@
-"""What the generated package promises beyond what its generator gives, on the real package over real HTTP."""
+"""Behaviour that the generated package adds to openapi-python-client, tested over real HTTP."""
+
+from __future__ import annotations
 
 import asyncio
 import copy
@@ -69,7 +71,7 @@ def test_unknown_enum_values_and_fields_are_kept(
 
 
 @both
-def test_an_unknown_enum_value_can_be_sent(call: Call, client: AuthenticatedClient, httpserver: HTTPServer) -> None:
+def test_unknown_enum_value_can_be_sent(call: Call, client: AuthenticatedClient, httpserver: HTTPServer) -> None:
     httpserver.expect_oneshot_request("/v1/task", query_string="status=paused").respond_with_json(
         {"data": [], "next_cursor": None}
     )
@@ -79,7 +81,7 @@ def test_an_unknown_enum_value_can_be_sent(call: Call, client: AuthenticatedClie
 
 
 @both
-def test_status_529_is_an_error_like_any_other(call: Call, client: AuthenticatedClient, httpserver: HTTPServer) -> None:
+def test_status_529_is_parsed_as_an_error(call: Call, client: AuthenticatedClient, httpserver: HTTPServer) -> None:
     body = {"error": {"type": "overloaded_error", "message": "Overloaded.", "retry_after": 5}, "request_id": "req_1"}
     httpserver.expect_request("/v1/task", method="POST").respond_with_json(body, status=529)
 
@@ -92,7 +94,7 @@ def test_status_529_is_an_error_like_any_other(call: Call, client: Authenticated
 
 @both
 @pytest.mark.parametrize("status", [299, 418, 599])
-def test_a_status_that_the_contract_does_not_name_is_told(
+def test_undocumented_status_is_returned(
     call: Call, client: AuthenticatedClient, httpserver: HTTPServer, status: int
 ) -> None:
     httpserver.expect_request("/v1/task/task_1").respond_with_data("<html>", status=status)
@@ -101,7 +103,7 @@ def test_a_status_that_the_contract_does_not_name_is_told(
 
 
 @both
-def test_a_client_does_not_show_its_key(call: Call, httpserver: HTTPServer) -> None:
+def test_repr_of_a_client_hides_its_key(call: Call, httpserver: HTTPServer) -> None:
     client = AuthenticatedClient(
         httpserver.url_for("/v1"),
         token="sk-secret",
@@ -116,26 +118,26 @@ def test_a_client_does_not_show_its_key(call: Call, httpserver: HTTPServer) -> N
 
 
 @pytest.mark.parametrize(
-    "through",
+    "clone",
     [copy.copy, copy.deepcopy, *(lambda value, p=p: pickle.loads(pickle.dumps(value, p)) for p in range(6))],
 )
-def test_models_survive_pickle_and_copy(through: Callable[[Any], Any]) -> None:
+def test_models_can_be_pickled_and_copied(clone: Callable[[Any], Any]) -> None:
     request = CreateTaskRequest(description="d")
-    assert through(UNSET) is UNSET
-    assert through(request) == request
-    assert through(request).to_dict() == {"description": "d"}
+    assert clone(UNSET) is UNSET
+    assert clone(request) == request
+    assert clone(request).to_dict() == {"description": "d"}
     for status in ("running", "paused"):
         task = AgenticTaskResponse.from_dict({**TASK, "status": status})
-        assert through(task) == task
-        assert through(task).to_dict() == task.to_dict()
+        assert clone(task) == task
+        assert clone(task).to_dict() == task.to_dict()
 
 
-def test_unset_says_what_it_is() -> None:
+def test_unset_has_a_readable_repr_and_is_false() -> None:
     assert repr(UNSET) == "UNSET"
     assert not UNSET
 
 
-def test_an_unknown_enum_value_is_like_the_string() -> None:
+def test_unknown_enum_value_equals_its_string() -> None:
     paused = TaskStatus("paused")
     assert paused == "paused" == str(paused) == paused.value == f"{paused}"
     assert paused == TaskStatus("paused") != TaskStatus("asleep")
@@ -147,7 +149,7 @@ def test_an_unknown_enum_value_is_like_the_string() -> None:
         TaskStatus(3)
 
 
-IMPORT_ONE = """
+IMPORT_ENDPOINT = """
 import sys
 import claude_code_api
 assert "httpx" not in sys.modules
@@ -171,6 +173,8 @@ assert set(claude_code_api.__all__) <= set(dir(claude_code_api))
 """
 
 
-def test_an_endpoint_imports_only_the_models_that_it_needs() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPORT_ONE], capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_endpoint_imports_only_the_models_it_uses() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", IMPORT_ENDPOINT], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,21 +1,25 @@
-"""What else is generated: the contract itself, constraints, events; and the seam that the facade relies on."""
+"""Generated modules beside the models and endpoints, and the endpoint functions that the facade calls."""
+
+from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.resources import files
-from pathlib import Path
 from types import ModuleType
 from typing import Any, assert_never, assert_type
 
-from claude_code_api import events
+from claude_code_api import defaults, events
 from claude_code_api.constraints import CONSTRAINTS
+from claude_code_api.defaults import DEFAULTS, PARAMETER_DEFAULTS
+from claude_code_api.event_models import COMPLETION_EVENT_MODELS, TASK_EVENT_MODELS, TaskEventModel
 from claude_code_api.events import CompletionEvent, ErrorDetailDict, TaskEvent, ToolCallEvent
+from claude_code_api.models import ThinkingEvent
 from claude_code_api.server import SERVER_URL
+from generation.generator import SPEC
 from ruamel.yaml import YAML
 
-SPEC = Path(__file__).resolve().parents[2] / "openapi" / "claude-code-api.yaml"
 OPERATIONS = {
     "create_completion",
     "stream_completion",
@@ -48,11 +52,11 @@ def test_openapi_json_is_the_yaml() -> None:
     assert document() == YAML(typ="safe").load(SPEC)
 
 
-def test_every_operation_of_the_contract_is_generated() -> None:
+def test_every_operation_is_generated() -> None:
     assert {name for name, _ in operations()} == OPERATIONS
 
 
-def test_the_seam_that_the_facade_calls_is_there_for_every_operation() -> None:
+def test_every_operation_has_the_functions_that_the_facade_calls() -> None:
     for name, module in operations():
         arguments = {
             parameter.name: "x"
@@ -69,7 +73,7 @@ def test_the_seam_that_the_facade_calls_is_there_for_every_operation() -> None:
         ], name
 
 
-def test_constraints_are_those_of_the_request_bodies() -> None:
+def test_constraints_match_the_request_bodies() -> None:
     assert set(CONSTRAINTS) == {"CreateCompletionRequest", "CreateTaskRequest", "Message"}
     assert CONSTRAINTS["CreateCompletionRequest"] == {
         "messages": {"required": True, "type": "array", "minItems": 1, "items": {"type": "object", "class": "Message"}},
@@ -98,11 +102,34 @@ def test_constraints_are_those_of_the_request_bodies() -> None:
     }
 
 
-def test_the_server_is_the_contract_s() -> None:
+def test_server_url_is_the_first_of_the_contract() -> None:
     assert document()["servers"][0]["url"] == SERVER_URL
 
 
-def test_events_have_the_contract_s_fields() -> None:
+def test_defaults_match_the_contract() -> None:
+    assert DEFAULTS == {
+        "CreateTaskRequest": {"allow_agents": (), "allow_skills": (), "timeout": 300.0, "max_cost": 1.0}
+    }
+    assert PARAMETER_DEFAULTS == {"list_tasks": {"limit": 20}, "get_usage": {"period": "month"}}
+    assert defaults.CREATE_TASK_REQUEST_TIMEOUT == 300
+    assert type(defaults.CREATE_TASK_REQUEST_TIMEOUT) is float
+    assert defaults.GET_USAGE_PERIOD == "month"
+
+
+def test_event_models_cover_the_unions_of_the_contract() -> None:
+    schemas = document()["components"]["schemas"]
+    for union, models in (("TaskEvent", TASK_EVENT_MODELS), ("CompletionEvent", COMPLETION_EVENT_MODELS)):
+        assert {
+            event_type: f"#/components/schemas/{model.__name__}" for event_type, model in models.items()
+        } == schemas[union]["discriminator"]["mapping"]
+    event = TASK_EVENT_MODELS["thinking"].from_dict(
+        {"type": "thinking", "timestamp": "2026-11-22T12:00:00Z", "content": "Hm."}
+    )
+    assert_type(event, TaskEventModel)
+    assert isinstance(event, ThinkingEvent)
+
+
+def test_event_typed_dicts_have_the_fields_of_the_contract() -> None:
     for name, schema in document()["components"]["schemas"].items():
         if name.endswith("Event") and name not in ("TaskEvent", "CompletionEvent"):
             event = getattr(events, name)
@@ -110,9 +137,9 @@ def test_events_have_the_contract_s_fields() -> None:
             assert event.__required_keys__ | event.__optional_keys__ == set(schema["properties"]), name
 
 
-def test_the_type_of_an_event_narrows_it() -> None:
+def test_event_type_narrows_the_union() -> None:
     def line(event: TaskEvent) -> str:
-        """Checked by mypy and pyright; at run time the assertions of types do nothing."""
+        """Return one line; assert_type is for mypy and does nothing at run time."""
         if event["type"] == "tool_call":
             assert_type(event, ToolCallEvent)
             assert_type(event["arguments"], dict[str, Any])

@@ -8,13 +8,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from http_server import Running, serving
-from processes import eventually
-from scripted_engine import ScriptedEngine
+from support.processes import eventually
+from support.servers.embedded_server import Running, serving
+from support.servers.scripted_engine import ScriptedEngine
 
-from claude_code_server.artifacts import Part, part_of
-from claude_code_server.engine.base import ArtifactFound, Outcome
-from claude_code_server.errors import ApiError
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.entities import ArtifactFile
+from claude_code_server.domain.errors import ApiError
+from claude_code_server.http.file_response import ByteRange, parse_range
 
 DATA = bytes(range(256)) * 4
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -27,7 +28,7 @@ def made(workspace: Path, *contents: bytes) -> Iterator[tuple[Running, httpx.Cli
     for number, content in enumerate(contents):
         (workspace / f"{number}.bin").write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
-        found.append(ArtifactFound(f"{number}.bin", len(content), sha256, "2026-11-22T12:00:00.000Z"))
+        found.append(ArtifactFile(f"{number}.bin", len(content), sha256, "2026-11-22T12:00:00.000Z"))
     engine = ScriptedEngine(Outcome("completed", artifacts=tuple(found)))
     with serving(workspace, engine) as server, server.client() as client:
         task = client.post("/task", json={"description": "Do it."}).json()
@@ -62,12 +63,12 @@ def made(workspace: Path, *contents: bytes) -> Iterator[tuple[Running, httpx.Cli
 def test_ranges(header: str | None, size: int, expected: tuple[int, int] | int | None) -> None:
     if expected == 416:
         with pytest.raises(ApiError) as caught:
-            part_of(header, size)
+            parse_range(header, size)
         assert (caught.value.status, caught.value.headers) == (416, {"Content-Range": f"bytes */{size}"})
     elif isinstance(expected, tuple):
-        assert part_of(header, size) == Part(*expected, size)
+        assert parse_range(header, size) == ByteRange(*expected, size)
     else:
-        assert part_of(header, size) is None
+        assert parse_range(header, size) is None
 
 
 def test_a_part_counts_only_for_the_file_that_it_was_begun_with(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import KEY, OTHER_KEY, Received, Running, events_of, serving
-from scripted_engine import ScriptedEngine
-from scripted_messages import Cut, Failure, Hang, Script, ScriptedMessages, message, thinking
+from support.servers.embedded_server import KEY, OTHER_KEY, Received, Running, events_of, serving
+from support.servers.messages_endpoint import Cut, Failure, Hang, Script, ScriptedMessages, message, thinking
+from support.servers.scripted_engine import ScriptedEngine
 
 ASK = {"messages": [{"role": "user", "content": "Hi"}]}
 
@@ -79,7 +79,7 @@ def test_a_request_is_translated_to_the_upstream_and_its_reply_back(tmp_path: Pa
     assert [block["text"] for block in answer["content"]] == ["one", "two"]
     assert answer["usage"]["input_tokens"] == 1010
     assert answer["usage"]["cost"] == pytest.approx((1000 * 0.1 + 10 * 0.01 + 100 * 0.5) / 1e6)
-    assert [warning.split(" does not take ")[1].split(";")[0] for warning in answer["warnings"]] == [
+    assert [warning.split(" does not support ")[1].split(";")[0] for warning in answer["warnings"]] == [
         "temperature",
         "top_p",
     ]

@@ -14,12 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import KEY, Running, serving
-from scripted_engine import DONE, ScriptedEngine
+from support.servers.embedded_server import KEY, Running, serving
+from support.servers.scripted_engine import DONE, ScriptedEngine
 
-from claude_code_server.app import create_app
-from claude_code_server.contract import Contract
-from claude_code_server.settings import Settings
+from claude_code_server.contract.operations import Contract
+from claude_code_server.domain.settings import Settings
+from claude_code_server.http.app import create_app
 
 JSON = {"Content-Type": "application/json"}
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import KEY, OTHER_KEY, Running, all_events, events_of, serving
-from scripted_engine import DONE, Gate, ScriptedEngine, calls, says
+from support.servers.embedded_server import KEY, OTHER_KEY, Running, all_events, events_of, serving
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, calls, says
 
-from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.entities import ArtifactFile
+from claude_code_server.domain.usage import Usage
 
 TASK = {"description": "Do it."}
 JSON = {"Content-Type": "application/json"}
@@ -116,8 +118,8 @@ def test_a_client_of_the_older_service_is_served(workspace: Path) -> None:
         response = client.post("/task", json=body)
         assert response.status_code == 200
         assert response.json()["status"] == "completed"
-    assert engine.orders[0].working_directory == workspace.resolve()
-    assert engine.orders[0].tools == ("Bash",)
+    assert engine.specs[0].working_directory == workspace.resolve()
+    assert engine.specs[0].tools == ("Bash",)
 
 
 def test_the_order_holds_what_was_asked_for_or_the_defaults(workspace: Path) -> None:
@@ -136,7 +138,7 @@ def test_the_order_holds_what_was_asked_for_or_the_defaults(workspace: Path) -> 
         }
         assert client.post("/task", json=TASK | asked).status_code == 200
         assert client.post("/task", json=TASK | {"allow_tools": [], "model": "some-model"}).status_code == 200
-    default, full, bare = engine.orders
+    default, full, bare = engine.specs
     assert (default.timeout, default.max_cost, default.context) == (300, 1.0, {})
     assert set(default.tools) == {"Read", "Grep", "Glob", "Bash", "Write", "Edit"}
     assert (default.agents, default.skills, default.model) == ((), (), "claude-sonnet-5-5")
@@ -176,11 +178,11 @@ def test_what_cannot_be_had_is_refused_before_a_task_is_made(workspace: Path) ->
             assert part in error["message"]
         assert client.get("/task").json()["data"] == []
         assert client.post("/task", json=TASK).status_code == 200
-    assert [order.tools for order in engine.orders] == [("Bash", "Read")]
+    assert [order.tools for order in engine.specs] == [("Bash", "Read")]
 
 
 def test_a_blocking_call_tells_of_a_timeout_and_of_a_spent_budget_as_errors(workspace: Path) -> None:
-    spent = Outcome("cost_exceeded", spent=Spent(10, 5, 1.25))
+    spent = Outcome("cost_exceeded", usage=Usage(10, 5, 1.25))
     for engine, body, status, kind, cost in (
         (ScriptedEngine(Gate()), {"timeout": 0.05}, 408, "timeout_error", None),
         (ScriptedEngine(spent), {}, 402, "cost_exceeded_error", 1.25),
@@ -305,7 +307,7 @@ def test_tasks_and_events_outlive_the_server(workspace: Path, tmp_path: Path, ga
         assert all_events(client, done["id"]) == events
         assert all_events(client, done["id"], after=1) == events[1:]
         assert client.post("/task", json=TASK, headers={"Idempotency-Key": "one"}).json() == done
-        assert engine.orders == []
+        assert engine.specs == []
         stopped = start(client)
         with client.stream("GET", f"/task/{stopped['id']}/events") as response:
             following = events_of(response.iter_lines())
@@ -339,7 +341,7 @@ def test_the_same_key_and_body_is_the_same_task(workspace: Path) -> None:
         foreign = other.post("/task", json={"description": "a", "timeout": 5}, headers=headers)
         assert foreign.json()["id"] != first.json()["id"]
         assert client.post("/task", json={"description": "a", "timeout": 5}).json()["id"] != first.json()["id"]
-    assert len(engine.orders) == 3
+    assert len(engine.specs) == 3
 
 
 def test_twenty_calls_at_once_with_one_key_are_one_run(workspace: Path, gate: Gate) -> None:
@@ -351,7 +353,7 @@ def test_twenty_calls_at_once_with_one_key_are_one_run(workspace: Path, gate: Ga
         answers = [call.result(10) for call in calls]
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.json()["id"] for answer in answers}) == 1
-    assert len(engine.orders) == 1
+    assert len(engine.specs) == 1
 
 
 def test_cancelling_answers_once_the_task_has_ended_and_again_the_same(workspace: Path, gate: Gate) -> None:
@@ -418,10 +420,10 @@ def test_artifacts_can_be_downloaded_whole_and_in_part_as_long_as_they_are_what_
     (workspace / "link").symlink_to(workspace.parent / "outside")
     sha256 = hashlib.sha256(data).hexdigest()
     found = [
-        ArtifactFound(path, len(data), sha256, "2026-11-22T12:00:00.000Z")
+        ArtifactFile(path, len(data), sha256, "2026-11-22T12:00:00.000Z")
         for path in ("src/a.bin", "../outside", "link", "gone", "src")
     ]
-    empty = ArtifactFound("empty", 0, hashlib.sha256(b"").hexdigest(), "2026-11-22T12:00:00.000Z")
+    empty = ArtifactFile("empty", 0, hashlib.sha256(b"").hexdigest(), "2026-11-22T12:00:00.000Z")
     engine = ScriptedEngine(Outcome("completed", artifacts=(*found, empty)))
     with serving(workspace, engine) as server, server.client() as client:
         task = client.post("/task", json=TASK).json()

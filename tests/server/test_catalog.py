@@ -1,6 +1,14 @@
 import pytest
 
-from claude_code_server import catalog
+from claude_code_server.domain.model_catalog import (
+    DEFAULT_MODEL,
+    MODELS,
+    find_model,
+    resolve_model,
+    without_unsupported_parameters,
+)
+from claude_code_server.domain.pricing import PricedUsage, affordable_output, price_usage
+from claude_code_server.domain.usage import Usage
 
 MILLION = 1_000_000
 
@@ -17,13 +25,13 @@ MILLION = 1_000_000
     ],
 )
 def test_names_become_ids(name: str | None, default: str, expected: str) -> None:
-    assert catalog.resolve(name, default) == expected
+    assert resolve_model(name, default) == expected
 
 
 def test_aliases_and_ids_are_unique() -> None:
-    names = [name for model in catalog.MODELS for name in (model.alias, model.id)]
+    names = [name for model in MODELS for name in (model.alias, model.id)]
     assert len(names) == len(set(names))
-    assert catalog.find(catalog.DEFAULT) is not None
+    assert find_model(DEFAULT_MODEL) is not None
 
 
 # The amounts are what Claude Code 2.1.330 itself reports for the same usage.
@@ -50,29 +58,30 @@ def test_aliases_and_ids_are_unique() -> None:
     ],
 )
 def test_cost(model: str, usage: dict[str, object], usd: float) -> None:
-    cost = catalog.cost(model, usage)
-    assert cost.usd == pytest.approx(usd)
-    assert cost.known
+    priced = price_usage(model, usage)
+    assert priced.usage.cost == pytest.approx(usd)
+    assert priced.price_known
+    assert price_usage(model, usage, free=True).usage.cost == 0
 
 
 def test_a_model_without_a_price_costs_nothing_and_says_so() -> None:
-    assert catalog.cost("some-local-model", {"input_tokens": MILLION}) == (0.0, False)
-    assert catalog.affordable_output("some-local-model", 1.0, 0) is None
+    assert price_usage("some-local-model", {"input_tokens": MILLION}) == PricedUsage(Usage(MILLION), price_known=False)
+    assert affordable_output("some-local-model", 1.0, 0) is None
 
 
 def test_affordable_output_never_costs_more_than_there_is() -> None:
-    for model in catalog.MODELS:
+    for model in MODELS:
         for prompt in (0, 200_000):
-            tokens = catalog.affordable_output(model.id, 0.0123, prompt)
+            tokens = affordable_output(model.id, 0.0123, prompt)
             assert tokens is not None
             price = model.price_for(prompt).output / MILLION
             assert tokens * price <= 0.0123 < (tokens + 1) * price
-    assert catalog.affordable_output("claude-opus-5-5", -1.0, 0) == 0
+    assert affordable_output("claude-opus-5-5", -1.0, 0) == 0
 
 
 def test_refused_parameters_are_taken_out_with_a_warning() -> None:
     request = {"model": "claude-opus-5-5", "temperature": 0, "top_p": 0.5, "max_tokens": 5}
-    kept, warnings = catalog.without_refused(request)
+    kept, warnings = without_unsupported_parameters(request)
     assert kept == {"model": "claude-opus-5-5", "max_tokens": 5}
     assert [("temperature" in text, "top_p" in text) for text in warnings] == [(True, False), (False, True)]
     assert request["temperature"] == 0
@@ -80,4 +89,4 @@ def test_refused_parameters_are_taken_out_with_a_warning() -> None:
 
 def test_parameters_of_other_models_are_left_alone() -> None:
     request = {"model": "some-local-model", "temperature": 0.3}
-    assert catalog.without_refused(request) == (request, ())
+    assert without_unsupported_parameters(request) == (request, ())

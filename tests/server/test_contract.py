@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from claude_code_server.contract import Contract
-from claude_code_server.prefer import Prefer
-from claude_code_server.routes import HANDLERS
-from claude_code_server.validation import Checker, Problem, canonical, parse
+from claude_code_server.contract.operations import Contract
+from claude_code_server.contract.strict_json import canonical, parse
+from claude_code_server.contract.validation import SchemaValidator, Violation
+from claude_code_server.http.prefer import Prefer
+from claude_code_server.http.routes import HANDLERS
 
 
 def document() -> dict[str, Any]:
@@ -41,9 +42,9 @@ def test_paths_parameters_and_fields_are_found_under_their_python_names() -> Non
     contract = Contract(changed)
 
     assert contract.url("get_task", task_id="a b/c") == "/api/v2/jobs/a%20b%2Fc"
-    assert contract.operations["create_task"].field("allow_tools") == "tools"
-    assert contract.operations["create_task"].field("timeout") == "timeout"
-    assert contract.operations["stream_task_events"].parameter("last_event_id") == "Last-Event-ID"
+    assert contract.operations["create_task"].wire_name("allow_tools") == "tools"
+    assert contract.operations["create_task"].wire_name("timeout") == "timeout"
+    assert contract.operations["stream_task_events"].parameter_name("last_event_id") == "Last-Event-ID"
 
 
 def test_a_schema_that_contains_itself_is_checked_all_the_way_down() -> None:
@@ -55,8 +56,10 @@ def test_a_schema_that_contains_itself_is_checked_all_the_way_down() -> None:
     bad = copy.deepcopy(good) | {"replies": [good, good | {"replies": [{"role": "user", "content": 5}]}]}
 
     assert body is not None
-    assert body.problem({"messages": [good | {"replies": [good]}]}) is None
-    assert body.problem({"messages": [bad]}) == Problem("messages[0].replies[1].replies[0].content", "must be a string")
+    assert body.first_violation({"messages": [good | {"replies": [good]}]}) is None
+    assert body.first_violation({"messages": [bad]}) == Violation(
+        "messages[0].replies[1].replies[0].content", "must be a string"
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,9 +100,9 @@ def test_a_schema_that_contains_itself_is_checked_all_the_way_down() -> None:
     ],
 )
 def test_a_problem_names_the_field_and_says_what_it_must_be(operation: str, body: Any, path: str, text: str) -> None:
-    checker = Contract.bundled().operations[operation].body
-    assert checker is not None
-    assert checker.problem(body) == Problem(path, text)
+    validator = Contract.bundled().operations[operation].body
+    assert validator is not None
+    assert validator.first_violation(body) == Violation(path, text)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +115,14 @@ def test_a_problem_names_the_field_and_says_what_it_must_be(operation: str, body
     ],
 )
 def test_unknown_fields_and_nulls_are_let_through(body: Any) -> None:
-    checker = Contract.bundled().operations["create_task"].body
-    assert checker is not None
-    assert checker.problem(body) is None
+    validator = Contract.bundled().operations["create_task"].body
+    assert validator is not None
+    assert validator.first_violation(body) is None
 
 
 def test_a_keyword_without_words_of_its_own_is_named_and_the_value_is_not() -> None:
-    problem = Checker({"type": "array", "uniqueItems": True}, {}).problem(["secret", "secret"])
-    assert problem == Problem("", "is not as the contract says (uniqueItems)")
+    violation = SchemaValidator({"type": "array", "uniqueItems": True}, {}).first_violation(["secret", "secret"])
+    assert violation == Violation("", "does not match the contract (uniqueItems)")
 
 
 @pytest.mark.parametrize(
@@ -127,10 +130,10 @@ def test_a_keyword_without_words_of_its_own_is_named_and_the_value_is_not() -> N
     [
         (b"", "the body is not JSON: Expecting value at line 1, column 1."),
         (b'{"a": ', "the body is not JSON: Expecting value at line 1, column 7."),
-        (b'{"a": NaN}', "the body is not JSON: NaN is not a number there."),
-        (b'{"a": -Infinity}', "the body is not JSON: -Infinity is not a number there."),
-        (b'{"a": 1e999}', "the body holds a number that is too large."),
-        (b"9" * 5000, "the body holds a number that is too large."),
+        (b'{"a": NaN}', "the body is not JSON: NaN is not a JSON number."),
+        (b'{"a": -Infinity}', "the body is not JSON: -Infinity is not a JSON number."),
+        (b'{"a": 1e999}', "the body contains a number that is too large."),
+        (b"9" * 5000, "the body contains a number that is too large."),
         (b'"\xff"', "the body is not UTF-8."),
         (b"[" * 200_000, "the body is nested too deeply."),
     ],

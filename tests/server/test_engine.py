@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import KEY, Event, bench, run_task
-from scripted_messages import Failure, message, thinking, tool
+from support.servers.claude_code_bench import KEY, Event, bench, run_task
+from support.servers.messages_endpoint import Failure, message, thinking, tool
 
+from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.agents import AGENTS, SKILLS
-from claude_code_server.engine.base import Spent
 from claude_code_server.engine.tools import DEFAULT_TOOLS, TOOLS
 
 
@@ -31,7 +31,7 @@ def test_a_task_from_its_first_thought_to_its_artifacts(tmp_path: Path) -> None:
             (made.workspace / "src").mkdir()
             for name in ("a.py", "b.py"):
                 (made.workspace / "src" / name).touch()
-            run = await made.run(made.order(description="Count files.", context={"project": "x"}))
+            run = await made.run(made.spec(description="Count files.", context={"project": "x"}))
             assert [event["type"] for event in run.events] == [
                 "thinking", "thinking", "tool_call", "tool_result", "tool_call", "tool_result",
             ]  # fmt: skip
@@ -48,10 +48,10 @@ def test_a_task_from_its_first_thought_to_its_artifacts(tmp_path: Path) -> None:
             assert end.artifacts[0].size_bytes == len("# API\n")
             assert end.artifacts[0].sha256 == hashlib.sha256(b"# API\n").hexdigest()
             expected = (300 * 0.10 + 50 * 0.01 + 60 * 0.50) / 1_000_000
-            assert end.spent == Spent(350, 60, end.spent.cost)
-            assert end.spent.cost == pytest.approx(expected)
-            assert run.metered[-1] == end.spent
-            assert [spent.input_tokens for spent in run.metered] == sorted(spent.input_tokens for spent in run.metered)
+            assert end.usage == Usage(350, 60, end.usage.cost)
+            assert end.usage.cost == pytest.approx(expected)
+            assert run.usages[-1] == end.usage
+            assert [spent.input_tokens for spent in run.usages] == sorted(spent.input_tokens for spent in run.usages)
             told = json.dumps(made.endpoint.requests[0].body["messages"])
             assert "<task>\\nCount files.\\n</task>\\n<context>" in told
             assert made.endpoint.requests[0].body["model"] == "claude-haiku-5-5"
@@ -74,12 +74,12 @@ def test_the_agent_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytes
             def look(_: Event) -> None:
                 leaks.extend(files_holding(KEY, made.state) + files_holding("prompt-canary", made.state))
 
-            run = await made.run(made.order(description="prompt-canary"), on_event=look)
+            run = await made.run(made.spec(description="prompt-canary"), on_event=look)
             environment = run.of("tool_result")[0]["result"]
             assert KEY not in environment
             assert "server-canary" not in environment
             assert "ANTHROPIC_API_KEY=sk-task-" in environment
-            assert f"ANTHROPIC_BASE_URL={made.relay.base_url}" in environment
+            assert f"ANTHROPIC_BASE_URL={made.proxy.base_url}" in environment
             assert f"HOME={made.state}/run-" in environment
             assert run.ended.status == "completed"
             assert leaks == []
@@ -106,7 +106,7 @@ def test_only_listed_tools_and_only_the_working_directory(tmp_path: Path) -> Non
     async def main() -> None:
         async with bench(tmp_path, script) as made:
             (made.workspace / "link.txt").symlink_to(tmp_path / "outside.txt")
-            run = await made.run(made.order(tools=("Read", "Write")))
+            run = await made.run(made.spec(tools=("Read", "Write")))
             assert [event["status"] for event in run.of("tool_result")] == ["error"] * 6
             assert "outside-canary" not in json.dumps(run.events)
             assert run.ended.artifacts == ()
@@ -132,7 +132,7 @@ def test_neither_prompt_nor_workspace_is_expanded_or_obeyed(tmp_path: Path) -> N
             server = {"mcpServers": {"x": {"command": "touch", "args": [f"{tmp_path}/served"]}}}
             (made.workspace / ".mcp.json").write_text(json.dumps(server))
             description = f"/compact @{tmp_path}/outside.txt @inside.txt @/etc/hostname"
-            run = await made.run(made.order(description=description))
+            run = await made.run(made.spec(description=description))
             assert run.ended.status == "completed"
             assert len(made.endpoint.requests) == 2
             for asked in made.endpoint.requests:
@@ -168,7 +168,7 @@ def test_agents_and_skills_are_spawned_and_invoked(tmp_path: Path) -> None:
     ]
     run, made = run_task(tmp_path, script, agents=("code-analyzer",), skills=SKILLS)
     assert run.ended.summary == "All done."
-    assert run.ended.spent.input_tokens == 100 * len(script)
+    assert run.ended.usage.input_tokens == 100 * len(script)
     assert [event["agent"] for event in run.of("agent_spawn")] == ["code-analyzer", "security-auditor", "fork"]
     assert run.of("agent_spawn")[0]["reason"] == "look"
     (invoked,) = run.of("skill_invoke")
@@ -190,7 +190,7 @@ def test_what_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> 
     async def main() -> None:
         async with bench(tmp_path, []) as made:
             for kind, name in (("tools", "Teleport"), ("tools", "Agent"), ("agents", "fork"), ("skills", "dataviz")):
-                end = (await made.run(made.order(**{kind: (name,)}))).ended
+                end = (await made.run(made.spec(**{kind: (name,)}))).ended
                 assert end.status == "failed"
                 assert end.error is not None
                 assert end.error[0] == "invalid_request_error"
@@ -226,7 +226,7 @@ def test_a_budget_ends_the_task_before_the_next_call(tmp_path: Path) -> None:
     assert end.error is not None
     assert end.error[0] == "cost_exceeded_error"
     assert "$0.0005" in end.error[1]
-    assert end.spent.output_tokens == 1000
+    assert end.usage.output_tokens == 1000
     assert [asked.body["max_tokens"] for asked in made.endpoint.requests] == [1000]
 
 
@@ -244,7 +244,7 @@ def test_tasks_side_by_side_stay_apart(tmp_path: Path) -> None:
             for name in ("one", "two"):
                 (made.workspace / name).mkdir()
                 orders.append(
-                    made.order(
+                    made.spec(
                         task_id=name,
                         description=f"Task {name}.",
                         working_directory=made.workspace / name,
@@ -253,9 +253,9 @@ def test_tasks_side_by_side_stay_apart(tmp_path: Path) -> None:
                 )
             runs = await asyncio.gather(*map(made.run, orders))
             for run, tokens in zip(runs, (101, 102), strict=True):
-                name = run.order.task_id
+                name = run.spec.task_id
                 assert run.ended.summary == f"Wrote {name}."
                 assert [artifact.path for artifact in run.ended.artifacts] == [f"{name}.txt"]
-                assert run.ended.spent == Spent(tokens, 40, 0.0)
+                assert run.ended.usage == Usage(tokens, 40, 0.0)
 
     asyncio.run(main())

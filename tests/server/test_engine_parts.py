@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import KEY
+from support.servers.claude_code_bench import KEY
 
-from claude_code_server import upstream
-from claude_code_server.engine import _artifacts, _events, _options, _outcome, agents
-from claude_code_server.engine._launch import environment, sweep
-from claude_code_server.engine.base import Order
+from claude_code_server.domain.engine_protocol import TaskSpec
+from claude_code_server.engine import agents
+from claude_code_server.engine.changed_files import find_changed_files, take_snapshot
 from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
-from claude_code_server.relay import Relay
-from claude_code_server.upstream import UpstreamError
+from claude_code_server.engine.event_reader import EngineEvent, EventReader, first_line
+from claude_code_server.engine.launch import build_environment, remove_stale_directories
+from claude_code_server.engine.model_proxy import ModelProxy
+from claude_code_server.engine.options import build_options, build_prompt, tool_names
+from claude_code_server.engine.outcome import RunEnd, parse_result, status_and_error, summary
+from claude_code_server.upstream.factory import open_upstream
+from claude_code_server.upstream.protocol import UpstreamError
 
-ORDER = Order("task_1", "Count.", Path("/nowhere"), "claude-haiku-5-5", max_cost=0.5, timeout=7)
+SPEC = TaskSpec("task_1", "Count.", Path("/nowhere"), "claude-haiku-5-5", max_cost=0.5, timeout=7)
 
 
 @dataclass
@@ -71,13 +75,13 @@ class ResultMessage:
     errors: list[str] = field(default_factory=list)
 
 
-def read(*messages: Any) -> tuple[list[_events.Event], _events.Events]:
-    events = _events.Events()
-    return [event for message in messages for event in events.read(message)], events
+def read(*messages: Any) -> tuple[list[EngineEvent], EventReader]:
+    reader = EventReader()
+    return [event for message in messages for event in reader.read(message)], reader
 
 
 def test_a_text_is_a_thought_once_something_follows_it() -> None:
-    got, events = read(
+    got, reader = read(
         AssistantMessage([ThinkingBlock("Hm."), ThinkingBlock(" ")]),
         AssistantMessage([TextBlock("Let me look.")]),
         AssistantMessage([ToolUseBlock("t1", "Bash", {"command": "ls\nrm x"})]),
@@ -92,17 +96,17 @@ def test_a_text_is_a_thought_once_something_follows_it() -> None:
     ]
     assert got[2].fields == {"tool": "Bash", "arguments": {"command": "ls\nrm x"}, "call_id": "t1"}
     assert got[3].fields == {"tool": "Bash", "call_id": "t1", "status": "success", "result": "a\nb"}
-    assert events.answer == "The answer."
+    assert reader.final_text == "The answer."
 
 
 def test_a_text_of_the_next_turn_makes_a_thought_of_the_last() -> None:
-    got, events = read(
+    got, reader = read(
         AssistantMessage([TextBlock("Part one")]),
         AssistantMessage([TextBlock("Part two")]),
         AssistantMessage([TextBlock("More")], message_id="msg_2"),
     )
     assert [event.content for event in got] == ["Part one", "Part two"]
-    assert events.answer == "More"
+    assert reader.final_text == "More"
 
 
 def test_agents_and_skills_have_events_of_their_own() -> None:
@@ -129,8 +133,8 @@ def test_agents_and_skills_have_events_of_their_own() -> None:
 
 def test_what_tells_nothing_makes_no_event() -> None:
     failed = AssistantMessage([TextBlock("API Error: 529")], error="overloaded")
-    got, events = read(UserMessage("text"), UserMessage([TextBlock("skill body")]), ResultMessage(), failed)
-    assert (got, events.answer) == ([], "")
+    got, reader = read(UserMessage("text"), UserMessage([TextBlock("skill body")]), ResultMessage(), failed)
+    assert (got, reader.final_text) == ([], "")
 
 
 def test_only_writing_that_succeeded_counts_as_written() -> None:
@@ -147,52 +151,50 @@ def test_results_are_bounded_and_lines_short() -> None:
     assert len(got[0].content) == 160
     assert got[0].fields["result"].endswith("(10000 more characters)")
     assert got[1].content == "[image]"
-    assert _events.line(" \n\n two \n") == "two"
-    assert _events.line("") == ""
+    assert first_line(" \n\n two \n") == "two"
+    assert first_line("") == ""
 
 
 @pytest.mark.parametrize(
-    ("ending", "status", "error"),
+    ("end", "status", "error"),
     [
-        (_outcome.Ending(ResultMessage()), "completed", None),
-        (_outcome.Ending(ResultMessage(terminal_reason=None)), "completed", None),
-        (_outcome.Ending(ResultMessage(), stopped="timeout"), "timeout", ("timeout_error", "7 s")),
-        (_outcome.Ending(stopped="cancelled"), "cancelled", ("cancelled_error", "cancelled")),
-        (_outcome.Ending(stopped="cost_exceeded"), "cost_exceeded", ("cost_exceeded_error", "$0.5")),
-        (_outcome.Ending(stopped="failed"), "failed", ("server_error", "stopped")),
-        (_outcome.Ending(failure="it broke"), "failed", ("server_error", "it broke")),
-        (_outcome.Ending(), "failed", ("server_error", "without a result")),
+        (RunEnd(ResultMessage()), "completed", None),
+        (RunEnd(ResultMessage(terminal_reason=None)), "completed", None),
+        (RunEnd(ResultMessage(), cancelled="timeout"), "timeout", ("timeout_error", "7 s")),
+        (RunEnd(cancelled="cancelled"), "cancelled", ("cancelled_error", "cancelled")),
+        (RunEnd(cancelled="cost_exceeded"), "cost_exceeded", ("cost_exceeded_error", "$0.5")),
+        (RunEnd(cancelled="failed"), "failed", ("server_error", "cancelled the task")),
+        (RunEnd(failure="it broke"), "failed", ("server_error", "it broke")),
+        (RunEnd(), "failed", ("server_error", "without a result")),
         (
-            _outcome.Ending(
-                ResultMessage(is_error=True), upstream_error=UpstreamError(529, "overloaded_error", "busy")
-            ),
+            RunEnd(ResultMessage(is_error=True), upstream_error=UpstreamError(529, "overloaded_error", "busy")),
             "failed",
             ("overloaded_error", "529: busy"),
         ),
         (
-            _outcome.Ending(ResultMessage(is_error=True), upstream_error=UpstreamError(402, "billing_error", "pay")),
+            RunEnd(ResultMessage(is_error=True), upstream_error=UpstreamError(402, "billing_error", "pay")),
             "failed",
             ("server_error", "402: pay"),
         ),
         (
-            _outcome.Ending(ResultMessage(is_error=True, result="API Error", api_error_status=401)),
+            RunEnd(ResultMessage(is_error=True, result="API Error", api_error_status=401)),
             "failed",
             ("authentication_error", "API Error"),
         ),
         (
-            _outcome.Ending(ResultMessage(subtype="error_during_execution", result=None, errors=["a", "b"])),
+            RunEnd(ResultMessage(subtype="error_during_execution", result=None, errors=["a", "b"])),
             "failed",
             ("server_error", "a; b"),
         ),
         (
-            _outcome.Ending(ResultMessage(terminal_reason="aborted_tools", result="")),
+            RunEnd(ResultMessage(terminal_reason="aborted_tools", result="")),
             "failed",
             ("server_error", "success"),
         ),
     ],
 )
-def test_endings(ending: _outcome.Ending, status: str, error: tuple[str, str] | None) -> None:
-    got, failure = _outcome.status_and_error(ending, ORDER)
+def test_endings(end: RunEnd, status: str, error: tuple[str, str] | None) -> None:
+    got, failure = status_and_error(end, SPEC)
     assert got == status
     if error is None:
         assert failure is None
@@ -215,14 +217,14 @@ def test_endings(ending: _outcome.Ending, status: str, error: tuple[str, str] | 
     ],
 )
 def test_a_json_object_at_the_end_joins_the_result(text: str, data: dict[str, Any]) -> None:
-    assert _outcome.result(text) == {**data, "summary": text}
+    assert parse_result(text) == {**data, "summary": text}
 
 
 def test_the_summary_is_the_answer_or_what_there_was_of_it() -> None:
-    assert _outcome.summary(_outcome.Ending(ResultMessage(result=" Done. "), "held")) == "Done."
-    assert _outcome.summary(_outcome.Ending(ResultMessage(result=""), "held")) == "held"
-    assert _outcome.summary(_outcome.Ending(ResultMessage(is_error=True, result="API Error"), "held")) == "held"
-    assert _outcome.summary(_outcome.Ending()) == ""
+    assert summary(RunEnd(ResultMessage(result=" Done. "), "held")) == "Done."
+    assert summary(RunEnd(ResultMessage(result=""), "held")) == "held"
+    assert summary(RunEnd(ResultMessage(is_error=True, result="API Error"), "held")) == "held"
+    assert summary(RunEnd()) == ""
 
 
 def test_artifacts_are_what_changed(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_artifacts_are_what_changed(tmp_path: Path) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
     (tmp_path / "outside.txt").write_text("secret")
-    before = _artifacts.listing(root)
+    before = take_snapshot(root)
     (root / "changed.txt").write_text("changed!")
     (root / "gone.txt").unlink()
     (root / "sub" / "new é.md").write_text("# new")
@@ -251,7 +253,7 @@ def test_artifacts_are_what_changed(tmp_path: Path) -> None:
         "missing.txt",
         ".",
     ]
-    found = _artifacts.found(root, before, written)
+    found = find_changed_files(root, before, written)
     assert [artifact.path for artifact in found] == ["changed.txt", "node_modules/written.js", "sub/new é.md"]
     new = found[2]
     assert (new.size_bytes, new.sha256, new.type) == (5, hashlib.sha256(b"# new").hexdigest(), "file")
@@ -261,10 +263,10 @@ def test_artifacts_are_what_changed(tmp_path: Path) -> None:
 def test_in_too_large_a_directory_only_reported_writing_counts(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.txt").write_text("x")
-    assert _artifacts.listing(tmp_path, limit=4).complete
-    before = _artifacts.listing(tmp_path, limit=3)
+    assert take_snapshot(tmp_path, limit=4).complete
+    before = take_snapshot(tmp_path, limit=3)
     assert not before.complete
-    assert [artifact.path for artifact in _artifacts.found(tmp_path, before, ["2.txt"])] == ["2.txt"]
+    assert [artifact.path for artifact in find_changed_files(tmp_path, before, ["2.txt"])] == ["2.txt"]
 
 
 def test_the_environment_is_built_from_nothing() -> None:
@@ -277,13 +279,13 @@ def test_the_environment_is_built_from_nothing() -> None:
         "HTTPS_PROXY": "http://proxy",
         "SECRET": "x",
     }
-    got = environment(base, Path("/p"), url="http://127.0.0.1:1", key="sk-task-1")
+    got = build_environment(base, Path("/p"), url="http://127.0.0.1:1", key="sk-task-1")
     assert got["PATH"] == "/bin:/x"
     assert got["LANG"] == "de_DE.UTF-8"
     assert got["ANTHROPIC_API_KEY"] == "sk-task-1"
     assert {got[name].split("/")[1] for name in ("HOME", "TMPDIR", "CLAUDE_CODE_TMPDIR", "CLAUDE_CONFIG_DIR")} == {"p"}
     assert not {"CLAUDE_CODE_USE_BEDROCK", "HTTPS_PROXY", "SECRET", "ANTHROPIC_DEFAULT_HAIKU_MODEL"} & set(got)
-    other = environment({}, Path("/p"), url="u", key="k", small_model="local")
+    other = build_environment({}, Path("/p"), url="u", key="k", small_model="local")
     assert other["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "local"
     assert "/bin" in other["PATH"]
 
@@ -293,20 +295,20 @@ def test_directories_of_servers_that_are_gone_are_swept(tmp_path: Path) -> None:
         process.wait()
     for name in (f"run-{process.pid}-abc", f"run-{os.getpid()}-abc", "run-x-abc", "other"):
         (tmp_path / name).mkdir()
-    sweep(tmp_path)
+    remove_stale_directories(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", f"run-{os.getpid()}-abc", "run-x-abc"]
 
 
 def test_the_prompt_holds_the_task_and_its_context() -> None:
-    assert _options.prompt(ORDER) == "<task>\nCount.\n</task>"
-    order = Order("t", "Count.", Path(), "m", context={"project": "é", "path": Path("x")})
+    assert build_prompt(SPEC) == "<task>\nCount.\n</task>"
+    spec = TaskSpec("t", "Count.", Path(), "m", context={"project": "é", "path": Path("x")})
     expected = '<task>\nCount.\n</task>\n<context>\n{"project": "é", "path": "x"}\n</context>'
-    assert _options.prompt(order) == expected
+    assert build_prompt(spec) == expected
 
 
 def test_an_agent_has_no_tool_that_the_task_has_not() -> None:
-    order = Order("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
-    options = _options.options(order, Path("/bin/false"), print)
+    spec = TaskSpec("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
+    options = build_options(spec, Path("/bin/false"), print)
     assert options.agents is not None
     assert {name: one.tools for name, one in options.agents.items()} == {
         "security-auditor": ["Read"],
@@ -314,7 +316,7 @@ def test_an_agent_has_no_tool_that_the_task_has_not() -> None:
         "documentation-generator": ["Read", "Write"],
     }
     assert options.tools == ["Read", "Write", "Agent", "Skill"]
-    assert _options.tools(Order("t", "d", Path(), "m")) == []
+    assert tool_names(TaskSpec("t", "d", Path(), "m")) == []
 
 
 def test_skills_are_in_the_plugin() -> None:
@@ -335,4 +337,4 @@ def test_importing_the_engine_is_cheap() -> None:
 def test_windows_is_told_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UnavailableError, match="WSL"):
-        ClaudeCodeEngine(Relay(upstream.open("offline")), tmp_path)
+        ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path)

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import psutil
 import pytest
-from engine_bench import Bench, Event, Run, bench
-from processes import eventually, processes_of
-from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+from support.processes import eventually, processes_of
+from support.servers.claude_code_bench import Bench, Event, Run, bench
+from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
 
-from claude_code_server import upstream
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.relay import Relay
+from claude_code_server.engine.model_proxy import ModelProxy
+from claude_code_server.upstream.factory import open_upstream
 
 # Ordinary, in the background, in a session of its own, and one that no polite request ends.
 STRAYS = """
@@ -67,14 +67,14 @@ def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["canc
         async with bench(
             tmp_path, [message("Waiting.", tool("Bash", command=STRAYS + "wait")), message("No.")]
         ) as made:
-            run = Run(made.order())
-            running = asyncio.create_task(made.engine.run(run.order, run, run.stop))
+            run = Run(made.spec())
+            running = asyncio.create_task(made.engine.run(run.spec, run, run.cancellation))
             await asyncio.to_thread(eventually, lambda: len(pids(made)) == 3)
-            run.stop.ask(reason)
+            run.cancellation.cancel(reason)
             async with asyncio.timeout(5):
                 end = await running
             assert end.status == reason
-            assert end.spent.input_tokens == 100
+            assert end.usage.input_tokens == 100
             assert [artifact.path for artifact in end.artifacts] == ["pids"]
             assert len(made.endpoint.requests) == 1
 
@@ -85,16 +85,16 @@ def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["canc
 def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
     async def main() -> None:
         async with bench(tmp_path, [Hang()]) as made:
-            run = Run(made.order())
+            run = Run(made.spec())
             if when == "before":
-                run.stop.ask("cancelled")
-                made.engine = ClaudeCodeEngine(made.relay, made.state, cli=Path("/bin/false"))
-            running = asyncio.create_task(made.engine.run(run.order, run, run.stop))
+                run.cancellation.cancel("cancelled")
+                made.engine = ClaudeCodeEngine(made.proxy, made.state, cli=Path("/bin/false"))
+            running = asyncio.create_task(made.engine.run(run.spec, run, run.cancellation))
             if when == "starting":
                 await asyncio.to_thread(eventually, lambda: processes_of(tmp_path))
             if when == "asking":
                 assert await asyncio.to_thread(made.endpoint.asked.wait, 10)
-            run.stop.ask("cancelled")
+            run.cancellation.cancel("cancelled")
             async with asyncio.timeout(5):
                 assert (await running).status == "cancelled"
             assert made.endpoint.requests == [] if when == "before" else len(made.endpoint.requests) <= 1
@@ -144,11 +144,11 @@ def test_a_claude_code_that_is_killed_fails_the_task(tmp_path: Path) -> None:
 HOST = """
 import asyncio, pathlib, sys
 from claude_code_server import upstream
-from claude_code_server.engine.base import Order, Stop
+from claude_code_server.engine.base import TaskSpec, CancelToken
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.relay import Relay
+from claude_code_server.proxy import ModelProxy
 
-class Emit:
+class EventSink:
     def __call__(self, type, **fields):
         pass
 
@@ -156,11 +156,11 @@ class Emit:
         pass
 
 async def main(root, url):
-    relay = Relay(upstream.open(url))
+    relay = ModelProxy(open_upstream(url))
     await relay.start()
     engine = ClaudeCodeEngine(relay, root / "state")
-    order = Order("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
-    await engine.run(order, Emit(), Stop())
+    order = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
+    await engine.run(order, EventSink(), CancelToken())
 
 asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
 """
@@ -184,4 +184,4 @@ def test_a_server_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
     # Its directory is left to the next server, which sweeps it.
     (left,) = (tmp_path / "state").iterdir()
     assert left.name.startswith(f"run-{host.pid}-")
-    ClaudeCodeEngine(Relay(upstream.open("offline")), tmp_path / "state")
+    ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path / "state")

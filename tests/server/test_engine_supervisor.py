@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claude_code_server.engine import _supervisor
+from claude_code_server.engine import supervisor
 
 
 def start(tmp_path: Path, script: str, *arguments: str, parent: int | None = None) -> subprocess.Popen[str]:
     spec = tmp_path / "spec.json"
     content = {"cli": "/bin/sh", "env": {"ONLY": "this é"}, "parent": parent or os.getpid()}
     spec.write_text(json.dumps(content), encoding="utf-8")
-    command = [sys.executable, "-I", str(_supervisor.__file__), str(spec), "-c", script, *arguments]
+    command = [sys.executable, "-I", str(supervisor.__file__), str(spec), "-c", script, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from followers import SMALL, Follower, ended, on_loop, start
-from http_server import all_events, serving
-from scripted_engine import DONE, Gate, ScriptedEngine, says
+from support.clients.socket_followers import SMALL, Follower, ended, on_loop, start
+from support.servers.embedded_server import all_events, serving
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, says
 
 
 @pytest.fixture

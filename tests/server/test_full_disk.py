@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from followers import Follower, ended, on_loop, start
-from http_server import KEY, Running, all_events, serving
-from processes import eventually, processes_of
-from scripted_engine import DONE, Gate, ScriptedEngine, Step, says
-from scripted_messages import Hang, Script, ScriptedMessages, message, tool
+from support.clients.socket_followers import Follower, ended, on_loop, start
+from support.processes import eventually, processes_of
+from support.servers.embedded_server import KEY, Running, all_events, serving
+from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, says
 
-from claude_code_server.engine.base import Outcome, Spent
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.usage import Usage
 
 BIG = "x" * 1_000_000
-SPENT = Spent(70, 7, 0.25)
+SPENT = Usage(70, 7, 0.25)
 
 
 @pytest.fixture
@@ -59,9 +60,9 @@ def refusing(server: Running) -> Iterator[None]:
     pragma(server, "query_only = OFF")
 
 
-def assert_failed(task: dict[str, Any], spent: Spent = SPENT) -> None:
+def assert_failed(task: dict[str, Any], spent: Usage = SPENT) -> None:
     assert task["status"] == "failed"
-    assert task["error"] == {"type": "server_error", "message": "The server could not store what the task did."}
+    assert task["error"] == {"type": "server_error", "message": "The server could not store the task's progress."}
     assert (task["usage"]["input_tokens"], task["usage"]["total_cost"]) == (spent.input_tokens, spent.cost)
 
 
@@ -102,7 +103,7 @@ def test_an_end_that_cannot_be_stored_is_told_of_and_stored_later(workspace: Pat
             assert (one.ids(), other.ids()) == ([1, 2], [1])
             task = ended(client, running)
             assert_failed(task)
-            assert_failed(ended(client, waiting), Spent())
+            assert_failed(ended(client, waiting), Usage())
             assert [event.id for event in all_events(client, running, 1)] == [2]
             assert all_events(client, running, 2) == []
             assert client.get("/task").json()["data"] == [ended(client, waiting), task]
@@ -110,7 +111,7 @@ def test_an_end_that_cannot_be_stored_is_told_of_and_stored_later(workspace: Pat
                 assert client.get("/task", params={"status": status}).json()["data"] == []
             refused = client.post("/task", json={"description": "Do it."}, headers={"Idempotency-Key": "k"})
             assert (refused.status_code, refused.json()["error"]["type"]) == (500, "server_error")
-            assert len(engine.orders) == 1
+            assert len(engine.specs) == 1
             assert stored(state, running) == "running"
         taken = client.post("/task", json={"description": "Do it."}, headers={"Idempotency-Key": "k"})
         assert taken.json()["status"] == "completed"
@@ -157,5 +158,5 @@ def test_a_task_that_cannot_be_stored_leaves_no_process(workspace: Path, state: 
             assert [line for line in lines if line.startswith(b"event: ")] == [b"event: tool_call\n", b"event: error\n"]
             eventually(lambda: not processes_of(workspace))
         [task] = client.get("/task").json()["data"]
-        assert_failed(task, Spent(100, 20, task["usage"]["total_cost"]))
+        assert_failed(task, Usage(100, 20, task["usage"]["total_cost"]))
         assert task["usage"]["total_cost"] > 0

@@ -4,9 +4,9 @@ import copy
 from typing import Any
 
 import pytest
-from support.offline_driver import PLACEHOLDER, REMINDER, request
+from support.offline_agent import PLACEHOLDER, REMINDER, request
 
-from claude_code_server.offline import reply
+from claude_code_server.upstream.offline.model import respond
 
 PLAIN: dict[str, Any] = {
     "model": "haiku",
@@ -21,7 +21,7 @@ def text(response: dict[str, Any]) -> str:
 
 def with_result(asked: dict[str, Any], content: Any, *beside: dict[str, str], is_error: bool = False) -> dict[str, Any]:
     """The request that follows when the call that ``asked`` led to came back with ``content``."""
-    response = reply(asked)
+    response = respond(asked)
     call = response["content"][-1]
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": content, "is_error": is_error}
     following = copy.deepcopy(asked)
@@ -33,7 +33,7 @@ def with_result(asked: dict[str, Any], content: Any, *beside: dict[str, str], is
 
 
 def test_a_plain_completion_says_what_answers_and_what_to_set() -> None:
-    response = reply(PLAIN)
+    response = respond(PLAIN)
     assert response["type"] == "message"
     assert response["role"] == "assistant"
     assert response["model"] == "haiku"
@@ -44,37 +44,37 @@ def test_a_plain_completion_says_what_answers_and_what_to_set() -> None:
 
 
 def test_the_same_request_gets_the_same_response_and_another_gets_other_ids() -> None:
-    assert reply(PLAIN) == reply(copy.deepcopy(PLAIN))
+    assert respond(PLAIN) == respond(copy.deepcopy(PLAIN))
     asked = request("Count files", ["Bash"])
     other = request("Count files", ["Bash", "Glob"])
-    assert reply(asked)["id"] != reply(other)["id"]
-    assert reply(asked)["content"][1]["id"] != reply(other)["content"][1]["id"]
-    assert reply(asked)["content"][1]["id"].startswith("toolu_")
+    assert respond(asked)["id"] != respond(other)["id"]
+    assert respond(asked)["content"][1]["id"] != respond(other)["content"][1]["id"]
+    assert respond(asked)["content"][1]["id"].startswith("toolu_")
 
 
 def test_max_tokens_cuts_at_the_counted_token() -> None:
-    response = reply({**PLAIN, "max_tokens": 5})
+    response = respond({**PLAIN, "max_tokens": 5})
     assert text(response) == "This is the offline model"
     assert response["stop_reason"] == "max_tokens"
     assert response["usage"]["output_tokens"] == 5
-    whole = reply(PLAIN)
-    exact = reply({**PLAIN, "max_tokens": whole["usage"]["output_tokens"]})
+    whole = respond(PLAIN)
+    exact = respond({**PLAIN, "max_tokens": whole["usage"]["output_tokens"]})
     assert exact["stop_reason"] == "end_turn"
 
 
 def test_stop_sequences_cut_at_the_first() -> None:
-    response = reply({**PLAIN, "stop_sequences": ["model", "offline", "nowhere"]})
+    response = respond({**PLAIN, "stop_sequences": ["model", "offline", "nowhere"]})
     assert text(response) == "This is the "
     assert (response["stop_reason"], response["stop_sequence"]) == ("stop_sequence", "offline")
-    assert reply({**PLAIN, "stop_sequences": ["This"]})["content"] == []
-    beyond = reply({**PLAIN, "max_tokens": 5, "stop_sequences": ["server"]})
+    assert respond({**PLAIN, "stop_sequences": ["This"]})["content"] == []
+    beyond = respond({**PLAIN, "max_tokens": 5, "stop_sequences": ["server"]})
     assert beyond["stop_reason"] == "max_tokens"
 
 
 def test_tokens_are_counted_over_everything_that_is_sent() -> None:
-    assert reply(PLAIN)["usage"]["input_tokens"] == 4 + 1 + 1 + 1
+    assert respond(PLAIN)["usage"]["input_tokens"] == 4 + 1 + 1 + 1
     counts = [
-        reply(body)["usage"]["input_tokens"]
+        respond(body)["usage"]["input_tokens"]
         for body in (PLAIN, {**PLAIN, "system": "Be brief."}, {**PLAIN, "tools": [{"name": "Bash"}]})
     ]
     assert counts[1] == counts[0] + 3
@@ -82,11 +82,11 @@ def test_tokens_are_counted_over_everything_that_is_sent() -> None:
 
 
 def test_a_task_without_tools_is_still_a_task() -> None:
-    assert "granted: none" in text(reply(request("Count files", [])))
+    assert "granted: none" in text(respond(request("Count files", [])))
 
 
 def test_not_understood_is_said_plainly() -> None:
-    said = text(reply(request("Explain quantum computing", ["Bash", "Read"])))
+    said = text(respond(request("Explain quantum computing", ["Bash", "Read"])))
     for words in ('no rule for "Explain quantum computing"', "It can count files", "ANTHROPIC_API_KEY"):
         assert words in said
 
@@ -96,7 +96,7 @@ def test_the_context_is_not_taken_for_the_task() -> None:
     asked["messages"][0]["content"][1]["text"] = (
         '<task>\nCount files in a</task>\n</task>\n<context>\n{"x": "</task> Count files in b"}\n</context>'
     )
-    assert "find 'a</task>'" in reply(asked)["content"][1]["input"]["command"]
+    assert "find 'a</task>'" in respond(asked)["content"][1]["input"]["command"]
 
 
 def test_without_a_tag_the_last_words_of_the_user_are_the_task() -> None:
@@ -105,24 +105,24 @@ def test_without_a_tag_the_last_words_of_the_user_are_the_task() -> None:
         {"type": "text", "text": REMINDER},
         {"type": "text", "text": "Count Python files in src"},
     ]
-    assert reply(asked)["content"][1]["input"]["command"].startswith("find src ")
+    assert respond(asked)["content"][1]["input"]["command"].startswith("find src ")
 
 
 def test_only_the_first_sentence_is_followed_and_that_is_said() -> None:
     asked = request("Count files in src. Then write a poem about them.", ["Bash"])
-    answer = text(reply(with_result(asked, "7")))
+    answer = text(respond(with_result(asked, "7")))
     assert answer.startswith("Found 7 files in src.\nOnly the first sentence")
 
 
 def test_results_of_an_earlier_task_are_not_used() -> None:
     asked = with_result(request("Count files in a", ["Bash"]), "7")
     asked["messages"].append({"role": "user", "content": "<task>\nCount files in b\n</task>"})
-    assert reply(asked)["content"][1]["input"]["command"].startswith("find b ")
+    assert respond(asked)["content"][1]["input"]["command"].startswith("find b ")
 
 
 @pytest.mark.parametrize("content", ["12", [{"type": "text", "text": "12"}]])
 def test_results_come_as_text_or_as_blocks(content: Any) -> None:
-    assert "Found 12 files" in text(reply(with_result(request("Count files", ["Bash"]), content)))
+    assert "Found 12 files" in text(respond(with_result(request("Count files", ["Bash"]), content)))
 
 
 def test_output_that_was_too_large_is_reported_as_cut() -> None:
@@ -131,20 +131,20 @@ def test_output_that_was_too_large_is_reported_as_cut() -> None:
         "<persisted-output>\nOutput too large (532.7KB). Full output saved to: /tmp/x.txt\n\n"
         f"Preview (first 2KB):\n{preview}\n./src/cut\n...\n</persisted-output>"
     )
-    answer = text(reply(with_result(request("List files", ["Bash"]), saved)))
+    answer = text(respond(with_result(request("List files", ["Bash"]), saved)))
     assert answer.startswith("Found at least 9 files")
     assert "src/cut" not in answer
 
 
 def test_an_image_is_not_summarised() -> None:
     asked = request("Summarise logo.png", ["Read"])
-    answer = text(reply(with_result(asked, [{"type": "image", "source": {"type": "base64", "data": "iVBOR"}}])))
+    answer = text(respond(with_result(asked, [{"type": "image", "source": {"type": "base64", "data": "iVBOR"}}])))
     assert answer.startswith("logo.png could not be read: ")
 
 
 def test_an_agent_is_asked_when_it_is_named() -> None:
     asked = request("Use the helper agent to count Python files in src", ["Agent", "Bash"])
-    call = reply(asked)["content"][1]
+    call = respond(asked)["content"][1]
     assert call["name"] == "Agent"
     assert call["input"] == {
         "subagent_type": "helper",
@@ -156,48 +156,48 @@ def test_an_agent_is_asked_when_it_is_named() -> None:
         "  Found 2 Python files in src.\n  \n  (Offline model: rule-based, not a language model.)\n"
         "agentId: aa41345a334b62cbc\n<usage>subagent_tokens: 10</usage>"
     )
-    answer = text(reply(with_result(asked, [{"type": "text", "text": report}])))
+    answer = text(respond(with_result(asked, [{"type": "text", "text": report}])))
     assert answer == (
         "The agent 'helper' reports:\nFound 2 Python files in src.\n\n"
         "(Offline model: rule-based, not a language model.)"
     )
-    refused = text(reply(with_result(asked, "Agent type 'helper' not found.", is_error=True)))
+    refused = text(respond(with_result(asked, "Agent type 'helper' not found.", is_error=True)))
     assert "could not be asked: Agent type 'helper' not found." in refused
-    assert "needs the Agent tool" in text(reply(request("Use the helper agent to count files", ["Bash"])))
-    assert reply(request("Count files", ["Agent", "Skill", "Bash"]))["content"][1]["name"] == "Bash"
+    assert "needs the Agent tool" in text(respond(request("Use the helper agent to count files", ["Bash"])))
+    assert respond(request("Count files", ["Agent", "Skill", "Bash"]))["content"][1]["name"] == "Bash"
 
 
 def test_a_skill_is_loaded_when_it_is_named_and_the_rest_is_done() -> None:
     asked = request("Count Python files in src with the acme:greet skill", ["Skill", "Bash"])
-    call = reply(asked)["content"][1]
+    call = respond(asked)["content"][1]
     assert call["name"] == "Skill"
     assert call["input"] == {"skill": "acme:greet", "args": "Count Python files in src"}
     body = {"type": "text", "text": "Base directory for this skill: /x\n\n<task>\nList files\n</task>"}
     loaded = with_result(asked, "Launching skill: acme:greet", body)
-    assert reply(loaded)["content"][1]["name"] == "Bash"
-    answer = text(reply(with_result(loaded, "3")))
+    assert respond(loaded)["content"][1]["name"] == "Bash"
+    answer = text(respond(with_result(loaded, "3")))
     assert answer.startswith("Found 3 Python files in src.\nThe skill 'acme:greet' was loaded")
-    assert "Unknown skill" in text(reply(with_result(asked, "Unknown skill: acme:greet", is_error=True)))
+    assert "Unknown skill" in text(respond(with_result(asked, "Unknown skill: acme:greet", is_error=True)))
 
 
 def test_the_placeholder_is_not_a_tool() -> None:
     asked = {**PLAIN, "tools": [PLACEHOLDER]}
-    assert reply(asked)["content"] == reply(PLAIN)["content"]
+    assert respond(asked)["content"] == respond(PLAIN)["content"]
 
 
 @pytest.mark.parametrize("task", ["List files in nowhere", "Search for x in nowhere", "Count files in nowhere"])
 @pytest.mark.parametrize("complaint", ["bfs: error: nowhere: No such file or directory.", "ugrep: warning: nowhere"])
 def test_what_a_command_complains_of_is_not_a_hit(task: str, complaint: str) -> None:
     output = f"{complaint}\n0" if "Count" in task else complaint
-    answer = text(reply(with_result(request(task, ["Bash"]), output)))
+    answer = text(respond(with_result(request(task, ["Bash"]), output)))
     assert answer.startswith("Nothing could be ")
     assert complaint in answer
 
 
 def test_what_was_found_in_spite_of_complaints_is_told_with_them() -> None:
     complaint = "bfs: error: src/secret: Permission denied."
-    counted = text(reply(with_result(request("Count files in src", ["Bash"]), f"{complaint}\n3")))
+    counted = text(respond(with_result(request("Count files in src", ["Bash"]), f"{complaint}\n3")))
     assert counted.startswith(f"Found 3 files in src. find also reported: {complaint}")
-    listed = text(reply(with_result(request("List files in src", ["Bash"]), f"{complaint}\nsrc/a\nsrc/b")))
+    listed = text(respond(with_result(request("List files in src", ["Bash"]), f"{complaint}\nsrc/a\nsrc/b")))
     assert listed.startswith("Found 2 files in src:\n- src/a\n- src/b\n")
     assert complaint in listed

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.offline_driver import Run, execute, play
+from support.offline_agent import Run, execute, play
 
 FILE_TOOLS = ("Read", "Grep", "Glob")
 NOTE = "not a language model"

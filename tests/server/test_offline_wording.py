@@ -4,15 +4,15 @@ import time
 from typing import Any
 
 import pytest
-from support.offline_driver import request
+from support.offline_agent import request
 
-from claude_code_server.offline import reply
+from claude_code_server.upstream.offline.model import respond
 
 TOOLS = ("Bash", "Read", "Grep", "Glob", "Write")
 
 
 def first_call(task: str) -> tuple[str, Any]:
-    block = reply(request(task, TOOLS))["content"][-1]
+    block = respond(request(task, TOOLS))["content"][-1]
     return (block["name"], block["input"]) if block["type"] == "tool_use" else ("", block["text"])
 
 

@@ -6,37 +6,39 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
+from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, calls, says
 
-from claude_code_server.engine.base import ArtifactFound, Order, Outcome, Spent
-from claude_code_server.records import Task, now
-from claude_code_server.runner import ClosedError, Runner
-from claude_code_server.store import Store
+from claude_code_server.domain.engine_protocol import Outcome, TaskSpec
+from claude_code_server.domain.entities import ArtifactFile, Task
+from claude_code_server.domain.timestamps import now
+from claude_code_server.domain.usage import Usage
+from claude_code_server.services.task_runner import ClosedError, TaskRunner
+from claude_code_server.storage.store import Store
 
 
 class Bench:
     """A runner on a scripted engine and a store of its own."""
 
-    def __init__(self, folder: Path, *steps: Step, at_once: int = 4, stop_grace: float = 5.0) -> None:
+    def __init__(self, folder: Path, *steps: Step, max_concurrency: int = 4, cancel_grace: float = 5.0) -> None:
         self.folder = folder
         self.engine = ScriptedEngine(*steps)
         self.store = Store(folder)
-        self.runner = Runner(self.engine, self.store, at_once=at_once, stop_grace=stop_grace)
+        self.runner = TaskRunner(self.engine, self.store, max_concurrency=max_concurrency, cancel_grace=cancel_grace)
         self._count = 0
 
     def submit(self, timeout: float = 60.0) -> str:
         self._count += 1
-        order = Order(f"task_{self._count}", "d", self.folder, "m", timeout=timeout)
-        self.runner.submit(Task(order.task_id, "k", "d", "m", str(self.folder), now()), order)
-        return order.task_id
+        spec = TaskSpec(f"task_{self._count}", "d", self.folder, "m", timeout=timeout)
+        self.runner.submit(Task(spec.task_id, "k", "d", "m", str(self.folder), now()), spec)
+        return spec.task_id
 
     def task(self, task_id: str) -> Task:
-        task = self.store.task(task_id)
+        task = self.store.get_task(task_id)
         assert task is not None
         return task
 
     def types(self, task_id: str) -> list[str]:
-        events = self.store.events(task_id)
+        events = self.store.list_events(task_id)
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert [event.terminal for event in events[:-1]] == [False] * (len(events) - 1)
         return [event.type for event in events]
@@ -60,7 +62,7 @@ def test_events_are_numbered_in_order_and_the_terminal_one_is_last(tmp_path: Pat
         assert bench.types(task_id) == ["thinking", "tool_call", "thinking", "result"]
         ended = bench.task(task_id)
         assert (ended.status, ended.summary, ended.result["answer"]) == ("completed", "Done.", 42)
-        assert ended.created_at <= bench.store.events(task_id)[0].timestamp <= (ended.completed_at or "")
+        assert ended.created_at <= bench.store.list_events(task_id)[0].timestamp <= (ended.completed_at or "")
 
     run(Bench(tmp_path, says("a"), calls("Bash", command="ls"), says("b"), DONE), test)
 
@@ -70,16 +72,16 @@ def test_an_event_is_stored_before_followers_hear_of_it(tmp_path: Path) -> None:
 
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        assert await bench.runner.wait_for_news(task_id, 0, 5)
+        assert await bench.runner.wait_for_event(task_id, 0, 5)
         assert bench.types(task_id) == ["thinking"]
-        assert not await bench.runner.wait_for_news(task_id, 1, 0.01)
-        followers = [asyncio.create_task(bench.runner.wait_for_news(task_id, 1, 5)) for _ in range(50)]
+        assert not await bench.runner.wait_for_event(task_id, 1, 0.01)
+        followers = [asyncio.create_task(bench.runner.wait_for_event(task_id, 1, 5)) for _ in range(50)]
         gate.open()
         assert all(await asyncio.gather(*followers))
         assert bench.types(task_id) == ["thinking", "thinking", "result"] or bench.types(task_id) == ["thinking"] * 2
         assert await bench.runner.wait(task_id)
         assert bench.types(task_id) == ["thinking", "thinking", "result"]
-        assert await bench.runner.wait_for_news(task_id, 3, 5)
+        assert await bench.runner.wait_for_event(task_id, 3, 5)
 
     run(Bench(tmp_path, says("a"), gate, says("b")), test)
 
@@ -95,9 +97,9 @@ def test_tasks_beyond_the_limit_wait_their_turn_in_order(tmp_path: Path) -> None
         gate.open()
         assert all([await bench.runner.wait(one) for one in ids])
         assert bench.engine.most_at_once == 2
-        assert [order.task_id for order in bench.engine.orders] == ids
+        assert [spec.task_id for spec in bench.engine.specs] == ids
 
-    run(Bench(tmp_path, gate, at_once=2), test)
+    run(Bench(tmp_path, gate, max_concurrency=2), test)
 
 
 def test_the_time_a_task_waits_does_not_count_towards_its_timeout(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_the_time_a_task_waits_does_not_count_towards_its_timeout(tmp_path: Path
         assert await bench.runner.wait(second)
         assert [bench.task(one).status for one in (first, second)] == ["completed", "completed"]
 
-    run(Bench(tmp_path, gate, at_once=1), test)
+    run(Bench(tmp_path, gate, max_concurrency=1), test)
 
 
 def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
@@ -121,8 +123,8 @@ def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
         assert bench.types(task_id) == ["thinking", "error"]
         ended = bench.task(task_id)
         assert ended.status == "timeout"
-        assert ended.failure is not None
-        assert ended.failure.type == "timeout_error"
+        assert ended.error is not None
+        assert ended.error.type == "timeout_error"
 
     run(Bench(tmp_path, says("a"), Gate()), test)
 
@@ -130,7 +132,7 @@ def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
 def test_a_cancelled_task_ends_with_a_result_event_and_stays_as_it_ended(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        assert await bench.runner.wait_for_news(task_id, 0, 5)
+        assert await bench.runner.wait_for_event(task_id, 0, 5)
         bench.runner.cancel(task_id)
         bench.runner.cancel(task_id)
         assert await bench.runner.wait(task_id, 5)
@@ -138,8 +140,8 @@ def test_a_cancelled_task_ends_with_a_result_event_and_stays_as_it_ended(tmp_pat
         assert bench.types(task_id) == ["thinking", "result"]
         ended = bench.task(task_id)
         assert ended.status == "cancelled"
-        assert ended.failure is not None
-        assert ended.failure.type == "cancelled_error"
+        assert ended.error is not None
+        assert ended.error.type == "cancelled_error"
 
     run(Bench(tmp_path, says("a"), Gate()), test)
 
@@ -154,9 +156,9 @@ def test_a_pending_task_is_cancelled_without_having_run(tmp_path: Path) -> None:
         assert bench.types(second) == ["result"]
         gate.open()
         assert await bench.runner.wait(third, 5)
-        assert [order.task_id for order in bench.engine.orders] == [first, third]
+        assert [spec.task_id for spec in bench.engine.specs] == [first, third]
 
-    run(Bench(tmp_path, gate, at_once=1), test)
+    run(Bench(tmp_path, gate, max_concurrency=1), test)
 
 
 def test_a_run_that_does_not_heed_a_stop_is_broken_off(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_a_run_that_does_not_heed_a_stop_is_broken_off(tmp_path: Path) -> None:
         assert bench.types(task_id) == ["error"]
         assert bench.engine.at_once == 0
 
-    run(Bench(tmp_path, Gate(heeds_stop=False), stop_grace=0.05), test)
+    run(Bench(tmp_path, Gate(cancellable=False), cancel_grace=0.05), test)
 
 
 def test_an_engine_that_raises_is_a_failure_of_the_server_and_its_text_goes_nowhere(
@@ -179,9 +181,9 @@ def test_an_engine_that_raises_is_a_failure_of_the_server_and_its_text_goes_nowh
         assert bench.types(task_id) == ["thinking", "error"]
         ended = bench.task(task_id)
         assert ended.status == "failed"
-        assert ended.failure is not None
-        assert ended.failure.type == "server_error"
-        assert "secret" not in ended.failure.message
+        assert ended.error is not None
+        assert ended.error.type == "server_error"
+        assert "secret" not in ended.error.message
 
     with caplog.at_level(logging.DEBUG):
         run(Bench(tmp_path, says("a"), RuntimeError("a secret")), test)
@@ -191,8 +193,8 @@ def test_an_engine_that_raises_is_a_failure_of_the_server_and_its_text_goes_nowh
 
 
 def test_a_failed_outcome_is_a_result_and_a_spent_budget_an_error_with_its_cost(tmp_path: Path) -> None:
-    failed = Outcome("failed", error=("overloaded_error", "busy"), spent=Spent(1, 2, 0.5))
-    spent = Outcome("cost_exceeded", spent=Spent(1, 2, 0.5))
+    failed = Outcome("failed", error=("overloaded_error", "busy"), usage=Usage(1, 2, 0.5))
+    spent = Outcome("cost_exceeded", usage=Usage(1, 2, 0.5))
 
     for outcome, types, cost in ((failed, ["result"], None), (spent, ["error"], 0.5)):
 
@@ -200,22 +202,22 @@ def test_a_failed_outcome_is_a_result_and_a_spent_budget_an_error_with_its_cost(
             task_id = bench.submit()
             assert await bench.runner.wait(task_id, 5)
             assert bench.types(task_id) == types
-            failure = bench.task(task_id).failure
-            assert failure is not None
-            assert failure.estimated_cost == cost
-            assert [row.spent.cost for row in bench.store.usage("k", "")] == [0.5]
+            error = bench.task(task_id).error
+            assert error is not None
+            assert error.estimated_cost == cost
+            assert [row.usage.cost for row in bench.store.usage_by_model("k", "")] == [0.5]
 
         run(Bench(tmp_path / outcome.status, outcome), test)
 
 
 def test_every_artifact_gets_an_id_of_its_own(tmp_path: Path) -> None:
-    found = tuple(ArtifactFound(name, 1, "ff", now()) for name in ("a", "b"))
+    found = tuple(ArtifactFile(name, 1, "ff", now()) for name in ("a", "b"))
 
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
         assert await bench.runner.wait(task_id, 5)
         artifacts = bench.task(task_id).artifacts
-        assert [artifact.found for artifact in artifacts] == list(found)
+        assert [artifact.file for artifact in artifacts] == list(found)
         assert len({artifact.id for artifact in artifacts}) == 2
 
     run(Bench(tmp_path, Outcome("completed", artifacts=found)), test)
@@ -232,8 +234,8 @@ def test_closing_ends_everything_and_takes_nothing_new(tmp_path: Path) -> None:
         with pytest.raises(ClosedError):
             bench.submit()
 
-    bench_gate = Gate(heeds_stop=False)
-    run(Bench(tmp_path, bench_gate, at_once=2), test)
+    bench_gate = Gate(cancellable=False)
+    run(Bench(tmp_path, bench_gate, max_concurrency=2), test)
 
 
 def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
         for task_id in ("task_running", "task_pending"):
             store.add_task(Task(task_id, "k", "d", "m", str(tmp_path), now()))
         store.start_task("task_running")
-        store.set_spent("task_running", Spent(100, 20, 0.5))
+        store.set_usage("task_running", Usage(100, 20, 0.5))
         store._db.execute("INSERT INTO events VALUES ('task_running', 1, 'thinking', '', '{\"content\": \"a\"}')")
         store._db.commit()
 
@@ -252,13 +254,13 @@ def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
         for task_id in ("task_running", "task_pending"):
             ended = bench.task(task_id)
             assert ended.status == "failed"
-            assert ended.failure is not None
-            assert ended.failure.type == "server_error"
-        assert bench.task("task_running").spent == Spent(100, 20, 0.5)
-        assert bench.task("task_pending").spent == Spent()
+            assert ended.error is not None
+            assert ended.error.type == "server_error"
+        assert bench.task("task_running").usage == Usage(100, 20, 0.5)
+        assert bench.task("task_pending").usage == Usage()
         bench.runner.recover()
         assert bench.types("task_pending") == ["error"]
-        assert [(row.requests, row.spent) for row in bench.store.usage("k", "")] == [(2, Spent(100, 20, 0.5))]
+        assert [(row.requests, row.usage) for row in bench.store.usage_by_model("k", "")] == [(2, Usage(100, 20, 0.5))]
 
     run(Bench(tmp_path), test)
 
@@ -266,25 +268,25 @@ def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("end", "status", "spent"),
     [
-        (DONE, "completed", Spent(20, 4, 0.5)),
-        (Outcome("completed", spent=Spent(30, 6, 0.75)), "completed", Spent(30, 6, 0.75)),
-        (RuntimeError("a fault"), "failed", Spent(20, 4, 0.5)),
-        (Gate(heeds_stop=False), "cancelled", Spent(20, 4, 0.5)),
+        (DONE, "completed", Usage(20, 4, 0.5)),
+        (Outcome("completed", usage=Usage(30, 6, 0.75)), "completed", Usage(30, 6, 0.75)),
+        (RuntimeError("a fault"), "failed", Usage(20, 4, 0.5)),
+        (Gate(cancellable=False), "cancelled", Usage(20, 4, 0.5)),
     ],
 )
-def test_what_a_task_spends_is_stored_as_it_is_spent(tmp_path: Path, end: Step, status: str, spent: Spent) -> None:
+def test_what_a_task_spends_is_stored_as_it_is_spent(tmp_path: Path, end: Step, status: str, spent: Usage) -> None:
     gate = Gate()
 
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
         await asyncio.to_thread(gate.reached.wait, 5)
-        assert (bench.task(task_id).status, bench.task(task_id).spent) == ("running", Spent(20, 4, 0.5))
+        assert (bench.task(task_id).status, bench.task(task_id).usage) == ("running", Usage(20, 4, 0.5))
         gate.open()
         if isinstance(end, Gate):
             await asyncio.to_thread(end.reached.wait, 5)
             bench.runner.cancel(task_id)
         assert await bench.runner.wait(task_id, 5)
-        assert (bench.task(task_id).status, bench.task(task_id).spent) == (status, spent)
-        assert [row.spent for row in bench.store.usage("k", "")] == [spent]
+        assert (bench.task(task_id).status, bench.task(task_id).usage) == (status, spent)
+        assert [row.usage for row in bench.store.usage_by_model("k", "")] == [spent]
 
-    run(Bench(tmp_path, Spent(10, 2, 0.25), Spent(20, 4, 0.5), gate, end, stop_grace=0.05), test)
+    run(Bench(tmp_path, Usage(10, 2, 0.25), Usage(20, 4, 0.5), gate, end, cancel_grace=0.05), test)

@@ -16,12 +16,13 @@ from typing import IO, Any
 import httpx
 import psutil
 import pytest
-from contract_check import check_response
-from http_server import events_of
-from scripted_messages import ScriptedMessages, message, tool
+from support.contract_check import check_response
+from support.servers.embedded_server import events_of
+from support.servers.messages_endpoint import ScriptedMessages, message, tool
 
-from claude_code_server import serve, starting
-from claude_code_server.settings import Settings
+from claude_code_server.domain.settings import Settings
+from claude_code_server.process import bootstrap as starting
+from claude_code_server.process import cli as serve
 
 KEY = "sk-proj-test"
 REAL_KEY = "sk-ant-real-key"
@@ -374,9 +375,9 @@ def test_a_child_without_a_first_line_ends(temporary: Path) -> None:
 
 def test_importing_the_server_is_cheap_and_knows_nothing_of_the_client() -> None:
     code = """
-import sys, claude_code_server, claude_code_server.serve, claude_code_server.child
+import sys, claude_code_server, claude_code_server.process.cli, claude_code_server.process.child
 heavy = {"starlette", "uvicorn", "httpx", "jsonschema", "claude_agent_sdk", "sqlite3"} & set(sys.modules)
-import claude_code_server.app, claude_code_server.listening, claude_code_server.engine.claude_code
+import claude_code_server.http.app, claude_code_server.process.server, claude_code_server.engine.claude_code
 print(sorted(heavy), [name for name in sys.modules if name.startswith(("claude_code_client", "claude_agent_sdk"))])
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)

@@ -1,21 +1,22 @@
 """The store: what is put in comes out, also after it was closed; pages, claims and usage."""
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
+import attrs
 import pytest
 
-from claude_code_server.engine.base import ArtifactFound, Spent
-from claude_code_server.records import Artifact, Event, Failure, Task, Usage
-from claude_code_server.store import Claim, Kept, Store, StoreError
+from claude_code_server.domain.entities import Artifact, ArtifactFile, Task, TaskError, TaskEvent
+from claude_code_server.domain.idempotency import IdempotencyKey, StoredResponse
+from claude_code_server.domain.usage import ModelUsage, Usage
+from claude_code_server.storage.store import Store, StoreError
 
 AT = "2026-11-22T12:00:00.000Z"
 LATER = "2026-11-22T12:00:01.000Z"
 
 
-def task(id: str = "task_1", key: str = "k") -> Task:
-    return Task(id=id, key=key, description="é", model="m", working_directory="/w", created_at=AT)
+def task(id: str = "task_1", key_hash: str = "k") -> Task:
+    return Task(id=id, key_hash=key_hash, description="é", model="m", working_directory="/w", created_at=AT)
 
 
 @pytest.fixture
@@ -25,81 +26,81 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_task_and_its_events_outlive_the_store(folder: Path) -> None:
     new = task()
-    ended = replace(
+    ended = attrs.evolve(
         new,
         status="cost_exceeded",
         completed_at=LATER,
         summary="s",
         result={"summary": "s", "n": [1, None]},
-        artifacts=(Artifact("art_1", ArtifactFound("a/b.md", 3, "ff", AT, "text")),),
-        spent=Spent(10, 5, 0.25),
-        failure=Failure("cost_exceeded_error", "too much", 0.25),
+        artifacts=(Artifact("art_1", ArtifactFile("a/b.md", 3, "ff", AT, "text")),),
+        usage=Usage(10, 5, 0.25),
+        error=TaskError("cost_exceeded_error", "too much", 0.25),
     )
-    events = [Event(1, "thinking", AT, {"content": "half of a pair: \ud83d"}), Event(2, "error", LATER)]
+    events = [TaskEvent(1, "thinking", AT, {"content": "half of a pair: \ud83d"}), TaskEvent(2, "error", LATER)]
     with Store(folder) as store:
         store.add_task(new)
         store.add_event(new.id, events[0])
-        assert store.task(new.id) == new
-        store.set_spent(new.id, Spent(1, 2, 0.125))
-        assert store.task(new.id) == replace(new, spent=Spent(1, 2, 0.125))
+        assert store.get_task(new.id) == new
+        store.set_usage(new.id, Usage(1, 2, 0.125))
+        assert store.get_task(new.id) == attrs.evolve(new, usage=Usage(1, 2, 0.125))
         store.end_task(ended, events[1])
     with Store(folder) as store:
-        assert store.task(new.id) == ended
-        assert store.task(new.id, "k") == ended
-        assert store.task(new.id, "another") is None
-        assert store.events(new.id) == events
-        assert store.events(new.id, after=1) == events[1:]
-        assert store.events(new.id, limit=1) == events[:1]
-        assert store.events(new.id, size=len('{"content": "half of a pair: \\ud83d"}')) == events[:1]
-        assert store.events(new.id, size=1) == events[:1]
-        assert store.events(new.id, size=100) == events
+        assert store.get_task(new.id) == ended
+        assert store.get_task(new.id, "k") == ended
+        assert store.get_task(new.id, "another") is None
+        assert store.list_events(new.id) == events
+        assert store.list_events(new.id, after=1) == events[1:]
+        assert store.list_events(new.id, limit=1) == events[:1]
+        assert store.list_events(new.id, max_characters=len('{"content": "half of a pair: \\ud83d"}')) == events[:1]
+        assert store.list_events(new.id, max_characters=1) == events[:1]
+        assert store.list_events(new.id, max_characters=100) == events
         assert store.last_seq(new.id) == 2
         assert store.last_seq("task_none") == 0
-        assert store.usage("k", AT) == [Usage("m", 1, Spent(10, 5, 0.25))]
+        assert store.usage_by_model("k", AT) == [ModelUsage("m", 1, Usage(10, 5, 0.25))]
 
 
 def test_the_same_number_is_not_given_twice(folder: Path) -> None:
     with Store(folder) as store:
-        store.add_event("task_1", Event(1, "thinking", AT))
+        store.add_event("task_1", TaskEvent(1, "thinking", AT))
         with pytest.raises(sqlite3.IntegrityError):
-            store.add_event("task_1", Event(1, "thinking", AT))
+            store.add_event("task_1", TaskEvent(1, "thinking", AT))
         assert store.last_seq("task_1") == 1
 
 
 def test_ending_a_task_happens_whole_or_not_at_all(folder: Path) -> None:
     with Store(folder) as store:
         store.add_task(task())
-        store.add_event("task_1", Event(1, "thinking", AT))
+        store.add_event("task_1", TaskEvent(1, "thinking", AT))
         with pytest.raises(sqlite3.IntegrityError):
-            store.end_task(replace(task(), status="completed", completed_at=LATER), Event(1, "result", AT))
-        assert [unfinished.id for unfinished in store.unfinished()] == ["task_1"]
-        assert store.usage("k", AT) == []
+            store.end_task(attrs.evolve(task(), status="completed", completed_at=LATER), TaskEvent(1, "result", AT))
+        assert [unfinished.id for unfinished in store.unfinished_tasks()] == ["task_1"]
+        assert store.usage_by_model("k", AT) == []
 
 
 def test_an_end_that_is_owed_is_told_of_until_it_is_stored(folder: Path) -> None:
-    ended = replace(task(), status="failed", completed_at=LATER, spent=Spent(1, 2, 0.5))
+    ended = attrs.evolve(task(), status="failed", completed_at=LATER, usage=Usage(1, 2, 0.5))
     with Store(folder) as store:
         store.add_task(task())
-        store.add_event("task_1", Event(1, "thinking", AT))
+        store.add_event("task_1", TaskEvent(1, "thinking", AT))
         store._db.execute("PRAGMA query_only = ON")
         with pytest.raises(sqlite3.OperationalError):
-            store.end_task(ended, Event(2, "error", LATER))
-        store.owe_end(ended, Event(2, "error", LATER))
-        assert [unfinished.id for unfinished in store.unfinished()] == ["task_1"]
-        assert store.task("task_1") == store.task("task_1", "k") == ended
-        assert store.task("task_1", "another") is None
-        assert store.tasks("k", 9) == ([ended], None)
-        assert [event.seq for event in store.events("task_1")] == [1, 2]
-        assert [event.seq for event in store.events("task_1", limit=1)] == [1]
-        assert [event.seq for event in store.events("task_1", after=1)] == [2]
-        assert store.events("task_1", after=2) == []
+            store.end_task(ended, TaskEvent(2, "error", LATER))
+        store.defer_end(ended, TaskEvent(2, "error", LATER))
+        assert [unfinished.id for unfinished in store.unfinished_tasks()] == ["task_1"]
+        assert store.get_task("task_1") == store.get_task("task_1", "k") == ended
+        assert store.get_task("task_1", "another") is None
+        assert store.list_tasks("k", 9) == ([ended], None)
+        assert [event.seq for event in store.list_events("task_1")] == [1, 2]
+        assert [event.seq for event in store.list_events("task_1", limit=1)] == [1]
+        assert [event.seq for event in store.list_events("task_1", after=1)] == [2]
+        assert store.list_events("task_1", after=2) == []
         assert store.last_seq("task_1") == 2
         store._db.execute("PRAGMA query_only = OFF")
     with Store(folder) as store:
-        assert store.unfinished() == []
-        assert store.task("task_1") == ended
-        assert [event.seq for event in store.events("task_1")] == [1, 2]
-        assert store.usage("k", AT) == [Usage("m", 1, Spent(1, 2, 0.5))]
+        assert store.unfinished_tasks() == []
+        assert store.get_task("task_1") == ended
+        assert [event.seq for event in store.list_events("task_1")] == [1, 2]
+        assert store.usage_by_model("k", AT) == [ModelUsage("m", 1, Usage(1, 2, 0.5))]
 
 
 def test_what_is_stored_is_on_the_disk(folder: Path) -> None:
@@ -112,43 +113,49 @@ def test_pages_go_from_the_newest_to_the_oldest_of_one_key(folder: Path) -> None
     with Store(folder) as store:
         for number in range(5):
             store.add_task(task(f"task_{number}"))
-        store.add_task(task("task_foreign", key="other"))
+        store.add_task(task("task_foreign", key_hash="other"))
         store.start_task("task_3")
 
         seen, before = [], None
         for _ in range(3):
-            page, before = store.tasks("k", 2, before=before)
+            page, before = store.list_tasks("k", 2, before=before)
             seen.append([one.id for one in page])
         assert seen == [["task_4", "task_3"], ["task_2", "task_1"], ["task_0"]]
         assert before is None
-        assert [one.id for one in store.tasks("k", 9, status="running")[0]] == ["task_3"]
-        assert len(store.unfinished()) == 6
+        assert [one.id for one in store.list_tasks("k", 9, status="running")[0]] == ["task_3"]
+        assert len(store.unfinished_tasks()) == 6
 
 
 def test_claims_are_kept_by_key_scope_and_name(folder: Path) -> None:
-    claim = Claim("k", "task", "n", "print")
+    key = IdempotencyKey("k", "task", "n", "print")
     with Store(folder) as store:
-        assert store.kept(claim) is None
-        store.add_task(task(), claim)
-        store.keep(replace(claim, scope="completion"), "reply", AT)
-        assert store.kept(replace(claim, fingerprint="another")) == Kept("print", "task_1")
-        assert store.kept(replace(claim, key="other")) is None
-        assert store.kept(replace(claim, name="m")) is None
-        assert store.kept(replace(claim, scope="completion"), since=AT) == Kept("print", "reply")
-        assert store.kept(replace(claim, scope="completion"), since=LATER) is None
-        store.forget("completion", before=LATER)
-        assert store.kept(replace(claim, scope="completion")) is None
-        assert store.kept(claim) is not None
+        assert store.find_response(key) is None
+        store.add_task(task(), key)
+        store.save_response(attrs.evolve(key, scope="completion"), "reply", AT)
+        assert store.find_response(attrs.evolve(key, fingerprint="another")) == StoredResponse("print", "task_1")
+        assert store.find_response(attrs.evolve(key, key_hash="other")) is None
+        assert store.find_response(attrs.evolve(key, value="m")) is None
+        assert store.find_response(attrs.evolve(key, scope="completion"), since=AT) == StoredResponse("print", "reply")
+        assert store.find_response(attrs.evolve(key, scope="completion"), since=LATER) is None
+        store.delete_responses("completion", before=LATER)
+        assert store.find_response(attrs.evolve(key, scope="completion")) is None
+        assert store.find_response(key) is not None
 
 
 def test_usage_is_added_up_by_model_from_a_time_on(folder: Path) -> None:
     with Store(folder) as store:
-        store.add_usage("k", AT, "a", Spent(1, 2, 0.5))
-        store.add_usage("k", LATER, "a", Spent(10, 20, 0.25))
-        store.add_usage("k", LATER, "b", Spent(100, 0, 0.0))
-        store.add_usage("other", LATER, "a", Spent(7, 7, 7.0))
-        assert store.usage("k", AT) == [Usage("a", 2, Spent(11, 22, 0.75)), Usage("b", 1, Spent(100, 0, 0.0))]
-        assert store.usage("k", LATER) == [Usage("a", 1, Spent(10, 20, 0.25)), Usage("b", 1, Spent(100, 0, 0.0))]
+        store.add_usage("k", AT, "a", Usage(1, 2, 0.5))
+        store.add_usage("k", LATER, "a", Usage(10, 20, 0.25))
+        store.add_usage("k", LATER, "b", Usage(100, 0, 0.0))
+        store.add_usage("other", LATER, "a", Usage(7, 7, 7.0))
+        assert store.usage_by_model("k", AT) == [
+            ModelUsage("a", 2, Usage(11, 22, 0.75)),
+            ModelUsage("b", 1, Usage(100, 0, 0.0)),
+        ]
+        assert store.usage_by_model("k", LATER) == [
+            ModelUsage("a", 1, Usage(10, 20, 0.25)),
+            ModelUsage("b", 1, Usage(100, 0, 0.0)),
+        ]
 
 
 def test_a_folder_serves_one_server_at_a_time(folder: Path) -> None:

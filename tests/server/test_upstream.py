@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from scripted_messages import (
+from support.servers.messages_endpoint import (
     Cut,
     ErrorEvent,
     Failure,
@@ -19,8 +19,10 @@ from scripted_messages import (
     tool,
 )
 
-from claude_code_server import upstream
-from claude_code_server.upstream import UpstreamError, sse
+from claude_code_common.loopback import is_loopback
+from claude_code_server.upstream.factory import open_upstream
+from claude_code_server.upstream.messages_stream import MessagesEvent, decode_events, encode_event, message_events
+from claude_code_server.upstream.protocol import UpstreamError
 
 KEY = "sk-real-key-canary"
 ASK: dict[str, Any] = {
@@ -32,7 +34,7 @@ ASK: dict[str, Any] = {
 
 def complete(url: str, key: str | None = KEY, **options: Any) -> dict[str, Any]:
     async def once() -> dict[str, Any]:
-        source = upstream.open(url, key)
+        source = open_upstream(url, key)
         try:
             return await source.complete(ASK, **options)
         finally:
@@ -41,11 +43,11 @@ def complete(url: str, key: str | None = KEY, **options: Any) -> dict[str, Any]:
     return asyncio.run(once())
 
 
-def stream(url: str, got: list[sse.Event] | None = None) -> list[sse.Event]:
+def stream(url: str, got: list[MessagesEvent] | None = None) -> list[MessagesEvent]:
     events = [] if got is None else got
 
     async def once() -> None:
-        source = upstream.open(url, KEY)
+        source = open_upstream(url, KEY)
         try:
             async for event in source.stream(ASK):
                 events.append(event)
@@ -56,7 +58,7 @@ def stream(url: str, got: list[sse.Event] | None = None) -> list[sse.Event]:
     return events
 
 
-def joined(events: list[sse.Event]) -> str:
+def joined(events: list[MessagesEvent]) -> str:
     return "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
 
 
@@ -98,16 +100,16 @@ def test_a_stream_carries_any_text(text: str) -> None:
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_events_survive_any_cut_into_chunks(size: int) -> None:
     whole = message(thinking("hm é"), "text", tool("Read", file_path="ä"))
-    raw = b": comment\r\n\r\n" + b"".join(map(sse.encode, sse.events_of(whole)))
+    raw = b": comment\r\n\r\n" + b"".join(map(encode_event, message_events(whole)))
 
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(raw), size):
             yield raw[start : start + size]
 
-    async def decoded() -> list[sse.Event]:
-        return [event async for event in sse.decode(chunks())]
+    async def decoded() -> list[MessagesEvent]:
+        return [event async for event in decode_events(chunks())]
 
-    assert asyncio.run(decoded()) == list(sse.events_of(whole))
+    assert asyncio.run(decoded()) == list(message_events(whole))
 
 
 @pytest.mark.parametrize(
@@ -142,15 +144,15 @@ def test_errors_are_typed(reply: Failure, expected: tuple[int, str, str, float |
     ("reply", "status", "type", "text", "seen"),
     [
         (Failure(429, "rate_limit_error", "slow"), 429, "rate_limit_error", "slow", 0),
-        (Cut(message("hello"), 3), 502, "api_error", "no answer from", 3),
-        (Cut(message("hello"), 3, tidy=True), 502, "api_error", "before the end", 3),
+        (Cut(message("hello"), 3), 502, "api_error", "no response from", 3),
+        (Cut(message("hello"), 3, tidy=True), 502, "api_error", "before the message was complete", 3),
         (ErrorEvent(message("hello"), 2, "overloaded_error", "busy"), 529, "overloaded_error", "busy", 2),
         (ErrorEvent(message("hello"), 2, "api_error", "oops"), 500, "api_error", "oops", 2),
-        (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "before the end", 0),
+        (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "before the message was complete", 0),
     ],
 )
 def test_a_stream_that_breaks_off_is_an_error(reply: Reply, status: int, type: str, text: str, seen: int) -> None:
-    got: list[sse.Event] = []
+    got: list[MessagesEvent] = []
     with ScriptedMessages([reply]) as endpoint, pytest.raises(UpstreamError, match=text) as caught:
         stream(endpoint.url, got)
     assert (caught.value.status, caught.value.type) == (status, type)
@@ -189,7 +191,7 @@ def test_the_key_is_told_to_nobody_else(caplog: pytest.LogCaptureFixture) -> Non
             complete(endpoint.url)
         complete(endpoint.url)
     assert caplog.records
-    texts = [caplog.text, "".join(traceback.format_exception(caught.value)), repr(upstream.open(endpoint.url, KEY))]
+    texts = [caplog.text, "".join(traceback.format_exception(caught.value)), repr(open_upstream(endpoint.url, KEY))]
     assert not [text for text in texts if KEY in text]
 
 
@@ -218,7 +220,7 @@ def test_proxies_are_for_others_than_loopback(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_what_cannot_be_opened_says_why(spec: str, key: str | None, text: str) -> None:
     with pytest.raises(ValueError, match=text) as caught:
-        upstream.open(spec, key)
+        open_upstream(spec, key)
     assert "secret" not in str(caught.value)
     assert KEY not in str(caught.value)
 
@@ -228,12 +230,12 @@ def test_what_cannot_be_opened_says_why(spec: str, key: str | None, text: str) -
     [("localhost", True), ("127.0.0.9", True), ("::1", True), ("10.0.0.1", False), ("localhost.example", False)],
 )
 def test_loopback(host: str, expected: bool) -> None:
-    assert upstream.is_loopback(host) is expected
+    assert is_loopback(host) is expected
 
 
 def test_leaving_a_stream_closes_it() -> None:
     async def leave(url: str) -> None:
-        source = upstream.open(url)
+        source = open_upstream(url)
         waiting = asyncio.ensure_future(anext(source.stream(ASK)))
         await asyncio.to_thread(endpoint.asked.wait)
         waiting.cancel()
@@ -246,8 +248,8 @@ def test_leaving_a_stream_closes_it() -> None:
 
 
 def test_offline_answers_without_key_or_network() -> None:
-    async def ask() -> tuple[dict[str, Any], list[sse.Event], int]:
-        source = upstream.open("offline")
+    async def ask() -> tuple[dict[str, Any], list[MessagesEvent], int]:
+        source = open_upstream("offline")
         assert source.free
         events = [event async for event in source.stream(ASK)]
         return await source.complete(ASK), events, await source.count_tokens(ASK)

@@ -10,9 +10,9 @@ from threading import Event
 from typing import Any
 
 import pytest
-from support import raw, wire
-from support.both import KEY
-from support.connections import scripted, stays, thinking
+from support.clients.client_kinds import KEY
+from support.servers import raw_http, responses
+from support.servers.scripted_stream import scripted_stream, send_then_stall, thinking_events
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, ConfigurationError
 
@@ -27,17 +27,17 @@ def over() -> Iterator[Event]:
     event.set()
 
 
-def silent(over: Event) -> raw.Handler:
+def silent(over: Event) -> raw_http.Handler:
     """Answers to nothing but submits and cancels."""
 
-    def handle(request: raw.Request) -> Any:
+    def handle(request: raw_http.Request) -> Any:
         if request.method == "POST" and request.path.endswith(("/task", "/cancel")):
-            return raw.answer(202, wire.task("pending" if request.path.endswith("/task") else "cancelled"))
+            return raw_http.response(202, responses.task("pending" if request.path.endswith("/task") else "cancelled"))
         if request.path.endswith("/events"):
-            return stays(thinking(1), until=over)(0)
+            return send_then_stall(thinking_events(1), until=over)(0)
         if request.path.endswith("/busy"):
-            return raw.answer(503, wire.error("overloaded_error"), Retry_After="30")
-        over.wait(raw.TIMEOUT)
+            return raw_http.response(503, responses.error("overloaded_error"), Retry_After="30")
+        over.wait(raw_http.TIMEOUT)
         return None
 
     return handle
@@ -61,7 +61,7 @@ class Waiting:
         self.ended_at = time.monotonic()
 
     def join(self) -> None:
-        self._thread.join(raw.TIMEOUT)
+        self._thread.join(raw_http.TIMEOUT)
         assert not self._thread.is_alive()
 
 
@@ -85,7 +85,7 @@ CALLS: dict[str, tuple[Callable[[ClaudeClient], object], str]] = {
 @pytest.mark.parametrize("kind", CALLS)
 def test_closing_the_client_ends_what_waits(over: Event, kind: str) -> None:
     call, path = CALLS[kind]
-    with raw.serve(raw.RawServer(silent(over))) as server:
+    with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = ClaudeClient(KEY, server.base_url)
         waiting = Waiting(lambda: call(client))
         server.wait_until(lambda: any(request.path.endswith(path) for request in server.requests))
@@ -106,7 +106,10 @@ def test_closing_the_client_ends_what_waits(over: Event, kind: str) -> None:
 
 
 def test_closing_a_stream_ends_the_thread_that_waits_for_it_alone(over: Event) -> None:
-    with raw.serve(raw.RawServer(silent(over))) as server, ClaudeClient(KEY, server.base_url) as client:
+    with (
+        raw_http.serve(raw_http.SocketServer(silent(over))) as server,
+        ClaudeClient(KEY, server.base_url) as client,
+    ):
         stream, other = client.stream_task("x"), client.stream_events("task_1")
         assert next(other)["type"] == "thinking"
         seen = threading.Event()
@@ -116,7 +119,7 @@ def test_closing_a_stream_ends_the_thread_that_waits_for_it_alone(over: Event) -
                 seen.set()
 
         waiting = Waiting(read)
-        assert seen.wait(raw.TIMEOUT)
+        assert seen.wait(raw_http.TIMEOUT)
         time.sleep(0.05)
         began = time.monotonic()
         stream.close()
@@ -134,7 +137,7 @@ def test_closing_a_stream_ends_the_thread_that_waits_for_it_alone(over: Event) -
 
 
 def test_closing_again_and_again_from_many_threads(over: Event) -> None:
-    with raw.serve(raw.RawServer(silent(over))) as server:
+    with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = ClaudeClient(KEY, server.base_url)
         streams = [client.stream_task("x") for _ in range(8)]
         waiting = [Waiting(lambda stream=stream: each(stream)) for stream in streams]  # type: ignore[misc]
@@ -149,7 +152,7 @@ def test_closing_again_and_again_from_many_threads(over: Event) -> None:
 
 
 def test_a_stream_that_is_idle_ends_with_its_client(over: Event) -> None:
-    with raw.serve(raw.RawServer(silent(over))) as server:
+    with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = ClaudeClient(KEY, server.base_url)
         stream = client.stream_task("x")
         next(stream)
@@ -178,7 +181,7 @@ async def aeach(stream: Any) -> None:
         pass
 
 
-async def when(server: raw.RawServer, path: str) -> None:
+async def when(server: raw_http.SocketServer, path: str) -> None:
     """Once a request has come and the coroutine that made it waits."""
     await asyncio.to_thread(server.wait_until, lambda: any(r.path.endswith(path) for r in server.requests))
     await asyncio.sleep(0.05)
@@ -207,7 +210,7 @@ def test_a_coroutine_that_waits_is_ended(over: Event, kind: str, ending: str) ->
             await when(server, "/cancel")
         await client.close()
 
-    with raw.serve(raw.RawServer(silent(over))) as server:
+    with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         asyncio.run(main())
         over.set()
 
@@ -227,13 +230,13 @@ def test_closing_a_stream_ends_the_coroutine_that_waits_for_it(over: Event) -> N
             assert await anext(stream, None) is None
             await when(server, "/cancel")
 
-    with raw.serve(raw.RawServer(silent(over))) as server:
+    with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         asyncio.run(main())
         over.set()
 
 
 def test_a_client_closed_in_one_loop_ends_what_waits_in_another(over: Event) -> None:
-    with raw.serve(raw.RawServer(silent(over))) as server:
+    with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = AsyncClaudeClient(KEY, server.base_url)
         waiting = Waiting(lambda: asyncio.run(aeach(client.stream_task("x"))))
         server.wait_until(lambda: any(request.path.endswith("/events") for request in server.requests))
@@ -252,7 +255,7 @@ def test_streams_end_with_their_with(over: Event, asynchronous: bool) -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client, client.stream_task("x") as stream:
             assert (await anext(stream))["type"] == "thinking"
 
-    with scripted(stays(thinking(1), until=over)) as (server, script):
+    with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, script):
         if asynchronous:
             asyncio.run(main())
         else:

@@ -12,10 +12,10 @@ from threading import Event
 from typing import Any
 
 import pytest
-from support import raw, wire
-from support.both import KEY, Both
-from support.connections import scripted, stays, thinking
-from support.tidying import wait_for_tidying
+from support.clients.background_work import wait_for_background_work
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers import raw_http, responses
+from support.servers.scripted_stream import scripted_stream, send_then_stall, thinking_events
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, UnexpectedResponseError
 from claude_code_client._files.journal import Journal
@@ -28,7 +28,7 @@ def over() -> Iterator[Event]:
     event.set()
 
 
-def ended(both: Both, call: Any, client: Any, when: Any) -> BaseException:
+def ended(both: ClientKind, call: Any, client: Any, when: Any) -> BaseException:
     """How a call ends whose client is closed from elsewhere once ``when()`` is so."""
 
     async def coroutine() -> BaseException:
@@ -52,7 +52,7 @@ def ended(both: Both, call: Any, client: Any, when: Any) -> BaseException:
         when()
         time.sleep(0.05)
         client.close()
-        waiting.join(raw.TIMEOUT)
+        waiting.join(raw_http.TIMEOUT)
         return errors[0]
 
     error: BaseException = both.call(coroutine()) if both.kind == "async" else thread()
@@ -67,16 +67,16 @@ async def _outcome(waiting: asyncio.Future[Any]) -> BaseException:
     raise AssertionError
 
 
-def busy(_: raw.Request) -> Any:
-    return raw.answer(503, wire.error("overloaded_error"), Retry_After="30")
+def busy(_: raw_http.Request) -> Any:
+    return raw_http.response(503, responses.error("overloaded_error"), Retry_After="30")
 
 
 @pytest.mark.parametrize("name", ["execute_task", "complete"])
-def test_closed_in_the_pause_after_a_refusal(both: Both, tmp_path: Path, name: str) -> None:
-    def handle(request: raw.Request) -> Any:
-        return busy(request) if request.method == "POST" else raw.answer(200, MODELS)
+def test_closed_in_the_pause_after_a_refusal(both: ClientKind, tmp_path: Path, name: str) -> None:
+    def handle(request: raw_http.Request) -> Any:
+        return busy(request) if request.method == "POST" else raw_http.response(200, MODELS)
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = both.client(server.base_url, journal=tmp_path / "journal")
         with client.budget(5) as budget:
             error = ended(
@@ -105,15 +105,15 @@ MODELS = {
 }
 
 
-def test_closed_while_the_submit_is_under_way(both: Both, over: Event) -> None:
-    def handle(request: raw.Request) -> Any:
+def test_closed_while_the_submit_is_under_way(both: ClientKind, over: Event) -> None:
+    def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
-            return raw.answer(200, wire.task("cancelled"))
+            return raw_http.response(200, responses.task("cancelled"))
         if len(server.requests) == 1:
-            over.wait(raw.TIMEOUT)
-        return raw.answer(202, wire.task("pending"))
+            over.wait(raw_http.TIMEOUT)
+        return raw_http.response(202, responses.task("pending"))
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = both.client(server.base_url)
         with client.budget(5) as budget:
             error = ended(
@@ -123,20 +123,20 @@ def test_closed_while_the_submit_is_under_way(both: Both, over: Event) -> None:
             assert error.outcome_unknown
             server.wait_until(lambda: server.requests[-1].path.endswith("/cancel"))
             over.set()
-            wait_for_tidying()
+            wait_for_background_work()
             assert (budget.reserved, budget.spent) == (0, 0.5)
     keys = {request.headers["idempotency-key"] for request in server.requests if request.path == "/v1/task"}
     assert len(keys) == 1
 
 
 def test_cancelled_again_while_it_tidies_up(over: Event) -> None:
-    with scripted(stays(thinking(1), until=over)) as (server, script):
+    with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, script):
         answer = server.handle
 
-        def slow(request: raw.Request) -> Any:
+        def slow(request: raw_http.Request) -> Any:
             if request.path.endswith("/cancel"):
                 cancelling.set()
-                again.wait(raw.TIMEOUT)
+                again.wait(raw_http.TIMEOUT)
             return answer(request)
 
         server.handle = slow
@@ -146,9 +146,9 @@ def test_cancelled_again_while_it_tidies_up(over: Event) -> None:
             async with AsyncClaudeClient(KEY, server.base_url) as client:
                 with client.budget(5) as budget:
                     call = asyncio.ensure_future(client.execute_task("x", on_event=lambda _: seen.set()))
-                    await asyncio.to_thread(seen.wait, raw.TIMEOUT)
+                    await asyncio.to_thread(seen.wait, raw_http.TIMEOUT)
                     call.cancel()
-                    await asyncio.to_thread(cancelling.wait, raw.TIMEOUT)
+                    await asyncio.to_thread(cancelling.wait, raw_http.TIMEOUT)
                     call.cancel()
                     await asyncio.sleep(0)
                     again.set()
@@ -172,16 +172,16 @@ def test_an_asynchronous_stream_in_a_cycle_is_ended_with_its_client(over: Event)
             gc.collect()
             await asyncio.to_thread(server.wait_until, lambda: script.cancels == 1)
 
-    with scripted(stays(thinking(1), until=over)) as (server, script):
+    with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, script):
         asyncio.run(main())
         over.set()
 
 
-def test_a_consumer_meets_a_close_that_is_under_way(both: Both, over: Event) -> None:
-    with scripted(stays(thinking(1), until=over)) as (server, _):
+def test_a_consumer_meets_a_close_that_is_under_way(both: ClientKind, over: Event) -> None:
+    with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, _):
         answer, cancelling = server.handle, Event()
 
-        def slow(request: raw.Request) -> Any:
+        def slow(request: raw_http.Request) -> Any:
             if request.path.endswith("/cancel"):
                 cancelling.set()
                 over.wait(1)
@@ -194,7 +194,7 @@ def test_a_consumer_meets_a_close_that_is_under_way(both: Both, over: Event) -> 
         async def coroutine() -> None:
             await anext(stream)
             closing = asyncio.ensure_future(stream.aclose())
-            await asyncio.to_thread(cancelling.wait, raw.TIMEOUT)
+            await asyncio.to_thread(cancelling.wait, raw_http.TIMEOUT)
             with pytest.raises(ClosedError):
                 await anext(stream)
             over.set()
@@ -206,15 +206,15 @@ def test_a_consumer_meets_a_close_that_is_under_way(both: Both, over: Event) -> 
             next(stream)
             closing = threading.Thread(target=stream.close)
             closing.start()
-            assert cancelling.wait(raw.TIMEOUT)
+            assert cancelling.wait(raw_http.TIMEOUT)
             with pytest.raises(ClosedError):
                 next(stream)
             over.set()
-            closing.join(raw.TIMEOUT)
+            closing.join(raw_http.TIMEOUT)
 
 
 def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_after(over: Event) -> None:
-    with scripted(stays(until=over)) as (server, _):
+    with scripted_stream(send_then_stall(until=over)) as (server, _):
         client = ClaudeClient(KEY, server.base_url)
         http = client.api.get_httpx_client()
         client.close()
@@ -223,30 +223,30 @@ def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_a
     assert server.requests == []
 
 
-def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: Both, over: Event) -> None:
-    def handle(request: raw.Request) -> Any:
+def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: ClientKind, over: Event) -> None:
+    def handle(request: raw_http.Request) -> Any:
         if request.method == "POST":
-            return raw.answer(202, wire.task("pending"))
+            return raw_http.response(202, responses.task("pending"))
         if request.path.endswith("/events"):
-            return raw.stream(thinking(1), wire.result_event(2))
-        over.wait(raw.TIMEOUT)
+            return raw_http.event_stream(thinking_events(1), responses.result_event(2))
+        over.wait(raw_http.TIMEOUT)
         return None
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         task = both.call(both.client(server.base_url).execute_task("x", timeout=1, on_event=str))
         over.set()
     assert (task.status, task.result["summary"]) == ("completed", "3 files.")
 
 
-def test_a_result_without_its_cost_is_settled_by_what_the_task_says(both: Both) -> None:
-    bare = wire.event(1, "result", status="completed")
+def test_a_result_without_its_cost_is_settled_by_what_the_task_says(both: ClientKind) -> None:
+    bare = responses.event(1, "result", status="completed")
 
-    def handle(request: raw.Request) -> Any:
+    def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/events"):
-            return raw.stream(bare)
-        return raw.answer(200 if request.method == "GET" else 202, wire.task("completed", id="task_1"))
+            return raw_http.event_stream(bare)
+        return raw_http.response(200 if request.method == "GET" else 202, responses.task("completed", id="task_1"))
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = both.client(server.base_url)
         with client.budget(5) as budget:
             assert both.call(client.execute_task("x", on_event=str)).status == "completed"
@@ -256,17 +256,17 @@ def test_a_result_without_its_cost_is_settled_by_what_the_task_says(both: Both) 
 def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
     refused = Event()
 
-    def handle(request: raw.Request) -> Any:
+    def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
             if refused.is_set():
-                return raw.answer(200, wire.task("cancelled"))
+                return raw_http.response(200, responses.task("cancelled"))
             refused.set()
-            return raw.answer(503, wire.error("overloaded_error"), Retry_After="0.5")
+            return raw_http.response(503, responses.error("overloaded_error"), Retry_After="0.5")
         if request.method == "POST":
-            return raw.answer(202, wire.task("pending"))
-        return raw.answer(200, b"<html>", Content_Type="text/html")
+            return raw_http.response(202, responses.task("pending"))
+        return raw_http.response(200, b"<html>", Content_Type="text/html")
 
-    with raw.serve(raw.RawServer(handle)) as server:
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client, errors = ClaudeClient(KEY, server.base_url), list[BaseException]()
 
         def run() -> None:
@@ -277,28 +277,28 @@ def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
 
         waiting = threading.Thread(target=run)
         waiting.start()
-        assert refused.wait(raw.TIMEOUT)
+        assert refused.wait(raw_http.TIMEOUT)
         client.close()
-        waiting.join(raw.TIMEOUT)
+        waiting.join(raw_http.TIMEOUT)
         assert isinstance(errors[0], UnexpectedResponseError)
         server.wait_until(lambda: sum(request.path.endswith("/cancel") for request in server.requests) == 2)
 
 
-def test_a_cancel_that_there_was_no_time_for_is_made_up_for(both: Both) -> None:
-    def handle(request: raw.Request) -> Any:
+def test_a_cancel_that_there_was_no_time_for_is_made_up_for(both: ClientKind) -> None:
+    def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
             cancels.append(request)
             if len(cancels) == 1:
                 time.sleep(0.3)  # longer than a call of one second may be late
                 return None
-            return raw.answer(200, wire.task("cancelled"))
+            return raw_http.response(200, responses.task("cancelled"))
         if request.method == "POST":
-            return raw.answer(202, wire.task("pending"))
+            return raw_http.response(202, responses.task("pending"))
         time.sleep(0.1)
-        return raw.answer(200, wire.task("running"))
+        return raw_http.response(200, responses.task("running"))
 
-    cancels: list[raw.Request] = []
-    with raw.serve(raw.RawServer(handle)) as server:
+    cancels: list[raw_http.Request] = []
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
         with pytest.raises(TimeoutError):
             both.call(both.client(server.base_url).execute_task("x", timeout=1))
         server.wait_until(lambda: len(cancels) == 2)

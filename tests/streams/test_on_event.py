@@ -6,28 +6,28 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support import wire
-from support.both import Both, open_both
-from support.connections import ends, scripted, sends, thinking
-from support.scripted_server import Scripted
-from support.scripted_server import scripted as serving
+from support.clients.client_kinds import ClientKind, open_client_kind
+from support.servers import responses
+from support.servers.context_server import ContextServer
+from support.servers.context_server import context_server as serving
+from support.servers.scripted_stream import scripted_stream, send_then_cut, send_then_end, thinking_events
 
 from claude_code_client import CostExceededError, InvalidRequestError
 
 
 @pytest.fixture(scope="module")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextServer]:
     with serving(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
 @pytest.fixture
-def server(_server: Scripted) -> Iterator[Scripted]:
-    with _server.afresh() as fresh:
+def server(_server: ContextServer) -> Iterator[ContextServer]:
+    with _server.reset() as fresh:
         yield fresh
 
 
-def test_each_event_while_it_waits(both: Both, server: Scripted) -> None:
+def test_each_event_while_it_waits(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     events: list[Any] = []
     task = both.call(client.execute_task("Think", context={"events": 250}, on_event=events.append))
@@ -38,9 +38,11 @@ def test_each_event_while_it_waits(both: Both, server: Scripted) -> None:
     assert task == both.call(client.get_task(task.id))
 
 
-def test_events_are_told_over_connections_that_are_cut(both: Both) -> None:
+def test_events_are_told_over_connections_that_are_cut(both: ClientKind) -> None:
     events: list[Any] = []
-    with scripted(sends(thinking(1, 2)), ends(thinking(3) + wire.result_event(4))) as (server, script):
+    with scripted_stream(
+        send_then_cut(thinking_events(1, 2)), send_then_end(thinking_events(3) + responses.result_event(4))
+    ) as (server, script):
         script.status = "completed"
         task = both.call(both.client(server.base_url).execute_task("x", on_event=events.append))
     assert [event["type"] for event in events] == ["thinking"] * 3 + ["result"]
@@ -49,7 +51,7 @@ def test_events_are_told_over_connections_that_are_cut(both: Both) -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_task_that_failed_is_returned(both: Both, server: Scripted, status: str) -> None:
+def test_a_task_that_failed_is_returned(both: ClientKind, server: ContextServer, status: str) -> None:
     events: list[Any] = []
     client = both.client(server.base_url)
     task = both.call(client.execute_task("x", context={"status": status, "events": 1}, on_event=events.append))
@@ -57,7 +59,7 @@ def test_a_task_that_failed_is_returned(both: Both, server: Scripted, status: st
     assert [event["type"] for event in events] == ["thinking", "result"]
 
 
-def test_a_task_that_was_ended_by_a_limit_raises_after_its_last_event(both: Both, server: Scripted) -> None:
+def test_a_task_that_was_ended_by_a_limit_raises_after_its_last_event(both: ClientKind, server: ContextServer) -> None:
     events: list[Any] = []
     client = both.client(server.base_url)
     with pytest.raises(CostExceededError) as caught:
@@ -67,7 +69,7 @@ def test_a_task_that_was_ended_by_a_limit_raises_after_its_last_event(both: Both
     assert caught.value.last_event_id == "1"
 
 
-def test_what_the_callback_raises_ends_the_call_and_the_task(both: Both, server: Scripted) -> None:
+def test_what_the_callback_raises_ends_the_call_and_the_task(both: ClientKind, server: ContextServer) -> None:
     raised = KeyError("mine")
 
     def callback(_: Any) -> None:
@@ -77,11 +79,11 @@ def test_what_the_callback_raises_ends_the_call_and_the_task(both: Both, server:
     with pytest.raises(KeyError) as caught:
         both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=callback))
     assert caught.value is raised
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
     assert any("was cancelled" in note for note in raised.__notes__)
 
 
-def test_a_handle_tells_each_event_too(both: Both, server: Scripted) -> None:
+def test_a_handle_tells_each_event_too(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     events: list[Any] = []
     handle = both.call(client.submit_task("x", context={"events": 3}))
@@ -89,13 +91,13 @@ def test_a_handle_tells_each_event_too(both: Both, server: Scripted) -> None:
     assert [event["type"] for event in events] == ["thinking"] * 3 + ["result"]
 
 
-def test_a_coroutine_function_is_awaited(server: Scripted) -> None:
+def test_a_coroutine_function_is_awaited(server: ContextServer) -> None:
     events: list[Any] = []
 
     async def callback(event: Any) -> None:
         events.append(event)
 
-    with open_both("async") as both:
+    with open_client_kind("async") as both:
         client = both.client(server.base_url)
         both.call(client.execute_task("x", context={"events": 2}, on_event=callback))
     assert len(events) == 3
@@ -105,7 +107,7 @@ async def coroutine(_: Any) -> None:
     return None
 
 
-def test_a_callback_must_be_one_that_can_be_called(both: Both) -> None:
+def test_a_callback_must_be_one_that_can_be_called(both: ClientKind) -> None:
     client = both.client("http://127.0.0.1:9")
     for wrong in ("print", 1) if both.kind == "async" else ("print", 1, coroutine):
         with pytest.raises(InvalidRequestError, match="on_event must be a") as caught:
@@ -113,14 +115,14 @@ def test_a_callback_must_be_one_that_can_be_called(both: Both) -> None:
         assert caught.value.param == "on_event"
 
 
-def test_a_stray_next_in_the_callback_is_no_silent_end(both: Both, server: Scripted) -> None:
+def test_a_stray_next_in_the_callback_is_no_silent_end(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     with pytest.raises(RuntimeError, match="StopIteration"):
         both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=lambda _: next(iter(()))))
-    assert server.statuses() == {"cancelled": 1}
+    assert server.tasks_by_status() == {"cancelled": 1}
 
 
-def test_a_task_that_has_ended_already_tells_its_events(both: Both, server: Scripted) -> None:
+def test_a_task_that_has_ended_already_tells_its_events(both: ClientKind, server: ContextServer) -> None:
     client, events = both.client(server.base_url), list[Any]()
     for _ in range(2):
         events.clear()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support import raw, wire
-from support.both import KEY, Both
-from support.connections import Script, ends, sends, stays, thinking
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers import raw_http, responses
+from support.servers.scripted_stream import StreamScript, send_then_cut, send_then_end, send_then_stall, thinking_events
 
 from claude_code_client import ClaudeClient, ClosedError
 from claude_code_client._transport import http_options
@@ -31,17 +31,22 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLCont
     http_options._tls_context.cache_clear()
 
 
-def test_a_stream_goes_on_where_it_was_cut(both: Both, tls: ssl.SSLContext) -> None:
-    script = Script([sends(thinking(1, 2)), ends(thinking(3) + wire.result_event(4))])
-    with raw.serve(raw.RawServer(script, tls)) as server:
+def test_a_stream_goes_on_where_it_was_cut(both: ClientKind, tls: ssl.SSLContext) -> None:
+    script = StreamScript(
+        [send_then_cut(thinking_events(1, 2)), send_then_end(thinking_events(3) + responses.result_event(4))]
+    )
+    with raw_http.serve(raw_http.SocketServer(script, tls)) as server:
         assert len(list(both.each(both.client(server.base_url).stream_task("x")))) == 4
     assert script.after == [0, 2]
 
 
 def test_a_thread_that_reads_is_interrupted(tls: ssl.SSLContext) -> None:
     over, seen, ended = threading.Event(), threading.Event(), []
-    script = Script([stays(thinking(1), until=over)])
-    with raw.serve(raw.RawServer(script, tls)) as server, ClaudeClient(KEY, server.base_url) as client:
+    script = StreamScript([send_then_stall(thinking_events(1), until=over)])
+    with (
+        raw_http.serve(raw_http.SocketServer(script, tls)) as server,
+        ClaudeClient(KEY, server.base_url) as client,
+    ):
         stream = client.stream_task("x")
 
         def read() -> None:
@@ -53,11 +58,11 @@ def test_a_thread_that_reads_is_interrupted(tls: ssl.SSLContext) -> None:
 
         reader = threading.Thread(target=read)
         reader.start()
-        assert seen.wait(raw.TIMEOUT)
+        assert seen.wait(raw_http.TIMEOUT)
         time.sleep(0.05)  # until the thread is blocked, which nothing tells
         began = time.monotonic()
         stream.close()
-        reader.join(raw.TIMEOUT)
+        reader.join(raw_http.TIMEOUT)
         assert ended[0] - began < 0.1
         server.wait_until(lambda: script.cancels == 1)
         over.set()

@@ -8,9 +8,17 @@ from threading import Event
 from typing import Any
 
 import pytest
-from support import raw, wire
-from support.both import Both
-from support.connections import Connection, ends, refuses, scripted, sends, stays, thinking
+from support.clients.client_kinds import ClientKind
+from support.servers import raw_http, responses
+from support.servers.scripted_stream import (
+    Connection,
+    respond_with_error,
+    scripted_stream,
+    send_then_cut,
+    send_then_end,
+    send_then_stall,
+    thinking_events,
+)
 
 from claude_code_client import ConfigurationError, TaskStalledError, TimeoutError
 
@@ -41,7 +49,7 @@ def pings(over: Event, *events: bytes, every: float = 0.1, pings_between: int = 
             while not over.wait(every):
                 yield PING
 
-        yield from raw.stream(end=False)
+        yield from raw_http.event_stream(end=False)
         for piece in pieces():
             yield b"%x\r\n%s\r\n" % (len(piece), piece)
         yield b"0\r\n\r\n"
@@ -60,13 +68,13 @@ def start(kind: str, client: Any, **options: Any) -> Any:
             return client.stream_events("task_1", **options)
 
 
-def run(both: Both, started: Any) -> list[Any]:
+def run(both: ClientKind, started: Any) -> list[Any]:
     return [both.call(started)] if not hasattr(started, "last_event_id") else list(both.each(started))
 
 
 @pytest.mark.parametrize("kind", ["stream_task", "execute_task", "stream_events"])
-def test_pings_alone_are_no_progress(both: Both, over: Event, kind: str) -> None:
-    with scripted(pings(over, thinking(1))) as (server, script):
+def test_pings_alone_are_no_progress(both: ClientKind, over: Event, kind: str) -> None:
+    with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
         began = time.monotonic()
         with pytest.raises(TaskStalledError, match="No event of the task came for 1 s") as caught:
@@ -78,14 +86,14 @@ def test_pings_alone_are_no_progress(both: Both, over: Event, kind: str) -> None
     assert script.after == [0]
 
 
-def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both: Both, over: Event) -> None:
-    with scripted(pings(over)) as (server, script):
+def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both: ClientKind, over: Event) -> None:
+    with scripted_stream(pings(over)) as (server, script):
         follow = server.handle
 
-        def slow(request: raw.Request) -> Any:
+        def slow(request: raw_http.Request) -> Any:
             answer = follow(request)
             if request.path.endswith("/cancel"):
-                over.wait(raw.TIMEOUT)
+                over.wait(raw_http.TIMEOUT)
             return answer
 
         server.handle = slow
@@ -97,32 +105,38 @@ def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both:
         over.set()
 
 
-def test_slow_progress_is_progress(both: Both, over: Event) -> None:
-    events = [thinking(number) for number in range(1, 14)]
-    with scripted(pings(over, *events, every=0.2, pings_between=4, last=wire.result_event(14))) as (server, _):
+def test_slow_progress_is_progress(both: ClientKind, over: Event) -> None:
+    events = [thinking_events(number) for number in range(1, 14)]
+    with scripted_stream(pings(over, *events, every=0.2, pings_between=4, last=responses.result_event(14))) as (
+        server,
+        _,
+    ):
         began = time.monotonic()
         assert len(list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=1)))) == 14
         assert time.monotonic() - began > 10
 
 
-def test_what_the_loop_does_meanwhile_is_not_counted(both: Both, over: Event) -> None:
-    with scripted(pings(over, thinking(1), pings_between=12, last=wire.result_event(2))) as (server, _):
+def test_what_the_loop_does_meanwhile_is_not_counted(both: ClientKind, over: Event) -> None:
+    with scripted_stream(pings(over, thinking_events(1), pings_between=12, last=responses.result_event(2))) as (
+        server,
+        _,
+    ):
         for _ in both.each(both.client(server.base_url).stream_task("x", stall_timeout=0.8)):
             over.wait(1.0)
 
 
-def test_repeats_are_no_progress(both: Both, over: Event) -> None:
+def test_repeats_are_no_progress(both: ClientKind, over: Event) -> None:
     def again_and_again(_: int) -> Iterator[bytes]:
-        yield from raw.stream(end=False)
+        yield from raw_http.event_stream(end=False)
         while not over.wait(0.1):
-            yield from (b"%x\r\n%s\r\n" % (len(thinking(1)), thinking(1)) for _ in range(2))
+            yield from (b"%x\r\n%s\r\n" % (len(thinking_events(1)), thinking_events(1)) for _ in range(2))
 
-    with scripted(again_and_again) as (server, _), pytest.raises(TaskStalledError):
+    with scripted_stream(again_and_again) as (server, _), pytest.raises(TaskStalledError):
         list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=0.5)))
 
 
-def test_silence_over_several_connections_adds_up(both: Both, over: Event) -> None:
-    with scripted(stays(until=over), stays(until=over), pings(over)) as (server, script):
+def test_silence_over_several_connections_adds_up(both: ClientKind, over: Event) -> None:
+    with scripted_stream(send_then_stall(until=over), send_then_stall(until=over), pings(over)) as (server, script):
         client = both.client(server.base_url, stream_read_timeout=0.4)
         with pytest.raises(TaskStalledError):
             list(both.each(client.stream_task("x", stall_timeout=1.2)))
@@ -130,15 +144,22 @@ def test_silence_over_several_connections_adds_up(both: Both, over: Event) -> No
     assert script.after == [0, 0, 0]
 
 
-def test_time_without_a_connection_is_not_counted(both: Both) -> None:
-    busy = refuses(503, "overloaded_error", Retry_After="0.7")
-    with scripted(sends(thinking(1)), busy, ends(wire.result_event(2))) as (server, _):
+def test_time_without_a_connection_is_not_counted(both: ClientKind) -> None:
+    busy = respond_with_error(503, "overloaded_error", Retry_After="0.7")
+    with scripted_stream(send_then_cut(thinking_events(1)), busy, send_then_end(responses.result_event(2))) as (
+        server,
+        _,
+    ):
         client = both.client(server.base_url, max_retries=0)
         assert len(list(both.each(client.stream_task("x", stall_timeout=0.5)))) == 2
 
 
-def test_silence_reconnects(both: Both, over: Event) -> None:
-    with scripted(stays(thinking(1), until=over), stays(thinking(2), until=over), ends(wire.result_event(3))) as (
+def test_silence_reconnects(both: ClientKind, over: Event) -> None:
+    with scripted_stream(
+        send_then_stall(thinking_events(1), until=over),
+        send_then_stall(thinking_events(2), until=over),
+        send_then_end(responses.result_event(3)),
+    ) as (
         server,
         script,
     ):
@@ -151,15 +172,18 @@ def test_silence_reconnects(both: Both, over: Event) -> None:
     assert (script.submits, script.cancels) == (1, 0)
 
 
-def test_pings_keep_a_stream_alive(both: Both, over: Event) -> None:
-    with scripted(pings(over, thinking(1), pings_between=10, last=wire.result_event(2))) as (server, script):
+def test_pings_keep_a_stream_alive(both: ClientKind, over: Event) -> None:
+    with scripted_stream(pings(over, thinking_events(1), pings_between=10, last=responses.result_event(2))) as (
+        server,
+        script,
+    ):
         client = both.client(server.base_url, stream_read_timeout=0.5)
         assert len(list(both.each(client.stream_task("x")))) == 2
     assert script.after == [0]
 
 
-def test_the_timeout_counts_whatever_comes(both: Both, over: Event) -> None:
-    with scripted(pings(over, thinking(1))) as (server, script):
+def test_the_timeout_counts_whatever_comes(both: ClientKind, over: Event) -> None:
+    with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
         began = time.monotonic()
         with pytest.raises(TimeoutError) as caught:
@@ -170,8 +194,8 @@ def test_the_timeout_counts_whatever_comes(both: Both, over: Event) -> None:
     assert script.cancels == 1
 
 
-def test_a_handle_can_watch_too(both: Both, over: Event) -> None:
-    with scripted(pings(over, thinking(1))) as (server, _):
+def test_a_handle_can_watch_too(both: ClientKind, over: Event) -> None:
+    with scripted_stream(pings(over, thinking_events(1))) as (server, _):
         handle = both.call(both.client(server.base_url).submit_task("x"))
         with pytest.raises(TaskStalledError):
             both.call(handle.wait(stall_timeout=0.3))
@@ -181,7 +205,7 @@ def test_a_handle_can_watch_too(both: Both, over: Event) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, True, "1", float("nan"), float("inf")])
-def test_a_stall_timeout_is_a_number_of_seconds(both: Both, seconds: Any) -> None:
+def test_a_stall_timeout_is_a_number_of_seconds(both: ClientKind, seconds: Any) -> None:
     client = both.client("http://127.0.0.1:9")
     for kind in ("stream_task", "execute_task", "stream_events"):
         with pytest.raises(ConfigurationError, match="stall_timeout must be") as caught:
@@ -192,12 +216,12 @@ def test_a_stall_timeout_is_a_number_of_seconds(both: Both, seconds: Any) -> Non
     assert caught.value.param == "stream_read_timeout"
 
 
-def test_a_stall_timeout_is_of_one_call(both: Both, over: Event) -> None:
-    with scripted(pings(over, thinking(1))) as (server, script):
+def test_a_stall_timeout_is_of_one_call(both: ClientKind, over: Event) -> None:
+    with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         handle = both.call(both.client(server.base_url).submit_task("x"))
         for _ in both.each(handle.events(stall_timeout=0.4)):
             handle.detach()
             break
-        script.connections = [pings(over, thinking(1), pings_between=9, last=wire.result_event(2))]
+        script.connections = [pings(over, thinking_events(1), pings_between=9, last=responses.result_event(2))]
         script.status = "completed"
         assert both.call(handle.wait(timeout=10, on_event=str)).status == "completed"

@@ -1,0 +1,1 @@
+"""The OpenAPI contract: operations and validation of what clients send."""

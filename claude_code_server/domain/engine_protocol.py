@@ -1,0 +1,101 @@
+"""Interface between the server and the engine that runs tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import attrs
+
+from .defaults import MAX_COST, TIMEOUT
+from .entities import ArtifactFile
+from .usage import Usage
+
+EventType = Literal["thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke"]
+"""Types of the events that an engine emits. The server itself writes the terminal ones (``result``, ``error``)."""
+
+EndStatus = Literal["completed", "failed", "timeout", "cancelled", "cost_exceeded"]
+CancelReason = Literal["cancelled", "timeout", "cost_exceeded", "failed"]
+
+
+class EventSink(Protocol):
+    """Receiver of the events of one run. Its methods do not raise: a failure to store an event cancels the run."""
+
+    def emit(self, type: EventType, *, content: str, **fields: Any) -> None:
+        """Publish one event.
+
+        ``content`` is a short line for people; ``fields`` are those of the event type in the contract.
+        """
+
+    def report_usage(self, usage: Usage) -> None:
+        """Store the usage of the run so far. Usage reported later may be lost if the server crashes."""
+
+
+@attrs.frozen
+class TaskSpec:
+    """A validated task: paths exist, names are known, limits are set."""
+
+    task_id: str
+    description: str
+    working_directory: Path
+    model: str
+    tools: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+    max_cost: float = MAX_COST
+    """USD."""
+    timeout: float = TIMEOUT
+    """Seconds. The server enforces the timeout through the ``CancelToken``."""
+    context: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+class CancelToken:
+    """Request to end a run early. Only the first reason counts."""
+
+    def __init__(self) -> None:
+        self._cancelled = asyncio.Event()
+        self._reason: CancelReason | None = None
+
+    def cancel(self, reason: CancelReason) -> None:
+        """Cancel the run; do nothing if it was cancelled before."""
+        if self._reason is None:
+            self._reason = reason
+            self._cancelled.set()
+
+    @property
+    def reason(self) -> CancelReason | None:
+        """Reason of the cancellation; None for a run that was not cancelled."""
+        return self._reason
+
+    async def wait(self) -> None:
+        """Wait until the run is cancelled."""
+        await self._cancelled.wait()
+
+
+@attrs.frozen
+class Outcome:
+    """Result of a run."""
+
+    status: EndStatus
+    summary: str = ""
+    result: Mapping[str, Any] = attrs.field(factory=dict)
+    artifacts: tuple[ArtifactFile, ...] = ()
+    usage: Usage = attrs.field(factory=Usage)
+    """Total usage; if left at zero, the usage last reported to the ``EventSink`` counts."""
+    error: tuple[str, str] | None = None
+    """Error type of the contract and message; None for a completed run."""
+
+
+class Engine(Protocol):
+    """Runner of tasks. One instance runs all tasks of a server, several of them concurrently."""
+
+    name: str
+
+    async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
+        """Run one task to its end. Leave neither a process nor a private file behind, whatever the outcome."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what the engine holds. No run is in progress any more."""

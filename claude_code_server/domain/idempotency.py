@@ -1,0 +1,39 @@
+"""Idempotency keys: one response per key and body, however often a client sends the request."""
+
+from __future__ import annotations
+
+import attrs
+
+from .errors import ApiError
+
+
+@attrs.frozen
+class IdempotencyKey:
+    """The ``Idempotency-Key`` of one request."""
+
+    key_hash: str
+    """Hash of the caller's API key."""
+    scope: str
+    """Kind of response: keys of different scopes are independent."""
+    value: str
+    """Value of the header."""
+    fingerprint: str
+    """Hash of the request body."""
+
+    def check_fingerprint(self, fingerprint: str) -> None:
+        """Raise ApiError 409 unless ``fingerprint``, of the first request with this key, is that of the same body."""
+        if fingerprint != self.fingerprint:
+            raise ApiError(
+                409,
+                "idempotency_error",
+                "This Idempotency-Key was used with a different body. Use a new key for a new request.",
+            )
+
+
+@attrs.frozen
+class StoredResponse:
+    """The response stored under an idempotency key."""
+
+    fingerprint: str
+    """Hash of the body of the request that was answered."""
+    value: str

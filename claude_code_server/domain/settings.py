@@ -1,0 +1,37 @@
+"""Settings of a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Settings of a server, fixed when it starts. Sizes are in bytes, times in seconds."""
+
+    workspace: Path
+    """Directory in which tasks work; must exist."""
+    api_keys: tuple[str, ...] = attrs.field(repr=False)
+    """Keys that the server accepts."""
+    state_dir: Path | None = None
+    """Directory of the database; None for a temporary directory that is deleted at shutdown."""
+    upstream: str = "offline"
+    """``anthropic``, ``offline`` or the URL of a Messages endpoint."""
+    upstream_key: str | None = attrs.field(default=None, repr=False)
+    model: str | None = None
+    """Alias or ID of the model for requests that name none; None for the default of the model catalog."""
+    tools: frozenset[str] | None = None
+    """Tools that tasks may use; None for all."""
+    max_concurrent_tasks: int = 4
+    """Tasks that run concurrently; further tasks stay pending, and their timeouts have not started."""
+    max_body_bytes: int = 10_000_000
+    max_wait: float = 60.0
+    """Limit on ``Prefer: wait=N``."""
+    ping_interval: float = 15.0
+    """Interval of the pings in a stream without events."""
+    cancel_grace: float = 10.0
+    """Time that a cancelled run has to end by itself."""
+    shutdown_grace: float = 5.0
+    """The same when the server shuts down."""

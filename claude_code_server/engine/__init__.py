@@ -1,0 +1,1 @@
+"""The engine: every task is one run of Claude Code."""

@@ -1,0 +1,135 @@
+"""ASGI application: paths and methods of the contract, request IDs and error responses."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+
+from ..contract.operations import Contract, Operation
+from ..domain.engine_protocol import Engine
+from ..domain.errors import ApiError, not_implemented
+from ..domain.settings import Settings
+from ..runtime.error_logging import log_exception
+from ..services.container import Services
+from ..upstream.protocol import Upstream
+from .request import read_request
+from .responses import error_response
+from .routes import HANDLERS
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(
+    settings: Settings,
+    engine: Engine | None = None,
+    upstream: Upstream | None = None,
+    *,
+    contract: Contract | None = None,
+) -> Starlette:
+    """Return the application with services of its own, which its lifespan starts and stops.
+
+    By default the engine is Claude Code and the upstream that of ``settings``. Raise ValueError for an invalid
+    upstream.
+    """
+    services = Services(settings, engine, upstream, contract)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with services:
+            yield
+
+    return build_app(services, lifespan=lifespan)
+
+
+def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """Return the application on ``services``, which the caller or ``lifespan`` starts and stops."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in services.contract.operations.values():
+        by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
+    app = Starlette(
+        routes=[Route(path, _PathEndpoint(services, operations)) for path, operations in by_path.items()],
+        middleware=[Middleware(_ErrorMiddleware)],
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.router.default = _UnknownPath(services.contract.base_path)
+    app.state.services = services
+    return app
+
+
+class _PathEndpoint:
+    """Endpoint for the operations of one path, by method."""
+
+    def __init__(self, services: Services, operations: Mapping[str, Operation]) -> None:
+        self._services = services
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        operation = self._operations.get(request.method)
+        if operation is None:
+            allowed = ", ".join(self._operations)
+            message = f"Method {request.method} not allowed; use {allowed}."
+            raise ApiError(405, "invalid_request_error", message, headers={"Allow": allowed})
+        context = await read_request(request, operation, self._services)
+        handler = HANDLERS.get(operation.id)
+        if handler is None:
+            raise not_implemented(f"This server does not implement {operation.id}.")
+        return await handler(context)
+
+
+class _UnknownPath:
+    """Endpoint for paths outside the contract."""
+
+    def __init__(self, base_path: str) -> None:
+        self._base_path = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise ApiError(404, "not_found_error", f"Unknown path; paths start with {self._base_path}/.")
+
+
+class _ErrorMiddleware:
+    """Adds a request ID to every response, and turns every exception into an error response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{uuid.uuid4().hex}"
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            return
+        except ApiError as raised:
+            error = raised
+        except Exception as raised:
+            log_exception(_log, f"request {request_id}", raised)
+            error = ApiError(500, "server_error", "The server failed. Find details in its log under the request ID.")
+        else:
+            return
+        if not started:
+            await error_response(error, request_id)(scope, receive, send_with_id)

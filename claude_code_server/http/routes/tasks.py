@@ -1,0 +1,137 @@
+"""Routes for tasks and their artifacts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from claude_code_api import models
+from starlette.responses import Response
+
+from ...domain.entities import Task
+from ...domain.errors import ApiError, invalid_request, not_found, shutting_down
+from ...domain.timestamps import now
+from ...services.task_runner import ClosedError
+from ...services.task_spec import build_task_spec
+from ..file_response import file_response
+from ..prefer import Prefer
+from ..request import RequestContext
+from ..responses import json_response
+from ..serializers import serialize_task
+
+_IDEMPOTENCY_SCOPE: Final = "task"
+_PAGE_SIZE: Final = 20
+_MAX_CURSOR_DIGITS: Final = 18
+_BLOCKING_STATUS: Final = {"timeout": 408, "cost_exceeded": 402}
+"""HTTP statuses of a blocking request whose task reached a limit."""
+
+
+async def create_task(context: RequestContext) -> Response:
+    """Create a task and wait for its end, unless the request prefers otherwise."""
+    runner = context.services.task_runner
+    prefer = Prefer.parse(context.parameters.get("prefer"), context.services.settings.max_wait)
+    task_id = _submit_or_find(context)
+    location = {"Location": context.services.contract.url("get_task", task_id=task_id)}
+    if not prefer.respond_async and prefer.wait is None:
+        await runner.wait(task_id)
+        task = find_task(context, task_id)
+        if task.status in _BLOCKING_STATUS:
+            raise _limit_error(task, location)
+        return _task_response(context, task)
+    ended = await runner.wait(task_id, prefer.wait or 0)
+    applied = {"Preference-Applied": prefer.applied(asynchronous=not ended)}
+    headers = {name: value for name, value in (location | applied).items() if value}
+    return _task_response(context, find_task(context, task_id), 200 if ended else 202, headers)
+
+
+async def get_task(context: RequestContext) -> Response:
+    """Return a task, with ``Prefer: wait=N`` after waiting for its end."""
+    task = find_task(context, context.parameters["task_id"])
+    prefer = Prefer.parse(context.parameters.get("prefer"), context.services.settings.max_wait)
+    if prefer.wait is None:
+        return _task_response(context, task)
+    await context.services.task_runner.wait(task.id, prefer.wait)
+    headers = {"Preference-Applied": prefer.applied()}
+    return _task_response(context, find_task(context, task.id), headers=headers)
+
+
+async def list_tasks(context: RequestContext) -> Response:
+    """Return one page of tasks, newest first."""
+    store = context.services.store
+    cursor = context.parameters.get("cursor")
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _MAX_CURSOR_DIGITS):
+        raise invalid_request("is not a cursor from this server.", context.operation.parameter_name("cursor"))
+    page, next_cursor = store.list_tasks(
+        context.key_hash,
+        context.parameters.get("limit", _PAGE_SIZE),
+        status=context.parameters.get("status"),
+        before=None if cursor is None else int(cursor),
+    )
+    return json_response(
+        models.TaskList(
+            data=[serialize_task(task, store.list_events(task.id)) for task in page],
+            next_cursor=None if next_cursor is None else str(next_cursor),
+        )
+    )
+
+
+async def cancel_task(context: RequestContext) -> Response:
+    """Cancel a task and return it once it has ended."""
+    task = find_task(context, context.parameters["task_id"])
+    context.services.task_runner.cancel(task.id)
+    await context.services.task_runner.wait(task.id)
+    return _task_response(context, find_task(context, task.id))
+
+
+async def download_artifact(context: RequestContext) -> Response:
+    """Return an artifact's file, or a range of it."""
+    task = find_task(context, context.parameters["task_id"])
+    parameters = context.parameters
+    return await file_response(task, parameters["artifact_id"], parameters.get("range"), parameters.get("if_range"))
+
+
+def find_task(context: RequestContext, task_id: str) -> Task:
+    """Return a task of the caller's key. Raise ApiError 404."""
+    task = context.services.store.get_task(task_id, context.key_hash)
+    if task is None:
+        raise not_found("task")
+    return task
+
+
+def _submit_or_find(context: RequestContext) -> str:
+    """Return the ID of a new task, or of the task that an earlier request with the same key created."""
+    key = context.idempotency_key(_IDEMPOTENCY_SCOPE)
+    stored = context.services.store.find_response(key) if key else None
+    if key and stored:
+        key.check_fingerprint(stored.fingerprint)
+        return stored.value
+    request = models.CreateTaskRequest.from_dict(context.body)
+    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", context.services.settings)
+    task = Task(
+        id=spec.task_id,
+        key_hash=context.key_hash,
+        description=spec.description,
+        model=spec.model,
+        working_directory=str(spec.working_directory),
+        created_at=now(),
+    )
+    try:
+        context.services.task_runner.submit(task, spec, key)
+    except ClosedError:
+        raise shutting_down() from None
+    return task.id
+
+
+def _task_response(
+    context: RequestContext, task: Task, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return json_response(serialize_task(task, context.services.store.list_events(task.id)), status, headers)
+
+
+def _limit_error(task: Task, headers: Mapping[str, str]) -> ApiError:
+    status = _BLOCKING_STATUS[task.status]
+    if task.error is None:
+        return ApiError(status, "server_error", "The task failed.", headers=headers)
+    cost = task.error.estimated_cost
+    return ApiError(status, task.error.type, task.error.message, estimated_cost=cost, headers=headers)

@@ -1,0 +1,1 @@
+"""The processes that run the server: command line, child process, startup."""

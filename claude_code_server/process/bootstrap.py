@@ -1,0 +1,107 @@
+"""Bootstrap of the server: checks, socket, event loop, and one-line errors for everything that prevents a start.
+
+Heavy imports happen inside functions: ``--help`` stays fast, and a missing package becomes a StartError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ..domain.settings import Settings
+
+_MAX_PORT: Final = 65535
+
+StopWatcher = Callable[[Callable[[], object]], None]
+"""Receives a function that stops the server, to be called later from any thread."""
+
+
+class StartError(Exception):
+    """The server cannot start. The message is one line with the reason."""
+
+
+def check_platform() -> None:
+    """Raise StartError on a platform where the server cannot run."""
+    if sys.platform == "win32":
+        raise StartError("the server runs on Linux and macOS; on Windows, run it inside WSL")
+
+
+def resolve_workspace(path: str) -> Path:
+    """Return the directory in which tasks work. Raise StartError if it does not exist."""
+    try:
+        directory = Path(path).expanduser().resolve()
+        exists = directory.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StartError(f"the workspace is not a path: {error}") from None
+    if not exists:
+        raise StartError(f"the workspace {directory} is not a directory")
+    return directory
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes any free port. Raise StartError."""
+    if not 0 <= port <= _MAX_PORT:
+        raise StartError(f"{port} is not a port: ports go up to {_MAX_PORT}")
+    from ..runtime.uvicorn_server import bind as bind_socket
+
+    try:
+        return bind_socket(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(f"port {port} on {host} is in use; choose another with --port") from None
+        raise StartError(f"cannot listen on {host}, port {port}: {error}") from None
+
+
+def base_url(sock: socket.socket) -> str:
+    """Return the base URL for clients of the server that listens on ``sock``."""
+    from ..contract.operations import Contract
+
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{Contract.bundled().base_path}"
+
+
+def run_server(
+    settings: Settings,
+    sock: socket.socket,
+    on_ready: Callable[[], None],
+    *,
+    signals: Iterable[signal.Signals],
+    watch_stop: StopWatcher | None = None,
+) -> None:
+    """Serve on ``sock`` until one of ``signals`` arrives or ``watch_stop`` stops the server. Raise StartError."""
+    with sock, _start_errors():
+        from ..services.container import Services
+        from .server import serve
+
+        async def main() -> None:
+            loop, stop = asyncio.get_running_loop(), asyncio.Event()
+            for number in signals:
+                loop.add_signal_handler(number, stop.set)
+            if watch_stop is not None:
+                watch_stop(lambda: loop.call_soon_threadsafe(stop.set))
+            await serve(Services(settings), sock, on_ready, stop)
+
+        asyncio.run(main())
+
+
+@contextmanager
+def _start_errors() -> Iterator[None]:
+    """Turn errors that prevent a start into StartError."""
+    try:
+        from ..engine.claude_code import UnavailableError
+        from ..storage.store import StoreError
+
+        expected = (ValueError, OSError, StoreError, UnavailableError)
+    except ImportError as error:
+        raise StartError(f"{error.name} is missing: pip install 'claude-code-client[server]'") from error
+    try:
+        yield
+    except expected as error:
+        raise StartError(" ".join(str(error).split())) from error

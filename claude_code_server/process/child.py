@@ -1,0 +1,77 @@
+"""Server as a child of the process that uses it: configured by one line on stdin, alive until stdin is closed.
+
+The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir"}, and
+writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before it exits with code 2. It stops when
+stdin is closed, which includes the death of its parent, and on SIGTERM. Keys travel through stdin because other users
+can read arguments and environments.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from ..domain.settings import Settings
+from . import bootstrap
+from .bootstrap import StartError
+
+_CANNOT_START: Final = 2
+
+
+def run_child() -> int:
+    """Run the server; return the exit code: 0, or 2 if it cannot start."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # Ctrl-C in a terminal also reaches the parent, which decides when its server stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        bootstrap.check_platform()
+        settings = _parse_settings(sys.stdin.buffer.readline())
+        sock = bootstrap.bind("127.0.0.1", 0)
+        ready = {"base_url": bootstrap.base_url(sock), "upstream": settings.upstream}
+        bootstrap.run_server(settings, sock, lambda: _send(ready), signals=(signal.SIGTERM,), watch_stop=_watch_stdin)
+    except StartError as error:
+        _send({"error": str(error)})
+        return _CANNOT_START
+    return 0
+
+
+def _parse_settings(line: bytes) -> Settings:
+    for name in [name for name in os.environ if name.startswith(("ANTHROPIC_", "CLAUDE_"))]:
+        del os.environ[name]
+    try:
+        received: dict[str, Any] = json.loads(line)
+        keys = tuple(str(key) for key in received["api_keys"])
+        workspace = bootstrap.resolve_workspace(received["workspace"])
+    except (ValueError, KeyError, TypeError):
+        raise StartError("the first line on stdin must be a JSON object with workspace and api_keys") from None
+    state_dir, upstream_key = received.get("state_dir"), received.get("anthropic_api_key")
+    return Settings(
+        workspace=workspace,
+        api_keys=keys,
+        state_dir=Path(state_dir) if state_dir else None,
+        upstream=received.get("upstream") or ("anthropic" if upstream_key else "offline"),
+        upstream_key=upstream_key,
+        model=received.get("model"),
+    )
+
+
+def _watch_stdin(stop: Callable[[], object]) -> None:
+    def wait() -> None:
+        # Not through sys.stdin, whose lock this thread would still hold when the interpreter exits.
+        while os.read(0, 4096):
+            pass
+        stop()
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()
+
+
+def _send(message: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()

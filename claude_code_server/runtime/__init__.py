@@ -1,0 +1,1 @@
+"""The runtime: an HTTP server on asyncio, error logging, notifications."""

@@ -1,0 +1,19 @@
+"""Logging of unexpected exceptions without their messages, which may contain a prompt or a key."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+
+def log_exception(log: logging.Logger, subject: str, error: BaseException) -> None:
+    """Log the types and stack frames of ``error`` and of its causes. ``subject`` names what failed."""
+    parts: list[str] = []
+    logged: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in logged:
+        logged.add(id(current))
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.append(f"{type(current).__qualname__}\n{frames}")
+        current = current.__cause__ or current.__context__
+    log.error("%s failed: %s", subject, "caused by ".join(parts))

@@ -1,0 +1,93 @@
+"""HTTP server for an ASGI application, on uvicorn, in an event loop that the caller runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_GRACE: Final = 1
+"""Seconds that requests in progress may take at shutdown."""
+_ABORTED: Final = 2
+"""Seconds that a handler may take to notice that its connection was aborted."""
+_KEEP_ALIVE: Final = 75
+"""Seconds; longer than clients keep idle connections, so that the server never closes one that a client is reusing."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes any free port. Raise OSError."""
+    sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio sets this only on sockets that name their protocol; without it every response waits 40 ms for an ACK.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers, with an event for the end of its startup."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class UvicornServer:
+    """Server for ``app`` on ``sock``, between ``start`` and ``aclose``, which closes the socket."""
+
+    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE + _ABORTED,
+        )
+        self._server = _Server(config)
+        self._sock = sock
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start, and return once the server accepts requests. Raise the error that prevents the start."""
+        self._task = asyncio.create_task(self._serve())
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({listening, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self._task.done():
+            await self._task
+
+    async def wait_stopped(self) -> None:
+        """Wait until the server has stopped by itself."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def aclose(self) -> None:
+        """Stop: accept nothing more and give requests in progress a second. Raise the server's own error."""
+        self._server.should_exit = True
+        if self._task is None:
+            self._sock.close()
+            return
+        await asyncio.wait({self._task}, timeout=_GRACE)
+        # A graceful close would wait for clients that do not read; uvicorn's own abort would log them as errors.
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await self._task
+
+    async def _serve(self) -> None:
+        with self._sock:
+            await self._server.serve(sockets=[self._sock])

@@ -1,0 +1,1 @@
+"""The application services: tasks, completions, authentication."""

@@ -1,0 +1,59 @@
+"""Capabilities: the tools, agents and skills that requests may name, with descriptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from ..domain.settings import Settings
+from ..engine.agents import AGENTS, PLUGIN, SKILLS, agent_definition
+from ..engine.tools import TOOLS
+
+_TOOL_DESCRIPTIONS: Final = {
+    "Bash": "Run a shell command.",
+    "Edit": "Replace text in a file.",
+    "Glob": "Find files by name.",
+    "Grep": "Search file contents by pattern.",
+    "NotebookEdit": "Edit a cell of a Jupyter notebook.",
+    "Read": "Read a file.",
+    "TaskCreate": "Add a step to the agent's own to-do list.",
+    "TaskGet": "Show a step of the to-do list.",
+    "TaskList": "Show the to-do list.",
+    "TaskUpdate": "Change a step of the to-do list.",
+    "WebFetch": "Fetch a web page.",
+    "WebSearch": "Search the web.",
+    "Write": "Write a file.",
+}
+_DESCRIPTION: Final = re.compile(r"^description:\s*(.+)$", re.MULTILINE)
+
+
+@attrs.frozen
+class Capability:
+    """A tool, agent or skill."""
+
+    name: str
+    description: str
+
+
+def list_tools(settings: Settings) -> Iterator[Capability]:
+    """Return the tools that the settings permit."""
+    for name in TOOLS:
+        if settings.tools is None or name in settings.tools:
+            yield Capability(name, _TOOL_DESCRIPTIONS.get(name, ""))
+
+
+def list_agents() -> Iterator[Capability]:
+    """Return the agents."""
+    for name in AGENTS:
+        yield Capability(name, agent_definition(name).description)
+
+
+def list_skills() -> Iterator[Capability]:
+    """Return the skills, with the descriptions in their files."""
+    for name in SKILLS:
+        text = (PLUGIN / "skills" / name / "SKILL.md").read_text(encoding="utf-8")
+        found = _DESCRIPTION.search(text)
+        yield Capability(name, found[1].strip().strip("\"'") if found else "")

@@ -1,0 +1,106 @@
+"""Service container: creates, connects, starts and stops the parts of one server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ..contract.operations import Contract
+from ..domain.engine_protocol import Engine
+from ..domain.settings import Settings
+from ..engine.claude_code import ClaudeCodeEngine
+from ..engine.model_proxy import ModelProxy
+from ..storage.store import Store
+from ..upstream.factory import open_upstream
+from ..upstream.protocol import Upstream
+from .auth import ApiKeys
+from .completions import CompletionRunner
+from .task_runner import TaskRunner
+
+_PRELOAD_DELAY: Final = 0.5
+"""Seconds. A server that stops soon, or serves completions only, never needs the preload."""
+
+
+class Services:
+    """Parts of one server, usable between ``__aenter__`` and ``__aexit__``, on one event loop."""
+
+    store: Store
+    engine: Engine
+    task_runner: TaskRunner
+    completions: CompletionRunner
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine | None = None,
+        upstream: Upstream | None = None,
+        contract: Contract | None = None,
+    ) -> None:
+        """Configure a server; by default with Claude Code and the upstream in ``settings``.
+
+        An engine or upstream passed here stays open at the end. Raise ValueError for an invalid upstream.
+        """
+        self.settings = settings
+        self.contract = contract or Contract.bundled()
+        self.api_keys = ApiKeys(settings.api_keys)
+        self._owns_upstream = upstream is None
+        self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
+        self._given_engine = engine
+        self._stack = contextlib.AsyncExitStack()
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Start all parts. Raise StoreError, or UnavailableError if Claude Code cannot run here."""
+        self.loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._owns_upstream:
+                stack.push_async_callback(self.upstream.aclose)
+            state_dir = self.settings.state_dir or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="claude-code-api-", ignore_cleanup_errors=True))
+            )
+            self.store = stack.enter_context(Store(state_dir))
+            self.engine = self._given_engine or await self._start_claude_code(stack, state_dir)
+            self.task_runner = TaskRunner(
+                self.engine,
+                self.store,
+                max_concurrency=self.settings.max_concurrent_tasks,
+                cancel_grace=self.settings.cancel_grace,
+            )
+            self.task_runner.recover()
+            self.completions = CompletionRunner(self.upstream, self.store)
+            stack.push_async_callback(self.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def stop(self) -> None:
+        """End all work, so that whoever waits for it or follows it reaches its end, and refuse new work."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(self.completions.aclose(), self.task_runner.aclose(self.settings.shutdown_grace))
+
+    async def _start_claude_code(self, stack: contextlib.AsyncExitStack, state_dir: Path) -> Engine:
+        proxy = ModelProxy(self.upstream)
+        await proxy.start()
+        stack.push_async_callback(proxy.aclose)
+        engine = ClaudeCodeEngine(proxy, state_dir)
+        stack.push_async_callback(engine.aclose)
+        self._run_in_background(_preload(engine))
+        return engine
+
+    def _run_in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+async def _preload(engine: ClaudeCodeEngine) -> None:
+    await asyncio.sleep(_PRELOAD_DELAY)
+    await engine.preload()

@@ -1,0 +1,1 @@
+"""The storage: tasks, events, idempotency keys and usage in SQLite."""

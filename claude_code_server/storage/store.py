@@ -1,0 +1,271 @@
+"""Store: tasks, events, idempotency keys and usage in SQLite.
+
+The rest of the server knows only the methods of ``Store``, so that another database can replace SQLite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+from ..domain.entities import PENDING, RUNNING, Task, TaskEvent
+from ..domain.idempotency import IdempotencyKey, StoredResponse
+from ..domain.usage import ModelUsage, Usage
+from .rows import task_from_row, task_to_row, usage_from_row
+from .schema import SCHEMA, VERSION
+
+
+class StoreError(Exception):
+    """The database cannot be opened. The message is one line for the person who starts the server."""
+
+
+class Store:
+    """Database of one server, for use from one thread.
+
+    Each method is one small transaction and raises sqlite3.Error if the transaction fails.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Open or create the database in ``directory``. Raise StoreError."""
+        self._deferred: dict[str, tuple[Task, TaskEvent]] = {}
+        with contextlib.ExitStack() as stack:
+            try:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                stack.enter_context(_lock(directory))
+                file = directory / "state.sqlite3"
+                file.touch(mode=0o600)
+                self._db = stack.enter_context(closing(sqlite3.connect(file)))
+                self._prepare(directory)
+            except (OSError, sqlite3.Error) as error:
+                raise StoreError(f"cannot use the state directory {directory}: {error}") from error
+            self._resources = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Store deferred ends if possible, and close the database."""
+        self._store_deferred()
+        self._resources.close()
+
+    # ---- tasks and events
+
+    def add_task(self, task: Task, key: IdempotencyKey | None = None) -> None:
+        """Store a new task together with the idempotency key of its request."""
+        row = task_to_row(task)
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        with self._transaction():
+            self._db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", row)  # noqa: S608
+            if key is not None:
+                self._save_response(key, task.id, task.created_at)
+
+    def start_task(self, task_id: str) -> None:
+        """Mark a task as running."""
+        with self._transaction():
+            self._db.execute("UPDATE tasks SET status = ? WHERE id = ?", (RUNNING, task_id))
+
+    def add_event(self, task_id: str, event: TaskEvent) -> None:
+        """Store an event."""
+        with self._transaction():
+            self._add_event(task_id, event)
+
+    def set_usage(self, task_id: str, usage: Usage) -> None:
+        """Store the usage of a task so far."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE tasks SET input_tokens = ?, output_tokens = ?, cost = ? WHERE id = ?",
+                (usage.input_tokens, usage.output_tokens, usage.cost, task_id),
+            )
+
+    def end_task(self, task: Task, event: TaskEvent) -> None:
+        """Store an ended task, its terminal event and its usage in one transaction."""
+        with self._transaction():
+            self._end_task(task, event)
+
+    def defer_end(self, task: Task, event: TaskEvent) -> None:
+        """Keep the end of a task that cannot be stored now.
+
+        Readers see the end at once; the database receives it as soon as a later transaction succeeds.
+        """
+        self._deferred[task.id] = task, event
+        self._store_deferred()
+
+    def get_task(self, task_id: str, key_hash: str | None = None) -> Task | None:
+        """Return a task; with ``key_hash`` only if it belongs to that key."""
+        row = self._fetch_one(
+            "SELECT * FROM tasks WHERE id = ? AND (? IS NULL OR key = ?)", task_id, key_hash, key_hash
+        )
+        return None if row is None else self._task(row)
+
+    def list_tasks(
+        self, key_hash: str, limit: int, *, status: str | None = None, before: int | None = None
+    ) -> tuple[list[Task], int | None]:
+        """Return one page of a key's tasks, newest first, and ``before`` of the next page."""
+        rows = self._fetch_all(
+            "SELECT * FROM tasks WHERE key = ? AND (? IS NULL OR status = ?) AND (? IS NULL OR n < ?)"
+            " ORDER BY n DESC LIMIT ?",
+            key_hash, status, status, before, before, limit + 1,
+        )  # fmt: skip
+        page = rows[:limit]
+        tasks = [task for row in page if (task := self._task(row)).status == status or status is None]
+        return tasks, page[-1]["n"] if len(rows) > limit else None
+
+    def unfinished_tasks(self) -> list[Task]:
+        """Return the pending and running tasks of all keys, oldest first."""
+        rows = self._fetch_all("SELECT * FROM tasks WHERE status IN (?, ?) ORDER BY n", PENDING, RUNNING)
+        return [task_from_row(row) for row in rows]
+
+    def list_events(
+        self, task_id: str, after: int = 0, limit: int = -1, max_characters: float = math.inf
+    ) -> list[TaskEvent]:
+        """Return a task's events with sequence numbers above ``after``, in order.
+
+        The list ends with the event number ``limit``, or with the one whose fields reach ``max_characters`` in total.
+        Further events are not read from the database.
+        """
+        sql = "SELECT * FROM events WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        events: list[TaskEvent] = []
+        left = max_characters
+        with closing(self._db.execute(sql, (task_id, after, limit))) as rows:
+            while left > 0 and (row := rows.fetchone()) is not None:
+                events.append(TaskEvent(row["seq"], row["type"], row["timestamp"], json.loads(row["fields"])))
+                left -= len(row["fields"])
+        if task_id in self._deferred and left > 0 and len(events) != limit:
+            end = self._deferred[task_id][1]
+            events += [end] if end.seq > after else []
+        return events
+
+    def last_seq(self, task_id: str) -> int:
+        """Return the highest sequence number of a task's events; 0 if there are none."""
+        if task_id in self._deferred:
+            return self._deferred[task_id][1].seq
+        row = self._fetch_one("SELECT max(seq) AS seq FROM events WHERE task_id = ?", task_id)
+        return 0 if row is None else row["seq"] or 0
+
+    # ---- idempotency keys
+
+    def find_response(self, key: IdempotencyKey, since: str = "") -> StoredResponse | None:
+        """Return the response stored under ``key``, for whatever body, unless it is older than ``since`` (ISO 8601)."""
+        row = self._fetch_one(
+            "SELECT fingerprint, value FROM idempotency"
+            " WHERE key = ? AND scope = ? AND name = ? AND created_at >= ?",
+            key.key_hash, key.scope, key.value, since,
+        )  # fmt: skip
+        return None if row is None else StoredResponse(row["fingerprint"], row["value"])
+
+    def save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
+        """Store a response under an idempotency key."""
+        with self._transaction():
+            self._save_response(key, value, at)
+
+    def delete_responses(self, scope: str, before: str) -> None:
+        """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
+        with self._transaction():
+            self._db.execute("DELETE FROM idempotency WHERE scope = ? AND created_at < ?", (scope, before))
+
+    # ---- usage
+
+    def add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
+        """Store the usage of one request."""
+        with self._transaction():
+            self._add_usage(key_hash, at, model, usage)
+
+    def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
+        """Return the usage of a key since a time (ISO 8601)."""
+        self._store_deferred()
+        rows = self._fetch_all(
+            "SELECT model, count(*) AS requests, sum(input_tokens) AS input_tokens,"
+            " sum(output_tokens) AS output_tokens, sum(cost) AS cost"
+            " FROM usage WHERE key = ? AND at >= ? GROUP BY model ORDER BY model",
+            key_hash, since,
+        )  # fmt: skip
+        return [ModelUsage(row["model"], row["requests"], usage_from_row(row)) for row in rows]
+
+    # ---- private
+
+    def _prepare(self, directory: Path) -> None:
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # A power failure must not lose what a client has received: without its idempotency key a task could run twice,
+        # without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond per transaction.
+        self._db.execute("PRAGMA synchronous = FULL")
+        version = self._fetch_all("PRAGMA user_version")[0][0]
+        if version not in (0, VERSION):
+            raise StoreError(f"the state in {directory} was written by another version of the server")
+        if version == 0:
+            self._db.executescript(SCHEMA)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._db:
+            yield
+        self._store_deferred()
+
+    def _store_deferred(self) -> None:
+        for task_id, (task, event) in list(self._deferred.items()):
+            try:
+                with self._db:
+                    self._end_task(task, event)
+            except sqlite3.Error:
+                return
+            del self._deferred[task_id]
+
+    def _task(self, row: sqlite3.Row) -> Task:
+        deferred = self._deferred.get(row["id"])
+        return task_from_row(row) if deferred is None else deferred[0]
+
+    def _end_task(self, task: Task, event: TaskEvent) -> None:
+        row = task_to_row(task)
+        values = ", ".join(f"{name} = :{name}" for name in row)
+        self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
+        self._add_event(task.id, event)
+        self._add_usage(task.key_hash, event.timestamp, task.model, task.usage)
+
+    def _fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        rows = self._fetch_all(sql, *values)
+        return rows[0] if rows else None
+
+    def _fetch_all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with closing(self._db.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    def _add_event(self, task_id: str, event: TaskEvent) -> None:
+        self._db.execute(
+            "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
+            (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)),
+        )
+
+    def _add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
+        self._db.execute(
+            "INSERT INTO usage (key, at, model, input_tokens, output_tokens, cost) VALUES (?, ?, ?, ?, ?, ?)",
+            (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
+        )
+
+    def _save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO idempotency (key, scope, name, fingerprint, value, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (key.key_hash, key.scope, key.value, key.fingerprint, value, at),
+        )
+
+
+@contextlib.contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    """Lock the directory against other servers, until this process ends in whatever way."""
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"another server uses the state directory {directory}") from None
+        yield

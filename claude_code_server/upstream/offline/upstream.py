@@ -1,0 +1,35 @@
+"""Upstream that answers with the offline model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from ..messages_stream import MessagesEvent, message_events
+
+
+class OfflineUpstream:
+    """Upstream inside the server: no key, no network, no cost."""
+
+    name = "offline"
+    free = True
+
+    async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
+        # Imported on first use: the rules are large, and only this upstream needs them.
+        from .model import respond
+
+        return await asyncio.to_thread(respond, request)
+
+    async def stream(
+        self, request: Mapping[str, Any], *, beta: str | None = None
+    ) -> AsyncGenerator[MessagesEvent, None]:
+        for event in message_events(await self.complete(request, beta=beta)):
+            yield event
+
+    async def count_tokens(self, request: Mapping[str, Any], *, beta: str | None = None) -> int:
+        response = await self.complete({**request, "max_tokens": 1}, beta=beta)
+        return int(response["usage"]["input_tokens"])
+
+    async def aclose(self) -> None:
+        return None

@@ -1,0 +1,82 @@
+"""Fixtures of end-to-end tests: client, HTTP, server, real Claude Code, and the offline model or a scripted one."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from support.clients.client_kinds import KEY
+from support.servers.server_process import ServerProcess, server_process
+
+SOURCES = {
+    "src/app.py": '"""The app."""\n\n\ndef run() -> int:\n    """Run it."""\n    return 1  # TODO: more\n',
+    "src/shop/__init__.py": "",
+    "src/shop/cart.py": '"""The cart."""\n\n\nclass Cart:\n    """Holds goods."""\n',
+    "src/notes.txt": "No Python.\n",
+    "README.md": "# Sample\n",
+}
+
+
+def fill(folder: Path) -> Path:
+    """Write three Python files to src/ and two other files; return the folder."""
+    for name, text in SOURCES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A folder with source files."""
+    return fill(tmp_path / "workspace")
+
+
+@dataclass(frozen=True)
+class SharedServer:
+    """A server that many tests use, each in its own folder of the server's workspace."""
+
+    base_url: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder as ``working_directory``."""
+        return self.folder.name
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with server_process(tmp_path_factory.mktemp("shared"), api_keys=[KEY]) as server:
+        yield server
+        assert server.stop() == 0
+
+
+@pytest.fixture
+def shared_server(_server: ServerProcess) -> SharedServer:
+    return SharedServer(_server.base_url, fill(_server.workspace / uuid.uuid4().hex))
+
+
+@pytest.fixture
+def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files of every process that the test starts."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_leftover_processes(_server: ServerProcess) -> Iterator[None]:
+    """Fail if a test leaves a process behind."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    yield
+    left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
+    _, alive = psutil.wait_procs(left, timeout=5)
+    assert alive == []

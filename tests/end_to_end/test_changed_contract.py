@@ -1,0 +1,97 @@
+"""A changed contract and `make generate` change what the facade and the server say, with no other edit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from support.code_blocks import ROOT
+
+PROGRAM = """
+    import json, logging, sys
+    import claude_code_api, httpx
+    from claude_code_client import ClaudeClient, InvalidRequestError
+
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="LOG %(message)s")
+    with ClaudeClient.local({workspace!r}) as client:
+        result = client.execute_task("Count Python files in src/", allow_tools=["Bash"], max_cost=0.5)
+        [*_, last] = client.stream_task("Count Python files in src/", allow_tools=["Bash"])
+        listed = [task.id for task in client.list_tasks()]
+        raw = httpx.Client(headers={{"Authorization": "Bearer " + client._server.api_key}}, trust_env=False)
+        answers = {{
+            "old path": raw.post(client.base_url + "/task", json={{"description": "x"}}),
+            "old field": raw.post(client.base_url + "/agentic-tasks", json={{"description": "x"}}),
+            "one task": raw.get(client.base_url + "/agentic-tasks/" + result.id),
+        }}
+        told = {{name: [answer.status_code, answer.json()] for name, answer in answers.items()}}
+    print("OUT " + json.dumps({{
+        "generated": claude_code_api.__file__,
+        "summary": result.result["summary"],
+        "steps": len(result.execution_log),
+        "last": last,
+        "listed": result.id in listed,
+        "told": told,
+    }}))
+"""
+
+
+def changed_contract() -> dict[str, Any]:
+    """The contract with other paths, and with other names for a required, an optional and a response field."""
+    contract: dict[str, Any] = YAML(typ="safe").load(ROOT / "openapi" / "claude-code-api.yaml")
+    contract["paths"] = {
+        path.replace("/task", "/agentic-tasks", 1) if path.startswith("/task") else path: item
+        for path, item in contract["paths"].items()
+    }
+    request = contract["components"]["schemas"]["CreateTaskRequest"]
+    request["required"] = ["instructions"]
+    properties = request["properties"]
+    properties["instructions"] = {**properties.pop("description"), "x-python-name": "description"}
+    # The same name in Python without being told: only its spelling changes.
+    properties["maxCost"] = properties.pop("max_cost")
+    task = contract["components"]["schemas"]["AgenticTaskResponse"]
+    task["required"] = [*task["required"], "steps"]
+    task["required"].remove("execution_log")
+    task["properties"]["steps"] = {**task["properties"].pop("execution_log"), "x-python-name": "execution_log"}
+    return contract
+
+
+@pytest.mark.timeout(120)
+def test_facade_and_server_follow_the_contract(workspace: Path, tmp_path: Path) -> None:
+    contract = tmp_path / "contract.yaml"
+    with contract.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(json.loads(json.dumps(changed_contract())), file)
+    generated = tmp_path / "generated"
+    command = [sys.executable, "scripts/generate.py", "--spec", str(contract)]
+    command += ["--output", str(generated / "claude_code_api")]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM.format(workspace=str(workspace)))],
+        env={**os.environ, "PYTHONPATH": str(generated)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    [out] = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("OUT ")]
+    assert Path(out["generated"]).is_relative_to(generated)
+    assert "POST /v1/agentic-tasks " in done.stdout
+    assert out["summary"].startswith("Found 3 Python files")
+    assert out["steps"] >= 3
+    assert out["last"]["type"] == "result"
+    assert out["listed"]
+    status, body = out["told"]["old path"]
+    assert (status, body["error"]["type"]) == (404, "not_found_error")
+    status, body = out["told"]["old field"]
+    assert (status, body["error"]["param"]) == (400, "instructions")
+    status, body = out["told"]["one task"]
+    assert status == 200
+    assert body["steps"]
+    assert "execution_log" not in body

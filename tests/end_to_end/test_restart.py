@@ -1,0 +1,133 @@
+"""A client whose server is SIGKILLed in the middle of a task, on the real Claude Code."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers.messages_endpoint import ScriptedMessages, message, thinking, tool
+from support.servers.server_process import ServerProcess, server_process
+
+from claude_code_client import ServerError, StreamInterruptedError
+
+SCRIPT = [
+    message(thinking("Hm."), "Looking.", tool("Bash", command="echo one")),
+    message(tool("Bash", command="sleep 600 & echo $! >started; wait")),
+]
+STEPS = ["thinking", "thinking", "tool_call", "tool_result", "tool_call"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server whose tasks get as far as a command that runs for ever, and make a file then."""
+    with (
+        ScriptedMessages([*SCRIPT, *SCRIPT]) as endpoint,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as running,
+    ):
+        os.mkfifo(running.workspace / "started")
+        yield running
+
+
+class Killing(threading.Thread):
+    """Kills the server once the command runs, and starts it again after some seconds, if it is to."""
+
+    def __init__(self, server: ServerProcess, seconds: float | None) -> None:
+        super().__init__()
+        self._server = server
+        self._seconds = seconds
+        self.seen: threading.Event = threading.Event()
+        """Set by whoever has seen all events before."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.set()
+        self.join()
+
+    def run(self) -> None:
+        (self._server.workspace / "started").read_text()
+        assert self.seen.wait(20)
+        # Fails if a process of the task stays.
+        assert self._server.kill() != []
+        if self._seconds is not None:
+            threading.Event().wait(self._seconds)
+            self._server.start()
+
+
+@pytest.mark.parametrize("away", [0.0, 2.0])
+def test_a_stream_outlives_the_server_and_ends_typed(both: ClientKind, server: ServerProcess, away: float) -> None:
+    seen: list[Any] = []
+    stream = both.client(server.base_url).stream_task("Do it.", ["Bash"], timeout=60)
+    with (
+        Killing(server, away) as killing,
+        pytest.raises(ServerError, match="stopped before the task ended") as caught,
+    ):
+        _read(both, stream, seen, killing)
+    assert [event["type"] for event in seen] == STEPS
+    assert (caught.value.error_type, caught.value.last_event_id) == ("server_error", "6")
+    assert caught.value.task is not None
+    assert (caught.value.task.id, caught.value.task.status) == (stream.task_id, "failed")
+
+    client = both.client(server.base_url)
+    again: list[Any] = []
+    with pytest.raises(ServerError):
+        again.extend(both.each(client.stream_events(stream.task_id)))
+    assert again == [] or again == seen
+    later: list[Any] = []
+    with pytest.raises(ServerError):
+        _read(both, client.stream_events(stream.task_id, after=3), later, killing)
+    assert later == seen[3:]
+    assert [task.id for task in both.each(client.list_tasks())] == [stream.task_id]
+    assert server.query("PRAGMA integrity_check") == [("ok",)]
+    assert server.process_tree() == []
+
+
+def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> None:
+    for event in both.each(stream):
+        seen.append(event)
+        if len(seen) == len(STEPS):
+            killing.seen.set()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_waiting_outlives_the_server_and_ends_with_the_task(
+    both: ClientKind, server: ServerProcess, watched: bool
+) -> None:
+    seen: list[Any] = []
+    client = both.client(server.base_url)
+    with Killing(server, 1.0) as killing:
+
+        def on_event(event: Any) -> None:
+            seen.append(event)
+            if len(seen) == len(STEPS):
+                killing.seen.set()
+
+        if not watched:
+            killing.seen.set()
+        task = both.call(client.execute_task("Do it.", ["Bash"], timeout=60, on_event=on_event if watched else None))
+    assert (task.status, task.error["type"]) == ("failed", "server_error")
+    assert task.usage.input_tokens > 0
+    assert [event["type"] for event in seen] == ([*STEPS, "error"] if watched else [])
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_a_server_that_stays_away_ends_the_stream_with_what_is_needed_to_go_on(
+    both: ClientKind, server: ServerProcess
+) -> None:
+    seen: list[Any] = []
+    stream = both.client(server.base_url, max_retries=0).stream_task("Do it.", ["Bash"], timeout=60)
+    with Killing(server, None) as killing, pytest.raises(StreamInterruptedError) as caught:
+        _read(both, stream, seen, killing)
+    assert (caught.value.task_id, caught.value.last_event_id) == (stream.task_id, "5")
+    server.start()
+    client = both.client(server.base_url)
+    with pytest.raises(ServerError) as ended:
+        list(both.each(client.stream_events(caught.value.task_id, after=caught.value.last_event_id)))
+    assert ended.value.last_event_id == "6"

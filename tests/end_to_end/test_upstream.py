@@ -1,0 +1,75 @@
+"""A scripted Messages endpoint in place of Anthropic's: its words come back, its tool calls are executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.clients.client_kinds import ClientKind
+from support.servers.messages_endpoint import ScriptedMessages, message, tool
+
+from claude_code_client import CostExceededError, TimeoutError
+
+CANARY = "sk-ant-CANARY-0123456789"
+
+
+def test_the_upstreams_text_and_figures_come_back(both: ClientKind, workspace: Path) -> None:
+    with ScriptedMessages([message("Python is a language.", input_tokens=1000, output_tokens=2000)]) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
+        reply = both.call(client.complete("What is Python?", model="sonnet", max_tokens=99, stop=["END"]))
+    assert reply.content == "Python is a language."
+    assert reply.usage.total_tokens == 3000
+    assert reply.usage.cost == pytest.approx(1000 * 2e-6 + 2000 * 10e-6)
+    [asked] = endpoint.requests
+    assert asked.headers["x-api-key"] == CANARY
+    assert asked.body["messages"] == [{"role": "user", "content": "What is Python?"}]
+    assert (asked.body["max_tokens"], asked.body["stop_sequences"]) == (99, ["END"])
+
+
+def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
+    both: ClientKind, workspace: Path, temp_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    script = [
+        message("I will look around.", tool("Bash", command="env; cat /proc/$PPID/environ | tr '\\0' '\\n'; id -u")),
+        message(tool("Write", file_path="made.txt", content="made")),
+        message("Done."),
+    ]
+    with ScriptedMessages(script) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY, state_dir=state)
+        events = list(both.each(client.stream_task("Look around", allow_tools=["Bash", "Write"])))
+    assert events[-1]["status"] == "completed"
+    assert events[-1]["summary"] == "Done."
+    assert [artifact["path"] for artifact in events[-1]["artifacts"]] == ["made.txt"]
+    seen = next(event["result"] for event in events if event["type"] == "tool_result")
+    assert "HOME=" in seen
+    assert CANARY not in str(events)
+    assert {asked.headers["x-api-key"] for asked in endpoint.requests} == {CANARY}
+    for folder in (state, temp_dir, workspace):
+        for path in folder.rglob("*"):
+            assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
+    assert any(state.iterdir())
+    assert CANARY not in "".join(capfd.readouterr())
+
+
+def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace: Path) -> None:
+    script = [message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10), message("Never asked.")]
+    with ScriptedMessages(script) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
+        with pytest.raises(CostExceededError) as caught:
+            both.call(client.execute_task("Work", allow_tools=["Bash"], model="sonnet", max_cost=0.5))
+        assert len(endpoint.requests) == 1
+    assert caught.value.task is not None
+    assert caught.value.task.status == "cost_exceeded"
+    assert caught.value.task.usage.cost == pytest.approx(2.0, rel=0.01)
+
+
+def test_a_task_that_takes_too_long(both: ClientKind, workspace: Path) -> None:
+    with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
+        with pytest.raises(TimeoutError) as caught:
+            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=6))
+    task = caught.value.task
+    assert task is not None
+    assert task.status == "timeout"
+    assert task.execution_log

@@ -1,0 +1,188 @@
+"""Process that makes one call with a client, to be interrupted or killed by a test.
+
+It reports its progress on stdout, one line each: ``event`` for every event, ``id`` with the task's id, ``done`` at the
+end, and ``at`` before the step named in ``pause``, where it then stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from claude_code_client import AsyncClaudeClient, ClaudeClient
+from support.clients import program
+from support.clients.client_kinds import KEY
+
+TIMEOUT = 20.0
+"""Seconds that tests wait for something before they fail."""
+_MODULE = "support.clients.client_process"
+
+
+@dataclass
+class ClientProcess:
+    """Running process and the lines that it printed."""
+
+    process: subprocess.Popen[str]
+    lines: SimpleQueue[str]
+
+    def wait_for(self, word: str) -> str:
+        """Return the rest of the next line that starts with ``word``; fail if there is none."""
+        limit = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                line = self.lines.get(timeout=max(limit - time.monotonic(), 0.001))
+            except Empty:
+                raise AssertionError(f"the client process never printed {word}") from None
+            first, _, rest = line.partition(" ")
+            if first == word:
+                return rest
+            assert line, f"the client process ended before it printed {word}"
+
+    def interrupt(self) -> tuple[float, int, str]:
+        """Send SIGINT; return the seconds until the process ended, its exit code and its stderr."""
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(TIMEOUT)
+        seconds = time.monotonic() - start
+        assert self.process.stderr is not None
+        return seconds, code, self.process.stderr.read()
+
+    def kill(self) -> None:
+        """Send SIGKILL and wait for the end."""
+        self.process.kill()
+        assert self.process.wait(TIMEOUT) == -signal.SIGKILL
+
+
+@contextmanager
+def client_process(
+    kind: str, base_url: str, call: str, task: dict[str, Any], **options: Any
+) -> Iterator[ClientProcess]:
+    """Run a process that makes one call; it is killed at the end of the ``with`` block."""
+    client = {"api_key": KEY, "base_url": base_url, "timeout": 60}
+    if "journal" in options:
+        client["journal"] = options["journal"]
+    arguments = {"kind": kind, "client": client, "call": call, "task": task, **options}
+    process = subprocess.Popen(
+        program.command(_MODULE, json.dumps(arguments)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=program.environment(),
+    )
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line.rstrip("\n"))
+        lines.put("")
+
+    with process:
+        reader = Thread(target=read)
+        reader.start()
+        try:
+            yield ClientProcess(process, lines)
+        finally:
+            process.kill()
+            process.wait(TIMEOUT)
+            reader.join(TIMEOUT)
+
+
+# ---- in the process
+
+
+def _report(*words: object) -> None:
+    print(*words, flush=True)
+
+
+def _pause(options: dict[str, Any], step: str, at: int) -> None:
+    """Stop for ever before the ``at``-th connect, or opening of the journal."""
+    count = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal count
+        if step == "connect":
+            hit = event == "socket.connect"
+        else:
+            hit = event == "open" and str(arguments[0]) == options["journal"]
+        count += hit
+        if hit and count == at:
+            _report("at", step)
+            threading.Event().wait()
+
+    sys.addaudithook(hook)
+
+
+def _call(options: dict[str, Any]) -> None:
+    with ClaudeClient(**options["client"]) as client:
+        match options["call"]:
+            case "execute_task":
+                client.execute_task(**options["task"])
+            case "stream_task":
+                for _ in client.stream_task(**options["task"]):
+                    _report("event")
+                    if options.get("linger"):
+                        threading.Event().wait()
+            case "recover":
+                for handle in client.recover():
+                    _report("id", handle.id, handle.wait().status)
+            case "submit_task":
+                for task in _tasks(options):
+                    handle = client.submit_task(**task)
+                    _report("id", handle.id)
+                    handle.detach() if options.get("detach") else handle.wait()
+
+
+async def _call_async(options: dict[str, Any]) -> None:
+    async with AsyncClaudeClient(**options["client"]) as client:
+        match options["call"]:
+            case "execute_task":
+                await client.execute_task(**options["task"])
+            case "stream_task":
+                async for _ in client.stream_task(**options["task"]):
+                    _report("event")
+                    if options.get("linger"):
+                        await asyncio.Event().wait()
+            case "recover":
+                for handle in await client.recover():
+                    _report("id", handle.id, (await handle.wait()).status)
+            case "submit_task":
+                for task in _tasks(options):
+                    handle = await client.submit_task(**task)
+                    _report("id", handle.id)
+                    handle.detach() if options.get("detach") else await handle.wait()
+
+
+def _tasks(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the task, or as many numbered tasks as ``times``."""
+    task = options["task"]
+    if "times" not in options:
+        return [task]
+    return [{**task, "description": f"{task['description']} {number}"} for number in range(options["times"])]
+
+
+def _main(options: dict[str, Any]) -> None:
+    if "pause" in options:
+        _pause(options, *options["pause"])
+    if options["kind"] == "sync":
+        _call(options)
+    else:
+        asyncio.run(_call_async(options))
+    _report("done")
+    if options.get("stay"):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    _main(json.loads(sys.argv[1]))
