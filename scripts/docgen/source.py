@@ -32,12 +32,12 @@ def class_attributes(path: Path) -> dict[str, list[Attribute]]:
     }
 
 
-def job(path: Path) -> str:
-    """Return the first paragraph of a module's docstring on one line; raise ValueError if it has none."""
+def module_docstring(path: Path) -> str:
+    """Return the first paragraph of a module's docstring; raise ValueError if it has none."""
     docstring = ast.get_docstring(_parse(path))
     if not docstring:
         raise ValueError(f"{path} has no docstring")
-    return " ".join(docstring.partition("\n\n")[0].split())
+    return docstring.partition("\n\n")[0]
 
 
 def _parse(path: Path) -> ast.Module:
