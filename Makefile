@@ -24,8 +24,8 @@ export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check check-style check-mypy check-pyright check-generated check-spec \
-	check-imports generate bench dist lock clean
+.PHONY: help install demo test test-quick test-long check check-style check-mypy check-pyright check-generated \
+	check-spec check-imports generate bench dist lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ $(NODE_INSTALLED): package.json package-lock.json .npmrc | $(INSTALLED)
 
 demo: $(INSTALLED) examples/demo.py ## Run a completion, an agentic task and a streamed task
 	@$(RUN) examples/demo.py
+
+test-quick: $(INSTALLED) ## Run the quick tests, in less than a minute
+	@$(RUN) -m pytest $(TEST_OPTIONS) -m 'not slow and not long'
 
 test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" selects some)
 	@$(RUN) -m pytest $(TEST_OPTIONS)

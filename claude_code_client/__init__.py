@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import models as models
     from ._client._async.client import AsyncClaudeClient
+    from ._client._async.streams import AsyncStream, AsyncTaskStream
+    from ._client._async.task_handle import AsyncTaskHandle
     from ._client._sync.client import ClaudeClient
-    from ._client.handles import AsyncTaskHandle, TaskHandle
-    from ._client.streams import AsyncStream, AsyncTaskStream, Stream, TaskStream
+    from ._client._sync.streams import Stream, TaskStream
+    from ._client._sync.task_handle import TaskHandle
     from ._policy.budget import Budget
     from .errors import (
         APIConnectionError,
@@ -90,8 +92,10 @@ _MODULES: Final = {
     "AsyncClaudeClient": "_client._async.client",
     "ClaudeClient": "_client._sync.client",
     "Budget": "_policy.budget",
-    **dict.fromkeys(("AsyncTaskHandle", "TaskHandle"), "_client._async.task_handle"),
-    **dict.fromkeys(("AsyncStream", "AsyncTaskStream", "Stream", "TaskStream"), "_client.streams"),
+    "AsyncTaskHandle": "_client._async.task_handle",
+    "TaskHandle": "_client._sync.task_handle",
+    **dict.fromkeys(("AsyncStream", "AsyncTaskStream"), "_client._async.streams"),
+    **dict.fromkeys(("Stream", "TaskStream"), "_client._sync.streams"),
     **dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models"),
 }
 

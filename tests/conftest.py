@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
+
+# Every test in these directories runs the real Claude Code, or needs a server process.
+_SLOW_DIRECTORIES = [Path(__file__).with_name(name) for name in ("docs", "end_to_end")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of the slow directories as slow."""
+    for item in items:
+        if any(item.path.is_relative_to(directory) for directory in _SLOW_DIRECTORIES):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=["sync", "async"])

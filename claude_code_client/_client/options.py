@@ -7,13 +7,15 @@ docstring, no other edit.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypedDict, TypeVar
+from typing import Any, Final, ParamSpec, TypedDict, TypeVar
 
 from ..models import Message
 
-C = TypeVar("C", bound=Callable[..., Any])
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _MARK: Final = "{options}"
 _INDENT: Final = " " * 12
@@ -70,24 +72,42 @@ def task_fields(
     }
 
 
-def expand_options(options: type) -> Callable[[C], C]:
-    """Decorate a method that takes ``**options: Unpack[options]``: list each option in its signature and docstring."""
+def expand_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate a method that takes ``**options: Unpack[options]``.
 
-    def decorate(method: C) -> C:
-        signature = inspect.signature(method)
-        positional, keyword_only = [], []
-        for parameter in signature.parameters.values():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                keyword_only.append(parameter)
-            elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-                positional.append(parameter)
-        parameters = [*positional, *_parameters(options), *keyword_only]
-        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    Each option is listed in the method's signature and docstring, and an unknown one raises TypeError.
+    """
+
+    def decorate(method: Callable[P, T]) -> Callable[P, T]:
+        signature = _expanded(inspect.signature(method), options)
+        known = signature.parameters.keys()
+
+        @functools.wraps(method)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+            unknown = next((name for name in kwargs if name not in known), None)
+            if unknown is None:
+                return method(*args, **kwargs)
+            # A crash reporter shows the variables of this frame, and these may be prompts.
+            del args, kwargs
+            raise TypeError(f"{method.__name__}() got an unexpected keyword argument {unknown!r}")
+
+        checked.__signature__ = signature  # type: ignore[attr-defined]
         if method.__doc__ is not None:
-            method.__doc__ = method.__doc__.replace(_MARK, _documentation(options))
-        return method
+            checked.__doc__ = method.__doc__.replace(_MARK, _documentation(options))
+        return checked
 
     return decorate
+
+
+def _expanded(signature: inspect.Signature, options: type) -> inspect.Signature:
+    parameters = signature.parameters.values()
+    return signature.replace(
+        parameters=[
+            *(each for each in parameters if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD),
+            *_parameters(options),
+            *(each for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY),
+        ]
+    )
 
 
 def _parameters(options: type) -> list[inspect.Parameter]:

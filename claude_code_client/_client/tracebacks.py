@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
-from .._operations.effects import Emit
 from ..errors import ClaudeAPIError
-
-if TYPE_CHECKING:
-    from .._transport.async_driver import AsyncExecution
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class ClosableAsyncIterator(Protocol):
+    """An asynchronous iterator with ``aclose()``."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Any: ...
+
+    async def aclose(self) -> None: ...
 
 
 def strip_tracebacks(method: Callable[P, T]) -> Callable[P, T]:
@@ -71,17 +77,17 @@ def strip_stream(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
         del failure
 
 
-async def strip_stream_async(execution: AsyncExecution[Any]) -> AsyncGenerator[Any, None]:
-    """An asynchronous generator that a method returns: what a operation emits."""
+async def strip_stream_async(stream: ClosableAsyncIterator) -> AsyncGenerator[Any, None]:
+    """For an asynchronous iterator, which must not be an asynchronous generator itself, that a method returns."""
     try:
-        while isinstance(step := await execution.advance(), Emit):
-            yield step.value
+        async for value in stream:
+            yield value
     except BaseException as error:
         failure = _stripped(error)
     else:
         return
     finally:
-        await execution.aclose()
+        await stream.aclose()
     try:
         raise failure
     finally:

@@ -76,7 +76,7 @@ class TaskLedger:
         """The last event has come."""
         self._ended = True
         if event is not None and self.task is not None:
-            with suppress(*convert.MISREADINGS):
+            with suppress(*convert.PARSE_ERRORS):
                 self.task = convert.task_after(self.task, event)
                 self._settle(self.task.usage.cost)
         yield from self._note("done")
@@ -105,5 +105,5 @@ def result_event(event: dict[str, Any]) -> generated.ResultEvent | None:
     """The last event, unless it lacks what the contract promises."""
     try:
         return generated.ResultEvent.from_dict(event)
-    except convert.MISREADINGS:
+    except convert.PARSE_ERRORS:
         return None

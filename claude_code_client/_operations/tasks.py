@@ -85,7 +85,7 @@ def _list(config: Config, status: TaskStatus | Unset, limit: int | Unset) -> Ope
         for task in page.tasks:
             yield Emit(task)
         if page.next_cursor == cursor:
-            raise convert.unexpected(response, "it names itself as the next page")
+            raise convert.unexpected_response(response, "it names itself as the next page")
         cursor = page.next_cursor
 
 

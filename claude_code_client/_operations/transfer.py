@@ -148,13 +148,13 @@ class Transfer(Generic[T]):
             attempts=head.attempts,
             history=(*head.history, f"{head.status_code}, then its end"),
         )
-        if head.status_code == 200 and file_headers.ends_by_itself(head):
+        if head.status_code == 200 and file_headers.is_delimited(head.headers):
             raise end
         return end
 
     def _begin(self, head: Head) -> Operation[ClaudeAPIError | None]:
         """Take the start of an answer in; what is wrong with it, if another one is to be asked for."""
-        encoded = file_headers.is_encoded(head)
+        encoded = file_headers.is_encoded(head.headers)
         if head.status_code == 206:
             misfit = "it is encoded" if encoded else self._misfit(head)
             if misfit is not None:
@@ -165,7 +165,7 @@ class Transfer(Generic[T]):
                 yield from self._start_over()
             self._etag = head.headers.get("etag")
             self._whole_only = encoded or not (file_headers.is_strong(self._etag) or self._wanted.sha256)
-            self._expect(file_headers.length(head))
+            self._expect(file_headers.content_length(head.headers))
         else:
             raise _unexpected(head, "it is neither the file nor a part of it")
         if not self._opened:
@@ -175,13 +175,13 @@ class Transfer(Generic[T]):
 
     def _misfit(self, head: Head) -> str | None:
         """Why a part does not continue what has come."""
-        part = file_headers.part(head)
+        part = file_headers.content_range(head.headers)
         if part is None or not self._received or part.start != self._received:
             self._gives_parts = False
             return (
                 f"the part from byte {self._received} on was asked for" if self._received else "no part was asked for"
             )
-        if self._etag is not None and not file_headers.same(head.headers.get("etag", self._etag), self._etag):
+        if self._etag is not None and not file_headers.same_etag(head.headers.get("etag", self._etag), self._etag):
             return "it is a part of another file"
         if self._total is not None and part.size != self._total:
             return f"it is a part of {part.size} bytes instead of {self._total}"
@@ -241,7 +241,7 @@ class Transfer(Generic[T]):
 
     def _finish(self) -> T:
         found = self._digest.hexdigest()
-        wanted = self._wanted.sha256 or file_headers.sha256(self._etag)
+        wanted = self._wanted.sha256 or file_headers.etag_sha256(self._etag)
         if wanted is not None and found != wanted.lower():
             raise ArtifactMismatchError(
                 f"The bytes that came have the SHA-256 {found}; those that the task made have {wanted}. "

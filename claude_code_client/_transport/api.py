@@ -10,7 +10,6 @@ from typing import Any, Generic, Never, Self, TypeVar
 import httpx
 from claude_code_api import AuthenticatedClient
 
-from .._client.tracebacks import strip_tracebacks
 from .._config import Config, override
 from ..errors import ConfigurationError
 from .async_driver import AsyncConnection
@@ -22,17 +21,15 @@ _PLACEHOLDER = "held by the connection"
 _FIXED = "client.api uses its client's connections; for others, make a claude_code_api.AuthenticatedClient."
 
 
-class _Endpoints(AuthenticatedClient, Generic[C]):
+class Endpoints(AuthenticatedClient, Generic[C]):
     def __init__(self, connection: C) -> None:
         super().__init__(base_url=connection.config.base_url, token=_PLACEHOLDER)
         self._connection: C = connection
 
-    @strip_tracebacks
     def with_headers(self, headers: dict[str, str]) -> Self:
         """The same connections, with more headers; this one stays as it is."""
         return self._with(override(self._connection.config, headers=headers))
 
-    @strip_tracebacks
     def with_cookies(self, cookies: dict[str, str]) -> Self:
         """The same connections, with cookies; this one stays as it is."""
         return self.with_headers({"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})
@@ -52,7 +49,7 @@ class _Endpoints(AuthenticatedClient, Generic[C]):
         return type(self)(self._connection.reconfigured(config))
 
 
-class SyncEndpoints(_Endpoints[SyncConnection]):
+class SyncEndpoints(Endpoints[SyncConnection]):
     """Pass it to the ``sync`` and ``sync_detailed`` functions of ``claude_code_api.api``.
 
     Calls have the key, retries, deadline, logging and exceptions of the facade. An answer that is not a success
@@ -74,7 +71,7 @@ class SyncEndpoints(_Endpoints[SyncConnection]):
         """Nothing to do: the facade's client closes the connections."""
 
 
-class AsyncEndpoints(_Endpoints[AsyncConnection]):
+class AsyncEndpoints(Endpoints[AsyncConnection]):
     """Pass it to the ``asyncio`` and ``asyncio_detailed`` functions of ``claude_code_api.api``.
 
     Calls have the key, retries, deadline, logging and exceptions of the facade. An answer that is not a success

@@ -9,14 +9,11 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import closing, suppress
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, Self
 
 import attrs
 import httpx
 
-from .._client.artifact_reader import attach_reader
-from .._client.streams import AsyncStream, AsyncTaskStream, Progress
-from .._client.tracebacks import strip_stream_async
 from .._config import Config
 from .._operations.client_state import ClientState
 from .._operations.effects import Effect, Emit, Head, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
@@ -27,6 +24,9 @@ from .cancellation import CLOSED_MEANWHILE
 from .http_options import CLOSED, check_url, default_headers, inner_arguments
 from .response_check import check_async
 from .sync_driver import SyncConnection, elsewhere
+
+Attach = Callable[[Any, "AsyncConnection"], object]
+"""Called with every value that leaves the driver: results, emitted values and exceptions."""
 
 
 class AsyncRetryTransport(httpx.AsyncBaseTransport):
@@ -125,7 +125,7 @@ class _Pools:
     async def aclose(self) -> None:
         self.closed = True
         for execution in list(self.under_way):
-            execution.interrupt()
+            execution.cancel()
         pool = self._by_loop.get(asyncio.get_running_loop())
         if pool is not None:
             await pool[1].aclose()
@@ -134,9 +134,12 @@ class _Pools:
 class AsyncConnection:
     """Connection pools to one server, and the driver of operations on them."""
 
-    def __init__(self, config: Config, state: ClientState, pools: _Pools | None = None) -> None:
+    def __init__(
+        self, config: Config, state: ClientState, *, attach: Attach | None = None, pools: _Pools | None = None
+    ) -> None:
         self.config = config
         self.state = state
+        self._attach = attach
         self._owns_pools = pools is None
         self._pools = pools or _Pools(config)
         self._http: tuple[httpx.AsyncBaseTransport, httpx.AsyncClient] | None = None
@@ -166,7 +169,7 @@ class AsyncConnection:
 
     def reconfigured(self, config: Config) -> AsyncConnection:
         """The same pools with other options; closing it leaves the pools open."""
-        return AsyncConnection(config, self.state, self._pools)
+        return AsyncConnection(config, self.state, attach=self._attach, pools=self._pools)
 
     async def aclose(self) -> None:
         if self._owns_pools:
@@ -188,15 +191,20 @@ class AsyncConnection:
         finally:
             await execution.aclose()
 
-    def stream(self, operation: Operation[Any]) -> AsyncStream[Any]:
-        """What a operation emits, for a user to hold."""
-        execution = self.start(operation)
-        return AsyncStream(strip_stream_async(execution), execution.interrupt)
+    def stream(self, operation: Operation[Any]) -> tuple[AsyncExecution[Any], Callable[[], None]]:
+        """Return an iterator of what the operation emits, and a callable that ends it from any task or thread.
 
-    def follow(self, operation: Operation[Any], progress: Progress) -> AsyncTaskStream:
-        """The same for the events of a task."""
+        The iterator is no asynchronous generator: the one that the caller wraps around it has to be the only one (see
+        ``AsyncExecution``). Close it with ``aclose()``.
+        """
         execution = self.start(operation)
-        return AsyncTaskStream(strip_stream_async(execution), execution.interrupt, progress)
+        return execution, execution.cancel
+
+    def attached(self, value: T) -> T:
+        """Return the value, after ``attach`` was called with it."""
+        if self._attach is not None:
+            self._attach(value, self)
+        return value
 
     def start(self, operation: Operation[T]) -> AsyncExecution[T]:
         """A operation to carry out step by step. Close it in the end: that closes its connection too."""
@@ -225,17 +233,17 @@ class AsyncExecution(Generic[T]):
         self._stream: _AsyncStream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Timeout | None = None
-        self._interrupted = False
+        self._cancelled = False
         self._closed: ClosedError | None = None
-        """What is known of the request that was under way when it was interrupted."""
+        """What is known of the request that was under way when it was cancelled."""
         self._tidied: asyncio.Future[None] | None = None
         """Of the tidying up, once it has begun."""
 
-    def interrupt(self) -> None:
+    def cancel(self) -> None:
         """End what it waits for, and whatever it would wait for, with ClosedError; from whichever task or thread."""
         if self._process != os.getpid():
             return
-        self._interrupted = True
+        self._cancelled = True
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._wake)
@@ -243,6 +251,15 @@ class AsyncExecution(Generic[T]):
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(0)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        step = await self.advance()
+        if isinstance(step, Emit):
+            return step.value
+        raise StopAsyncIteration
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the operation emits, or to its end."""
@@ -254,33 +271,33 @@ class AsyncExecution(Generic[T]):
             while True:
                 command = self._flow.send(outcome) if failure is None else self._flow.throw(failure)
                 if isinstance(command, Emit):
-                    attach_reader(command.value, self._connection)
+                    self._connection.attached(command.value)
                     return command
                 outcome = failure = None
                 try:
-                    outcome = await self._perform_unless_interrupted(command)
+                    outcome = await self._perform_unless_cancelled(command)
                 except ClaudeAPIError as error:
                     failure = error
         except StopIteration as stop:
-            return Done(attach_reader(stop.value, self._connection))
+            return Done(self._connection.attached(stop.value))
         except BaseException as cause:
-            attach_reader(cause, self._connection)
+            self._connection.attached(cause)
             await self.abandon(cause)
             raise
 
-    async def _perform_unless_interrupted(self, command: Effect) -> Any:
+    async def _perform_unless_cancelled(self, command: Effect) -> Any:
         if isinstance(command, Spawn):
             return elsewhere(self._connection.config, self._connection.state, command.operation)
         if isinstance(command, RunBlocking):
             return await asyncio.to_thread(command.work)
-        if not self._interrupted:
+        if not self._cancelled:
             try:
                 async with asyncio.timeout(None) as self._waiting:
                     return await self._perform(command)
             except ClaudeAPIError:
                 raise
             except TimeoutError:
-                if not self._interrupted:
+                if not self._cancelled:
                     raise
             finally:
                 self._waiting = None

@@ -51,7 +51,7 @@ class RequestContext:
     repeatable: bool | None = None
     stream: bool = False
     read_timeout: float | None = None
-    interruption: CancelToken | None = None
+    token: CancelToken | None = None
     """What ends the call from another thread; None for calls that end in other ways."""
     on_cancelled: Callable[[ClosedError], object] | None = None
     """Gets what a coroutine that is cancelled may raise instead."""
@@ -120,9 +120,9 @@ class Call:
         return self._options.deadline
 
     @property
-    def interruption(self) -> CancelToken | None:
+    def token(self) -> CancelToken | None:
         """What ends it from another thread."""
-        return self._options.interruption
+        return self._options.token
 
     def cancelled(self) -> None:
         """The coroutine that makes the call is being cancelled."""
@@ -253,11 +253,9 @@ def cut(problem: httpx.HTTPError | httpx.StreamError, response: httpx.Response, 
     return error
 
 
-def opening(build: Callable[..., httpx.Request], command: Open, interruption: CancelToken | None) -> httpx.Request:
+def opening(build: Callable[..., httpx.Request], command: Open, token: CancelToken | None) -> httpx.Request:
     """The request of an ``Open``, built by an httpx client's ``build_request``."""
-    options = RequestContext(
-        deadline=command.deadline, stream=True, read_timeout=command.read_timeout, interruption=interruption
-    )
+    options = RequestContext(deadline=command.deadline, stream=True, read_timeout=command.read_timeout, token=token)
     request = build(**command.request, extensions=options.as_extensions())
     # Compressed, a stream would wait in a proxy until a block is full, and a part of a file could not be asked for.
     request.headers.update({"Accept": command.accept, "Accept-Encoding": "identity"})

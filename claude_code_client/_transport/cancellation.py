@@ -22,37 +22,37 @@ class CancelToken:
         self._process = os.getpid()
         # Reentrant: a signal handler may close the client that its own thread is using.
         self._lock = threading.RLock()
-        self._asked = threading.Event()
+        self._cancelled = threading.Event()
         self._stream: httpcore.NetworkStream | None = None
 
     @property
-    def asked(self) -> bool:
-        return self._asked.is_set()
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
 
-    def ask(self) -> None:
+    def cancel(self) -> None:
         """End the call, from whichever thread."""
         # A fork has copies of its parent's calls, on the same sockets.
         if self._process != os.getpid():
             return
         with self._lock:
-            self._asked.set()
+            self._cancelled.set()
             if self._stream is not None:
                 shut_down(self._stream)
 
     def check(self) -> None:
         """Raises ClosedError once it is asked for."""
-        if self._asked.is_set():
+        if self._cancelled.is_set():
             raise ClosedError(CLOSED_MEANWHILE)
 
     def wait(self, seconds: float) -> bool:
         """Wait; whether it was asked for meanwhile."""
-        return self._asked.wait(seconds)
+        return self._cancelled.wait(seconds)
 
     @contextmanager
     def blocked_in(self, stream: httpcore.NetworkStream, error: type[Exception]) -> Iterator[None]:
         """Within, the call waits for this stream. Raises ``error`` if it is not to wait any more."""
         with self._lock:
-            if self._asked.is_set():
+            if self._cancelled.is_set():
                 raise error(CLOSED_MEANWHILE)
             self._stream = stream
         try:
@@ -71,24 +71,24 @@ class CancelRegistry:
         self._for_good = False
 
     @contextmanager
-    def registered(self, interruption: CancelToken) -> Iterator[None]:
+    def registered(self, token: CancelToken) -> Iterator[None]:
         with self._lock:
-            self._under_way.add(interruption)
+            self._under_way.add(token)
             if self._for_good:
-                interruption.ask()
+                token.cancel()
         try:
             yield
         finally:
             with self._lock:
-                self._under_way.discard(interruption)
+                self._under_way.discard(token)
 
-    def ask_all(self) -> None:
+    def cancel_all(self) -> None:
         """End those that are under way, and those that come yet."""
         with self._lock:
             self._for_good = True
             under_way = list(self._under_way)
-        for interruption in under_way:
-            interruption.ask()
+        for token in under_way:
+            token.cancel()
 
 
 def shut_down(stream: httpcore.NetworkStream) -> None:

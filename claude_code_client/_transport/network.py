@@ -23,13 +23,13 @@ _bounds: ContextVar[tuple[float, CancelToken] | None] = ContextVar("claude_code_
 
 
 @contextmanager
-def deadline_scope(deadline: float, interruption: CancelToken) -> Iterator[None]:
+def deadline_scope(deadline: float, token: CancelToken) -> Iterator[None]:
     """Within, this thread's network calls end at ``deadline`` (monotonic seconds), or when they are interrupted."""
-    token = _bounds.set((deadline, interruption))
+    outer = _bounds.set((deadline, token))
     try:
         yield
     finally:
-        _bounds.reset(token)
+        _bounds.reset(outer)
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:

@@ -13,9 +13,6 @@ from typing import Any
 
 import httpx
 
-from .._client.artifact_reader import attach_reader
-from .._client.streams import Progress, Stream, TaskStream
-from .._client.tracebacks import strip_stream
 from .._config import Config
 from .._operations.client_state import ClientState
 from .._operations.effects import Aborted, Effect, Emit, Head, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
@@ -27,31 +24,32 @@ from .http_options import CLOSED, check_url, default_headers, inner_arguments
 from .network import DeadlineBackend, deadline_scope
 from .response_check import check
 
+Attach = Callable[[Any, "SyncConnection"], object]
+"""Called with every value that leaves the driver: results, emitted values and exceptions."""
+
 
 class RetryTransport(httpx.BaseTransport):
     """Adds the key, retries, errors and logging to every request, also to those of generated endpoints."""
 
-    def __init__(
-        self, config: Config, inner: httpx.BaseTransport, quota: RetryQuota, interruptions: CancelRegistry
-    ) -> None:
+    def __init__(self, config: Config, inner: httpx.BaseTransport, quota: RetryQuota, tokens: CancelRegistry) -> None:
         self._config = config
         self._inner = inner
         self._quota = quota
-        self._interruptions = interruptions
+        self._tokens = tokens
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(request, self._config, self._quota)
-        if call.interruption is not None:
-            return self._handle(call, call.interruption)
-        interruption = CancelToken()
-        with self._interruptions.registered(interruption):
-            return self._handle(call, interruption)
+        if call.token is not None:
+            return self._handle(call, call.token)
+        token = CancelToken()
+        with self._tokens.registered(token):
+            return self._handle(call, token)
 
-    def _handle(self, call: Call, interruption: CancelToken) -> httpx.Response:
+    def _handle(self, call: Call, token: CancelToken) -> httpx.Response:
         while True:
-            outcome = self._attempt(call, interruption)
+            outcome = self._attempt(call, token)
             # Decided outside of the handler: no exception of ours is to hold httpx's frames.
-            if interruption.asked:
+            if token.is_cancelled:
                 if isinstance(outcome, httpx.Response):
                     outcome.close()
                 raise call.closed()
@@ -62,12 +60,12 @@ class RetryTransport(httpx.BaseTransport):
                 return outcome
             else:
                 wait = call.after_refusal(outcome)
-            if interruption.wait(wait):
+            if token.wait(wait):
                 raise call.closed()
 
-    def _attempt(self, call: Call, interruption: CancelToken) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
+    def _attempt(self, call: Call, token: CancelToken) -> httpx.Response | httpx.HTTPError | httpx.StreamError:
         try:
-            with deadline_scope(call.deadline, interruption):
+            with deadline_scope(call.deadline, token):
                 response = self._inner.handle_request(call.next_request(call.trace))
                 if call.wants_body(response):
                     try:
@@ -87,7 +85,7 @@ class _Pool:
         self._config = config
         # A forked process must not talk on its parent's sockets; it gets its own, and leaves theirs open.
         self._by_process: dict[int, httpx.BaseTransport] = {}
-        self.interruptions = CancelRegistry()
+        self.tokens = CancelRegistry()
         self.closed = False
         # A client that nobody closes is closed when it is collected, or when the process ends.
         self._finalize = weakref.finalize(self, _close_own, self._by_process)
@@ -106,7 +104,7 @@ class _Pool:
 
     def close(self) -> None:
         self.closed = True
-        self.interruptions.ask_all()
+        self.tokens.cancel_all()
         self._finalize()
 
 
@@ -119,9 +117,12 @@ def _close_own(by_process: dict[int, httpx.BaseTransport]) -> None:
 class SyncConnection:
     """A connection pool to one server, and the driver of operations on it. Safe to share between threads."""
 
-    def __init__(self, config: Config, state: ClientState, pool: _Pool | None = None) -> None:
+    def __init__(
+        self, config: Config, state: ClientState, *, attach: Attach | None = None, pool: _Pool | None = None
+    ) -> None:
         self.config = config
         self.state = state
+        self._attach = attach
         self._owns_pool = pool is None
         self._pool = pool or _Pool(config)
         self._http: tuple[httpx.BaseTransport, httpx.Client] | None = None
@@ -152,13 +153,13 @@ class SyncConnection:
         return httpx.Client(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=RetryTransport(self.config, transport, self.state.quota, self._pool.interruptions),
+            transport=RetryTransport(self.config, transport, self.state.quota, self._pool.tokens),
             trust_env=False,
         )
 
     def reconfigured(self, config: Config) -> SyncConnection:
         """The same pool with other options; closing it leaves the pool open."""
-        return SyncConnection(config, self.state, self._pool)
+        return SyncConnection(config, self.state, attach=self._attach, pool=self._pool)
 
     def close(self) -> None:
         if self._owns_pool:
@@ -182,44 +183,44 @@ class SyncConnection:
             except BaseException as error:
                 driver.throw(error)
 
-    def stream(self, operation: Operation[Any]) -> Stream[Any]:
-        """What a operation emits, for a user to hold: one that is held to the end of the process is abandoned there."""
-        interruption = CancelToken()
-        return Stream(self._held(operation, interruption), interruption.ask)
+    def stream(self, operation: Operation[Any]) -> tuple[Generator[Any, None, None], Callable[[], None]]:
+        """Return a generator of what the operation emits, and a callable that ends the generator from any thread.
 
-    def follow(self, operation: Operation[Any], progress: Progress) -> TaskStream:
-        """The same for the events of a task."""
-        interruption = CancelToken()
-        return TaskStream(self._held(operation, interruption), interruption.ask, progress)
-
-    def _held(self, operation: Operation[Any], interruption: CancelToken) -> Generator[Any, None, None]:
-        generator = strip_stream(self._carry_out(operation, interruption))
+        A generator that is still suspended when the process ends is aborted then.
+        """
+        token = CancelToken()
+        generator = self._carry_out(operation, token)
         weakref.finalize(generator, self._abandon_in, os.getpid(), operation, None)
-        return generator
+        return generator, token.cancel
 
-    def _carry_out(self, operation: Operation[T], interruption: CancelToken) -> Generator[Any, None, T]:
+    def _attached(self, value: T) -> T:
+        if self._attach is not None:
+            self._attach(value, self)
+        return value
+
+    def _carry_out(self, operation: Operation[T], token: CancelToken) -> Generator[Any, None, T]:
         """Run an operation and yield what it emits."""
-        stream, process = _Stream(self.http, interruption), os.getpid()
-        with self._pool.interruptions.registered(interruption):
+        stream, process = _Stream(self.http, token), os.getpid()
+        with self._pool.tokens.registered(token):
             try:
                 command = next(operation)
                 while True:
                     if isinstance(command, Emit):
-                        yield attach_reader(command.value, self)
+                        yield self._attached(command.value)
                         command = operation.send(None)
                         continue
                     failure = None
                     outcome: Any = None
                     try:
-                        outcome = self._perform(command, stream, interruption)
+                        outcome = self._perform(command, stream, token)
                     except ClaudeAPIError as error:
                         failure = error
                     command = operation.throw(failure) if failure is not None else operation.send(outcome)
             except StopIteration as stop:
-                result: T = attach_reader(stop.value, self)
+                result: T = self._attached(stop.value)
                 return result
             except BaseException as cause:
-                attach_reader(cause, self)
+                self._attached(cause)
                 stream.close()
                 self._abandon_in(process, operation, cause)
                 raise
@@ -240,38 +241,34 @@ class SyncConnection:
             with closing(SyncConnection(self.config, self.state)) as other:
                 other.abandon(operation, cause)
             return
-        interruption = CancelToken()
-        stream = _Stream(self.http, interruption)
+        token = CancelToken()
+        stream = _Stream(self.http, token)
         try:
             command = operation.throw(Aborted(cause))
             while True:
-                command = operation.send(
-                    None if isinstance(command, Emit) else self._perform(command, stream, interruption)
-                )
+                command = operation.send(None if isinstance(command, Emit) else self._perform(command, stream, token))
         except (StopIteration, Aborted, ClaudeAPIError):
             return
         finally:
             stream.close()
 
-    def _perform(self, command: Effect, stream: _Stream, interruption: CancelToken) -> Any:
+    def _perform(self, command: Effect, stream: _Stream, token: CancelToken) -> Any:
         if isinstance(command, Spawn):
             return elsewhere(self.config, self.state, command.operation)
         if isinstance(command, RunBlocking):
             return command.work()
-        interruption.check()
+        token.check()
         match command:
             case Send():
-                options = RequestContext(
-                    deadline=command.deadline, repeatable=command.repeatable, interruption=interruption
-                )
+                options = RequestContext(deadline=command.deadline, repeatable=command.repeatable, token=token)
                 return self._http_under_way.request(**command.request, extensions=options.as_extensions())
             case Open():
                 return stream.open(command)
             case Read():
                 return stream.read(command)
             case Sleep():
-                interruption.wait(command.seconds)
-                return interruption.check()
+                token.wait(command.seconds)
+                return token.check()
             case _:
                 raise TypeError(command)
 
@@ -290,9 +287,9 @@ def elsewhere(config: Config, state: ClientState, operation: Operation[Any]) -> 
 class _Stream:
     """What a operation has open: at most one response."""
 
-    def __init__(self, http: httpx.Client, interruption: CancelToken) -> None:
+    def __init__(self, http: httpx.Client, token: CancelToken) -> None:
         self._http = http
-        self._interruption = interruption
+        self._token = token
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._deadline = 0.0
@@ -300,7 +297,7 @@ class _Stream:
     def open(self, command: Open) -> Head:
         self.close()
         self._deadline = command.deadline
-        request = opening(self._http.build_request, command, self._interruption)
+        request = opening(self._http.build_request, command, self._token)
         self._response = self._http.send(request, stream=True)
         self._chunks = self._response.iter_bytes()
         return head(self._response)
@@ -311,14 +308,14 @@ class _Stream:
         until = min(command.until, self._deadline)
         problem: httpx.HTTPError | httpx.StreamError
         try:
-            with deadline_scope(until, self._interruption):
+            with deadline_scope(until, self._token):
                 chunk = next(self._chunks, None)
         except (httpx.HTTPError, httpx.StreamError) as error:
             problem = error
         else:
-            self._interruption.check()
+            self._token.check()
             return chunk
-        self._interruption.check()
+        self._token.check()
         raise cut(problem, self._response, overdue=time.monotonic() >= until)
 
     def close(self) -> None:

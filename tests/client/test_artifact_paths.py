@@ -1,4 +1,4 @@
-"""The paths of artifacts come from a server: whatever they are, nothing is written outside of the folder."""
+"""Artifact paths from the server: nothing is written outside the target directory."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ ATTACKS = [
 
 @pytest.fixture(params=["by descriptor", "by path"])
 def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways in which names are looked up; the second is that of systems without the first."""
+    """Run the test with both ways to look up names; the second is for systems without the first."""
     if request.param == "by path":
         monkeypatch.setattr("claude_code_client._files.directory._BY_DESCRIPTOR", False)
     return str(request.param)
@@ -200,7 +200,7 @@ def test_a_folder_that_becomes_something_else_during_the_download(
 
 
 def test_a_folder_that_another_download_takes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It made the folder, and fails between the moments in which this one enters it and makes its file."""
+    """The other download created the directory and fails before this one creates its file in it."""
     other = AtomicFile.locate(f"{tmp_path}/new/", "docs/other")
     other.begin()
     open_file = Directory.open_file

@@ -1,4 +1,4 @@
-"""Artifacts: downloaded to where they belong and nowhere else, whole and verified, or not at all."""
+"""Artifact downloads: to the right place, whole and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_where_an_artifact_came_from_is_no_part_of_it(both: ClientKind, script: 
 
 
 def test_exceptions_start_at_the_public_method(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
-    """Nothing that could show the key, or what else is in a client, is in sight of a crash reporter."""
+    """A crash reporter sees neither the key nor anything else inside a client."""
     client = both.client(script.base_url, api_key="sk-proj-CANARY")
     task = a_task(both, script, client)
     script.data = DATA[::-1]

@@ -1,4 +1,4 @@
-"""The methods against a scripted server: what goes over the wire, and what comes back."""
+"""Client methods against a scripted server: requests sent and results returned."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from claude_code_client.models import AgenticTaskResponse, CompletionResponse
 
 
 def respond(server: HTTPServer, *answers: Any) -> list[Request]:
-    """Answer requests in turn, whatever they are; gives the list in which they are recorded."""
+    """Respond to requests in turn; return the list that records them."""
     queue, requests = list(answers), []
 
     def handle(request: Request) -> Response:
@@ -192,6 +192,7 @@ def test_a_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, 
     assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
 
 
+@pytest.mark.slow
 def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     detail = {"type": "cost_exceeded_error", "message": "Too dear.", "estimated_cost": 2.0}
     respond(
@@ -204,6 +205,7 @@ def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer,
     assert (caught.value.task_id, caught.value.estimated_cost) == ("task_1", 2.0)
 
 
+@pytest.mark.slow
 def test_a_stream_of_something_else_is_told(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     respond(httpserver, (202, responses.task("pending")), responses.event_stream(b"data: not json\n\n"))
     with pytest.raises(errors.UnexpectedResponseError, match="not a JSON object"):

@@ -1,4 +1,4 @@
-"""A marked key and a marked prompt: neither comes out anywhere, with every logger on DEBUG and whatever goes wrong."""
+"""Marked keys and prompts, which no log, error or traceback may show, with every logger on DEBUG."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.fixture(autouse=True)
 def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What all loggers of the process say, on DEBUG, through a real handler."""
+    """The output of all loggers on DEBUG, through a real handler."""
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
     written = io.StringIO()
     handler = logging.StreamHandler(written)
@@ -69,7 +69,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 
 def outcome(both: ClientKind, call: Callable[[], Any]) -> Any:
-    """What a call gives, or the exception that it ends in."""
+    """Return a call's result or the exception that it raises."""
     try:
         result = both.call(call())
         is_stream = hasattr(result, "__next__") or hasattr(result, "__anext__")
@@ -79,7 +79,7 @@ def outcome(both: ClientKind, call: Callable[[], Any]) -> Any:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it holds: causes, contexts (suppressed ones too), groups."""
+    """Return the exception with its causes, contexts (suppressed ones too) and groups."""
     found: list[BaseException] = []
     todo = [error]
     while todo:
@@ -93,13 +93,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def with_locals(error: BaseException) -> str:
-    """The traceback as a crash reporter has it: with the locals of all frames but the tests' own."""
+    """Return the traceback as a crash reporter formats it: with the locals of all frames except the tests' own."""
     frames = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if not f.f_code.co_filename.startswith(TESTS)]
     return "".join(traceback.StackSummary.extract(iter(frames), capture_locals=True).format())
 
 
 def shown(result: Any) -> str:
-    """All that a result or an exception shows, to whoever prints, logs, pickles or reports it."""
+    """Return all text of a result or an exception that is printed, logged, pickled or reported."""
     if not isinstance(result, BaseException):
         return repr(result)
     parts = [str(result), repr(result), *map(repr, result.args)]
@@ -119,7 +119,7 @@ TASK = responses.task(description=PROMPT)
 
 
 def good(request: raw_http.Request) -> Any:
-    """A server on which all goes well; like a real one it tells a task's description."""
+    """Respond with success; like a real server, repeat the task's description."""
     match request.method, request.path:
         case "POST", "/v1/task":
             return raw_http.response(202, responses.task("pending", description=PROMPT))
@@ -142,7 +142,7 @@ def always(*pieces: bytes) -> raw_http.Handler:
 
 
 def then(*ending: bytes) -> raw_http.Handler:
-    """A task that is submitted, and a stream that ends like this."""
+    """Respond to the submit, then send a stream that ends like this."""
     start = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def handle(request: raw_http.Request) -> Any:
@@ -158,7 +158,7 @@ def ended(status: str, **fields: Any) -> raw_http.Handler:
 
 
 def hang_up_within(handle: raw_http.Handler) -> raw_http.Handler:
-    """Send the first half of each answer."""
+    """Send the first half of each response."""
 
     def cut(request: raw_http.Request) -> Any:
         data = b"".join(handle(request) or ())
@@ -418,7 +418,7 @@ def test_clients_show_nothing(both: ClientKind) -> None:
 
 
 def test_generated_endpoints_keep_the_key(both: ClientKind, logs: io.StringIO) -> None:
-    """Their own frames are the caller's, with the request's body in them; the key is in none of them."""
+    """Their frames belong to the caller and hold the request's body, but never the key."""
     for failure, (handle, _) in FAILURES.items():
         with raw_http.serve(raw_http.SocketServer(handle)) as server:
             api = open_client(both, server.base_url).api
@@ -434,7 +434,7 @@ def test_generated_endpoints_keep_the_key(both: ClientKind, logs: io.StringIO) -
 
 
 def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
-    """asyncio's TimeoutError holds the CancelledError, and so the frames in which the call was."""
+    """asyncio's TimeoutError refers to the CancelledError, and so to the frames of the call."""
     released = threading.Event()
 
     def late(request: raw_http.Request) -> Any:

@@ -1,4 +1,4 @@
-"""How a client is set up: arguments, environment, defaults."""
+"""Client configuration: arguments, environment, defaults."""
 
 from __future__ import annotations
 

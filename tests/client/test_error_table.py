@@ -1,4 +1,4 @@
-"""Every status, error type and body, over real sockets: whatever comes ends in an exception of this library."""
+"""Every status, error type and body, over real sockets: each raises an exception of this library."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ BARE = (json.JSONDecodeError, KeyError, AttributeError, TypeError, UnicodeError,
 
 
 class Server(raw_http.SocketServer):
-    """Answers every request with what was set last."""
+    """Server whose response to every request is the last one set."""
 
     def __init__(self) -> None:
         super().__init__(lambda _: self.answer)
@@ -113,7 +113,7 @@ def server() -> Iterator[Server]:
 
 
 def failure_of(both: ClientKind, call: Any, attempts: int = 1) -> ClaudeAPIError:
-    """The exception that a call ends in. One that is not of this library is left to fail the test."""
+    """Return the exception that a call raises; others than this library's fail the test."""
     with pytest.raises(ClaudeAPIError) as caught:
         both.call(call())
     error = caught.value
@@ -128,7 +128,7 @@ def failure_of(both: ClientKind, call: Any, attempts: int = 1) -> ClaudeAPIError
 
 
 def ways(both: ClientKind, client: Any) -> dict[str, Any]:
-    """Every way to make a call, by name."""
+    """Return every way to make a call, by name."""
     messages = [Message(role=Role.USER, content="x")]
     direct: dict[Any, dict[str, Any]] = {
         create_completion: {"body": CreateCompletionRequest(messages=messages)},

@@ -1,4 +1,4 @@
-"""Exceptions: the tree, the table, and that they travel."""
+"""Exceptions: their hierarchy, the status table, copying and pickling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long clients live, and where: threads, forks, event loops, pickles; and what they leave open."""
+"""Client lifetime across threads, forks, event loops and pickles, and the connections that clients leave open."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DELTA = b'data: {"type": "text_delta", "text": "a"}\n\n'
 
 
 def reply(request: raw_http.Request) -> Any:
-    """What the API would say; its streams stay open after their second event."""
+    """Respond as the API; streams stay open after their second event."""
     match request.method, request.path:
         case "POST", "/v1/task":
             return raw_http.response(202, responses.task("pending"))
@@ -58,7 +58,7 @@ STREAMS: dict[str, Callable[[Any], Any]] = {
 
 
 def streaming_on(server: raw_http.SocketServer) -> int:
-    """The connection that the last stream came on."""
+    """Return the connection of the last stream."""
     return next(r.connection for r in reversed(server.requests) if r.path.endswith(("/events", "/stream")))
 
 
@@ -68,6 +68,7 @@ each_stream = pytest.mark.parametrize("kind", STREAMS)
 # Threads and loops
 
 
+@pytest.mark.slow
 def test_one_client_for_64_threads(server: raw_http.SocketServer) -> None:
     threads, calls = 64, 4
     together = threading.Barrier(threads, timeout=raw_http.TIMEOUT)
@@ -85,6 +86,7 @@ def test_one_client_for_64_threads(server: raw_http.SocketServer) -> None:
     server.wait_until(lambda: not server.open)
 
 
+@pytest.mark.slow
 def test_one_asynchronous_client_for_64_tasks(server: raw_http.SocketServer) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
@@ -312,7 +314,7 @@ def test_a_pickle_carries_nothing_secret(both: ClientKind) -> None:
 
 
 def run(tmp_path: Path, script: str, *arguments: str, **environ: str) -> str:
-    """What a script prints; it must end well and warn of nothing."""
+    """Run a script, which has to succeed without warnings; return its output."""
     path = tmp_path / "script.py"
     path.write_text(dedent(script))
     ran = subprocess.run(
@@ -342,6 +344,7 @@ FORKED = """
 """
 
 
+@pytest.mark.slow
 def test_a_fork_does_not_cancel_what_its_parent_follows(tmp_path: Path, server: raw_http.SocketServer) -> None:
     run(tmp_path, FORKED, server.base_url)
     paths = [request.path.rpartition("/")[2] for request in server.requests]
@@ -370,6 +373,7 @@ WORKERS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "environ", "keys", "printed"),
     [
@@ -452,6 +456,7 @@ FORK = """
 """
 
 
+@pytest.mark.slow
 def test_a_forked_process_talks_on_sockets_of_its_own(tmp_path: Path, server: raw_http.SocketServer) -> None:
     assert run(tmp_path, FORK, server.base_url) == "closed\n"
     by_process: dict[str, set[int]] = {"parent": set(), "first child": set(), "second child": set()}
@@ -523,6 +528,7 @@ FORGETFUL = """
 """
 
 
+@pytest.mark.slow
 def test_forgetting_to_close_warns_of_nothing_and_leaves_nothing_open(
     tmp_path: Path, server: raw_http.SocketServer
 ) -> None:
@@ -545,5 +551,6 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.slow
 def test_control_c_ends_a_stream_and_leaves_the_client_usable(tmp_path: Path, server: raw_http.SocketServer) -> None:
     assert run(tmp_path, INTERRUPTED, server.base_url) == "Python is a language.\n"

@@ -1,4 +1,4 @@
-"""What the methods give back: immutable, comparable, and able to travel."""
+"""Result models: immutable, comparable, copyable and picklable."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The REST calls against the older service that the contract's paths come from, as it behaves.
+"""REST calls against the legacy service from which the contract's paths come.
 
-It blocks and answers 200, whatever ``Prefer`` and ``Idempotency-Key`` say, and its bodies differ in places.
+It blocks, responds with 200 whatever ``Prefer`` and ``Idempotency-Key`` say, and some of its bodies differ.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TASK: dict[str, Any] = {
 
 
 class Older(raw_http.SocketServer):
-    """Answers every request at once with what was set last."""
+    """Server whose response to every request is the last one set."""
 
     def __init__(self) -> None:
         super().__init__(lambda _: self.answer)

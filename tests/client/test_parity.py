@@ -1,4 +1,4 @@
-"""The two clients are the same but for ``await``, and the package has the public names that it is meant to have."""
+"""Parity of the two clients, which differ only in ``await``, and the package's public names."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import pytest
 import claude_code_client
 from claude_code_client import (
     AsyncClaudeClient,
+    AsyncStream,
     AsyncTaskHandle,
     AsyncTaskStream,
     ClaudeClient,
+    Stream,
     TaskHandle,
     TaskStream,
     errors,
     models,
 )
-from claude_code_client._client import streams
 
 PACKAGE = [
     "APIConnectionError",
@@ -163,7 +164,7 @@ def function_of(cls: type, name: str) -> Any:
 
 
 def without_async(text: object) -> str:
-    """Words of the asynchronous side, in those of the synchronous one."""
+    """Replace the words of the asynchronous side by those of the synchronous one."""
     one = re.sub(r"\bAsync(?=ClaudeClient|Stream|TaskHandle|TaskStream)", "", str(text))
     return one.replace("AsyncEndpoints", "SyncEndpoints")
 
@@ -174,11 +175,11 @@ def words_of(doc: str | None) -> str:
     words = (
         " ".join(doc.split())
         .replace(busy, "")
-        .replace("; it may be a coroutine function", "")
+        .replace(" It may be a coroutine function.", "")
         .replace("an ``async with``", "a ``with``")
         .replace("``async with``", "``with``")
     )
-    return without_async(words).replace("share it between calls.", "share it: between calls, and between threads.")
+    return without_async(words).replace("share it between calls.", "share it between calls and between threads.")
 
 
 @pytest.mark.parametrize(("ours", "theirs", "names"), TWINS)
@@ -207,7 +208,7 @@ def test_methods_wait_where_their_twins_are_awaited(ours: type, theirs: type, na
 def test_streams_have_the_methods_that_generators_have() -> None:
     assert public(TaskStream) == ["close", "last_event_id", "send", "task_id", "throw"]
     assert public(AsyncTaskStream) == ["aclose", "asend", "athrow", "last_event_id", "task_id"]
-    for ours, theirs in ((TaskStream, AsyncTaskStream), (streams.Stream, streams.AsyncStream)):
+    for ours, theirs in ((TaskStream, AsyncTaskStream), (Stream, AsyncStream)):
         assert ours.__doc__
         assert theirs.__doc__
 

@@ -1,4 +1,4 @@
-"""The retry policy."""
+"""Retry policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def decide(
     repeatable: bool = True,
     time_left: float = 1000.0,
 ) -> float | None:
-    """The policy's decision, with jitter at its middle."""
+    """Return the policy's decision, with jitter at its midpoint."""
     failure = Failure(error=error, sent=sent, should_retry=should_retry)
     attempt = Attempt(number=number, max_retries=max_retries, repeatable=repeatable, time_left=time_left)
     return wait_before_retry(failure, attempt, lambda: 0.5)

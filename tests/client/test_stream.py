@@ -1,4 +1,4 @@
-"""The decoder of server-sent events."""
+"""Decoder of server-sent events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_split_in_two_gives_the_same_events() -> None:
 
 @pytest.mark.parametrize("rest", ["", "id: 5", "id: 5\n", "id: 5\ndata: x\n", "id: 5\r\ndata: x\r\n"])
 def test_an_event_that_does_not_come_whole_is_not_the_last(rest: str) -> None:
-    """A stream that goes on after it would miss it."""
+    """Otherwise a resumed stream would skip it."""
     decoder = EventDecoder()
     assert len(list(decoder.feed(b"id: 4\ndata: x\n\n" + rest.encode()))) == 1
     assert decoder.last_event_id == "4"
@@ -125,6 +125,7 @@ def test_what_comes_before_an_event_too_large_is_given(ended: bytes) -> None:
     assert decoder.last_event_id == "2"
 
 
+@pytest.mark.slow
 def test_an_event_of_the_limit_is_given() -> None:
     line = b"data: " + b"x" * (MAX_EVENT_BYTES - 6)
     [event] = _events(line + b"\r\n\r\n")
@@ -160,9 +161,10 @@ def test_events_that_nobody_takes_do_not_hinder_the_next() -> None:
     assert decoder.last_event_id == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [b"x", b"data: xy\ndata: z\n"])
 def test_an_event_takes_no_more_memory_than_it_has_bytes(chunk: bytes) -> None:
-    """However small the pieces and the lines are that it comes in."""
+    """However small its chunks and lines are."""
     decoder, pieces = EventDecoder(), 60_000 // len(chunk)
     tracemalloc.start()
     try:
@@ -183,6 +185,7 @@ def _fastest(work: Callable[[], object]) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 def test_an_event_of_8_mb_takes_less_than_five_times_the_time_of_its_json() -> None:
     data = json.dumps({"type": "tool_result", "result": "x" * 8_000_000})
     stream = f"id: 1\ndata: {data}\n\n".encode()

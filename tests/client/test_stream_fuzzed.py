@@ -1,4 +1,4 @@
-"""The decoder of server-sent events against a second one, on streams that nobody would think of."""
+"""Decoder of server-sent events against a reference parser, on generated streams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANY = 20_000
 
 _pieces = [b"x", b"7", b" ", b":", b"\0", b"\t", b"{}", b"data", "é".encode(), "€".encode(), "\U0001f600".encode()]
 _no_ends = [b"\xef\xbb\xbf", b"\x0b", b"\x1c", b"\xc2\x85", b"\xe2\x80\xa8"]
-"""A byte order mark that is not at the start, and separators that end no line."""
+"""A byte order mark that is not at the start, and separators that do not end a line."""
 _no_utf8 = [b"\xff", b"\x80", b"\xe2\x82", b"\xf0\x9f\x98", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]
 _text = st.lists(st.sampled_from([*_pieces, *_no_ends, *_no_utf8]), max_size=6).map(b"".join)
 _digits = st.integers(0, 10**20).map(lambda number: b"%d" % number)
@@ -45,14 +45,14 @@ _limits = st.one_of(st.just(1 << 20), st.integers(6, 60))
 
 @st.composite
 def _split(draw: st.DrawFn) -> list[bytes]:
-    """A stream in chunks, some of them empty."""
+    """Split a stream into chunks, some of them empty."""
     stream = draw(_streams)
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     return [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
 
 
 def _decode(chunks: list[bytes], limit: int = 1 << 20) -> tuple[list[ServerSentEvent], str, float | None, str]:
-    """Events, last event id, retry, and why it ended early."""
+    """Return events, last event id, retry field and the error that ended the stream."""
     decoder = EventDecoder(limit)
     events: list[ServerSentEvent] = []
     try:
@@ -79,11 +79,13 @@ def _both_agree(stream: bytes) -> None:
     assert not problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_any_split_decodes_as_the_whole_does(examples: int) -> None:
     _run(given(_split(), _limits)(_splits_do_not_matter), examples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_the_decoder_agrees_with_the_second_one(examples: int) -> None:
     _run(given(_streams)(_both_agree), examples)
@@ -93,8 +95,9 @@ def _run(test: Callable[[], None], examples: int) -> None:
     settings(max_examples=examples)(test)()
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=40))
 @example(b"\xf0\x9f\x98\xf0\x9f\x98\x80\xe0\x80\x80\xed\xa0\x80\xf5\xc3")
 def test_the_second_one_decodes_utf8_as_python_does(data: bytes) -> None:
-    """What the second one rests on."""
+    """The reference parser relies on this."""
     assert utf8_decode(data) == data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Every block of the README runs as it is written."""
+"""Code blocks of the README, run as written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_python_blocks_run(block: Block, docs_environment: ServerProcess, capsys
 
 
 def commands() -> list[str]:
-    """The shell commands, a line each, without their comments."""
+    """Return the shell commands, one per line, without comments."""
     lines = [line for block in BLOCKS if block.language == "sh" for line in block.code.splitlines()]
     return [re.sub(r"\s+#.*", "", line) for line in lines]
 

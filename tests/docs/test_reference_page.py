@@ -1,4 +1,4 @@
-"""Every block of the reference page runs as it is written."""
+"""Code blocks of the reference page, run as written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 
 
 def is_listing(block: Block) -> bool:
-    """Whether a block lists attributes and their types, one a line, in place of statements."""
+    """Return True if a block lists attributes and their types instead of statements."""
     return block.heading in ("CompletionResponse", "AgenticTaskResponse")
 
 
@@ -48,14 +48,14 @@ def test_python_blocks_run(block: Block, client: ClaudeClient, docs_environment:
 
 
 def answers(server: HTTPServer, *scripted: tuple[int, Any]) -> ClaudeClient:
-    """A client that gets these answers in turn, and takes each for final."""
+    """Return a client that receives these responses in turn, without retries."""
     for status, body in scripted:
         server.expect_ordered_request(re.compile(".*")).respond_with_json(body, status=status)
     return ClaudeClient(KEYS[0], server.url_for("/v1"), max_retries=0)
 
 
 def example(heading: str) -> Block:
-    """The block under a heading."""
+    """Return the block under a heading."""
     [block] = [block for block in PYTHON if block.heading == heading]
     return block
 
@@ -158,7 +158,7 @@ def test_shell_blocks_run(docs_server: ServerProcess, tmp_path: Path, wheel: Pat
 
 
 def install(command: str, wheel: Path, folder: Path) -> None:
-    """Run a pip command as it is written, with the wheel of this tree in the index's docs_server."""
+    """Run a pip command as written, with the wheel of this checkout instead of the index."""
     environ = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

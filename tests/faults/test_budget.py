@@ -1,4 +1,4 @@
-"""Budgets hold whatever happens: for calls at once, for calls that fail, for calls of which nobody knows the end."""
+"""Budgets under concurrent calls, failed calls and calls whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from claude_code_client._policy.budget import Budget
 from claude_code_client.errors import ClaudeAPIError, CostExceededError, InvalidRequestError, TimeoutError
 
 EPSILON = 1e-6
-"""USD; what sums of floats may be off."""
+"""Rounding error of float sums, in USD."""
 MODEL = {"id": "claude-x", "alias": "x", "input_price": 3.0, "output_price": 15.0, "context_window": 200_000}
 PRICES = response(200, json.dumps({"data": [{**MODEL, "max_output_tokens": 8000, "default": True}]}).encode())
 CHEAP = {**responses.COMPLETION, "usage": {**responses.COMPLETION["usage"], "cost": 0.001}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
-    """At each moment sampled, and, as the server counts, at every moment."""
+    """Sampled at the client, counted at every moment on the server."""
     limit, max_cost, cost, calls = 5.0, 0.1, 0.04, 300
     totals: list[float] = []
     client = make_client(kind, server.base_url, timeout=30)
@@ -64,8 +65,9 @@ def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_reserving_is_atomic() -> None:
-    """A hundred threads that change places all the time get as many reservations as fit."""
+    """A hundred threads with constant switches obtain as many reservations as fit."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

@@ -1,4 +1,4 @@
-"""Many calls at once while a quarter of all that is sent goes wrong: none is lost, none is run twice, none is late."""
+"""Campaign of concurrent calls while a quarter of the exchanges fail: none is lost, run twice or late."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from support.servers.context_server import ContextServer
 
 from claude_code_client.errors import ClaudeAPIError
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 3.0
 ROUND = 200
-"""Calls of one client; it would run out of retries."""
+"""Calls per client, so that its retry quota is not used up."""
 LEAST = 0.8
-"""The share of the calls that has to have the right result in spite of everything; ``overdue`` ones cannot."""
+"""Share of the calls that have to succeed despite the faults; ``overdue`` ones cannot."""
 NOISE = 0.4
 """Seconds that a busy machine may take to wake a thread and to unwind a call."""
 
@@ -30,7 +32,7 @@ NOISE = 0.4
 )
 @pytest.mark.timeout(300)
 def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, max_concurrency: int, seed: str) -> None:
-    """Synchronous and asynchronous calls at the same time, ``count`` of each."""
+    """Run ``count`` synchronous and ``count`` asynchronous calls at the same time."""
     ports = {kind: proxy.open(server.address, random_faults(f"{kind} {seed}")) for kind in ("sync", "async")}
     planned = {kind: planned_calls(kind, count, seed) for kind in ports}
 
@@ -57,16 +59,14 @@ def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, max_conc
     print(f"{2 * count} calls, {sum(met.values())} exchanges: {_table(met)}")
     print(f"  ended with: {_table(Counter(_how(end) for _, end in results))}")
     longest, latest = max(end.seconds for _, end in results), max(_late(*pair) for pair in results)
-    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 x its timeout")
+    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 times its timeout")
     submits, tasks = sum(call.kind != "complete" for call, _ in results), len(server.tasks())
-    print(
-        f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice; "
-        f"{_table(server.tasks_by_status())}"
-    )
+    print(f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice")
+    print(f"  {_table(server.tasks_by_status())}")
 
 
 def _late(call: PlannedCall, end: CallResult) -> float:
-    """Seconds by which a call was over its timeout and a tenth; negative if it was not."""
+    """Return the seconds by which a call exceeded 1.1 times its timeout; negative if it did not."""
     timeout = OVERDUE if call.kind == "overdue" else TIMEOUT
     # A handle's wait is a call of its own.
     return end.seconds - timeout * 1.1 * (2 if call.kind == "handle" else 1)

@@ -1,6 +1,6 @@
-"""``timeout`` bounds the whole call, whatever the server does; a tenth at most is added, to learn how a task stands.
+"""Deadlines: ``timeout`` covers the whole call, plus at most a tenth to request the task's status.
 
-The calls of one test run at the same time, each on a client and a port of its own.
+The calls of one test run concurrently, each with its own client and port.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BOUND = 1.1
 NOISE = 0.15
 """Seconds that a busy machine may take to wake a thread and to unwind a call."""
 STAGGER = 0.025
-"""Seconds between the starts of calls, so that they do not all end at once."""
+"""Seconds between the starts of calls, so that they do not all end at the same time."""
 HOLD = {"hold": True}
 
 
@@ -68,7 +68,7 @@ class Case:
 
 
 def errors_in_time(kind: str, cases: list[Case]) -> dict[str, ClaudeAPIError]:
-    """The errors that the calls end with, by the cases' names; all of them have to come in time."""
+    """Return the calls' errors by case name; each has to be raised in time."""
     ended = asyncio.run(_all_async(cases)) if kind == "async" else _all_sync(cases)
     for case, end in zip(cases, ended, strict=True):
         assert end.error is not None, (case, end)
@@ -133,6 +133,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+@pytest.mark.slow
 def test_servers_that_take_their_time(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     errors = errors_in_time(
         kind,
@@ -151,8 +152,9 @@ def test_servers_that_take_their_time(kind: str, server: ContextServer, proxy: F
 LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not in name}
 
 
+@pytest.mark.slow
 def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
-    """Of the server's answers only the first one comes, which tells the task's id."""
+    """Only the server's first response arrives; it has the task's id."""
 
     def after_the_id(fault: Fault) -> Plan:
         def plan(exchange: Exchange) -> Fault | None:
@@ -175,6 +177,7 @@ def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) 
     assert {name: error.task_id for name, error in errors.items() if error.task_id not in ids} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Stall(0), Drip(250)], ids=repr)
 def test_the_task_of_a_handle_is_named(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, fault: Fault
@@ -193,8 +196,9 @@ def test_the_task_of_a_handle_is_named(
     assert handle.status == "cancelled"
 
 
+@pytest.mark.slow
 def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
-    """Its id never came; the key that it was submitted with finds it."""
+    """The response with its id is lost; the idempotency key finds the task."""
     port = proxy.open(server.address, Once(Stall(0)))
     error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
     assert isinstance(error, TimeoutError)
@@ -202,6 +206,7 @@ def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, pr
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
 
 
+@pytest.mark.slow
 def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
     waits = [None, "0", "0.02", "0.7", "30", "9000", "Fri, 31 Dec 2100 00:00:00 GMT"]
     errors = errors_in_time(
@@ -226,6 +231,7 @@ def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
     assert errors["9000, execute"].retry_after == 9000.0
 
 
+@pytest.mark.slow
 def test_where_nothing_listens(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -236,6 +242,7 @@ def test_where_nothing_listens(kind: str) -> None:
         assert error.attempts == len(error.history) > 1
 
 
+@pytest.mark.slow
 def test_where_nobody_accepts(kind: str) -> None:
     with _full() as base_url:
         error = errors_in_time(kind, [Case("full", execute, base_url)])["full"]
@@ -245,7 +252,7 @@ def test_where_nobody_accepts(kind: str) -> None:
 
 @contextlib.contextmanager
 def _full() -> Iterator[str]:
-    """Where the queue of connections to accept is full, so that a further one hangs."""
+    """Yield the URL of a listener whose accept queue is full, so that a further connection hangs."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         first, second = (stack.enter_context(socket.socket()) for _ in range(2))
@@ -255,8 +262,9 @@ def _full() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_the_server_is_told(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
-    """A task that takes too long is ended by the server, and what became of it is known."""
+    """The server ends a task that exceeds its deadline, and the client learns its status."""
     port = proxy.open(server.address)
     errors = errors_in_time(kind, [Case(call.__name__, call, port.base_url) for call in (execute, stream)])
     assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}

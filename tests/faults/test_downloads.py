@@ -1,4 +1,4 @@
-"""Downloads that are cut, tampered with or given up: the file is there whole in the end, or as it was before."""
+"""Downloads that are cut, altered or given up: the file is complete, or as it was before."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 # ---- cut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", get_args(Way))
 def test_cut_at_every_byte(both: ClientKind, proxy: FaultProxy, tmp_path: Path, way: Way) -> None:
     old = old_file(tmp_path)
@@ -81,9 +82,10 @@ def test_cut_at_every_byte(both: ClientKind, proxy: FaultProxy, tmp_path: Path, 
         assert port.counts[CutResponse(0, way).name] == len(SMALL) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_cut_again_and_again_at_random(both: ClientKind, proxy: FaultProxy, tmp_path: Path, seed: int) -> None:
-    """The embedded server, and a proxy that lets no answer through whole until most of it has come."""
+    """The proxy cuts every response of the embedded server until most of the file has arrived."""
     chance = random.Random(seed)
     workspace = tmp_path / "workspace"
     workspace.mkdir()
@@ -117,7 +119,7 @@ def _address(script: DownloadScript) -> tuple[str, int]:
 
 
 def short(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
-    """A server that gives parts of 1000 bytes at most, and says so (RFC 9110, 15.3.7)."""
+    """Send at most 1000 bytes of the requested part and declare them as such (RFC 9110, 15.3.7)."""
     if "range" not in request.headers:
         return list(cut_after(1000)(script, request) or ())[:2]
     start = int(request.headers["range"].removeprefix("bytes=").rstrip("-"))
@@ -139,7 +141,7 @@ def zipped(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
 
 
 def until_closed(size: int = len(DATA)) -> DownloadResponse:
-    """So many bytes of a body that ends with its connection."""
+    """Send the first bytes of a body that ends with its connection."""
 
     def answer(script: DownloadScript, _: raw_http.Request) -> Iterator[bytes]:
         head = f"HTTP/1.1 200 OK\r\nETag: {script.etag}\r\nConnection: close\r\n\r\n".encode()
@@ -247,7 +249,7 @@ def test_without_a_digest_only_a_strong_etag_joins_parts(both: ClientKind, tmp_p
 
 
 def test_another_file_meanwhile_is_read_from_its_start(both: ClientKind, tmp_path: Path) -> None:
-    """As long as nothing is known that tells which of the two it should be."""
+    """Without size and digest either file is accepted."""
 
     def change(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
         script.data = DATA[::-1] + b"more"
@@ -402,7 +404,7 @@ def test_more_than_max_bytes(
 
 
 def test_the_record_of_a_task_is_not_believed_before_it_is_seen(both: ClientKind, tmp_path: Path) -> None:
-    """An answer that is no task ends the call as any other does."""
+    """A malformed task ends the call like any other unexpected response."""
     with raw_http.serve(
         raw_http.SocketServer(lambda _: raw_http.response(200, responses.task(artifacts=[{"id": 7, "path": "x"}])))
     ) as server:

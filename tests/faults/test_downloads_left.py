@@ -1,4 +1,4 @@
-"""Downloads onto disks that do not take them, and such that are left early: what was there before is as it was."""
+"""Downloads that fail on disk or are abandoned: the old file stays as it was."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 # ---- the disk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
@@ -59,6 +60,7 @@ def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
         assert run_download(order, disk=2 * len(LARGE))["error"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
@@ -120,7 +122,7 @@ def test_a_disk_that_takes_little_at_a_time(both: ClientKind, tmp_path: Path, mo
 
 
 class OwnError(Exception):
-    """The caller's."""
+    """Exception of the caller."""
 
 
 @pytest.mark.parametrize("raised", [OwnError, KeyboardInterrupt, SystemExit])
@@ -199,7 +201,7 @@ def test_a_task_that_is_cancelled(tmp_path: Path, after: int) -> None:
 
 
 def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that writes cannot be stopped; what it writes to is not taken away under its hands."""
+    """The writing thread cannot be stopped; its file stays open until it is done."""
     busy, go_on = threading.Event(), threading.Event()
     write = os.write
     wrote: list[int] = []
@@ -288,6 +290,7 @@ def test_the_timeout_is_for_the_whole_download(both: ClientKind, tmp_path: Path)
 # ---- much, and many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     block, blocks = DATA * 200, 200  # of 1 MB
@@ -311,7 +314,7 @@ def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
 
 
 def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -> None:
-    """Each puts a whole file there; one that fails takes nothing away from the others."""
+    """Each writes a complete file; one that fails does not affect the others."""
     number = 12
     barrier = threading.Barrier(number, timeout=raw_http.TIMEOUT)
 
@@ -348,8 +351,9 @@ def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -
     assert file_names(place.parent) == ["report.bin"]
 
 
+@pytest.mark.slow
 def test_many_artifacts_of_one_new_folder_at_once(tmp_path: Path) -> None:
-    """What fails removes the folders that it made, also while others are about to use them."""
+    """A failed download removes the directories that it created, even while others are about to use them."""
 
     def call(number: int) -> str:
         script = scripts[number % 2]

@@ -1,4 +1,4 @@
-"""A stream takes no more memory the longer it is."""
+"""Memory of a long stream, which does not grow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 import pytest
 from support.clients.stream_process import run_stream
 from support.servers import raw_http, responses
+
+pytestmark = pytest.mark.slow
 
 GROWTH = 10_000_000
 """Bytes."""
@@ -36,7 +38,7 @@ def test_memory_does_not_grow(kind: str, count: int) -> None:
 
 
 def _stream(count: int) -> Iterator[bytes]:
-    """Numbered events, the last one a result."""
+    """Send numbered events and a terminal one."""
     data = json.dumps({"type": "thinking", "timestamp": "2026-11-22T12:00:00.000Z", "content": "%d"})
     event = f"id: %d\nevent: thinking\ndata: {data}\n\n".encode()
     yield from raw_http.event_stream(end=False)

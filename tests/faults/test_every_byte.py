@@ -1,4 +1,4 @@
-"""A submit that is cut at any byte, of its request or of its response, and tried again runs one task."""
+"""Submits cut at any byte of the request or response: the retry runs exactly one task."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from support.servers.context_server import ContextServer
 
 AT_ONCE = 48
 STRIDE = 31
-"""In the short form every so many bytes; a prime, so that it falls into step with nothing."""
+"""Bytes between two cuts in the short run; a prime number, so that it does not coincide with any structure."""
 Cut = CutRequest | CutResponse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("stride", [STRIDE, pytest.param(1, marks=pytest.mark.long)])
@@ -46,7 +47,7 @@ def test_one_task_wherever_it_is_cut(
 
 
 def _described(what: Cut | str) -> str:
-    """A description that is as long for each."""
+    """Return a description of the same length for each cut."""
     return f"{what!s:<48}"
 
 
@@ -55,7 +56,7 @@ def _offsets(length: int, stride: int) -> list[int]:
 
 
 class Ports:
-    """One port for each submit under way."""
+    """Ports of the proxy, one per concurrent submit."""
 
     def __init__(self, proxy: FaultProxy, server: ContextServer) -> None:
         self._all = [proxy.open(server.address) for _ in range(AT_ONCE)]
@@ -75,7 +76,7 @@ class Ports:
 
 
 def _submit_all(kind: str, ports: Ports, cuts: list[Cut]) -> list[str]:
-    """The summaries, in the order of the cuts."""
+    """Submit a task per cut; return the summaries in the order of the cuts."""
 
     def submit(cut: Cut) -> str:
         with ports.cutting(cut) as port, make_client("sync", port.base_url, timeout=30) as client:
@@ -99,7 +100,7 @@ def _submit_all(kind: str, ports: Ports, cuts: list[Cut]) -> list[str]:
 
 
 def _whole_exchange(kind: str, server: ContextServer, proxy: FaultProxy) -> Exchange:
-    """A submit that is not cut; how long it is."""
+    """Return the exchange of a submit that is not cut, for its length."""
     port = proxy.open(server.address)
     client: Any = make_client(kind, port.base_url, timeout=30)
 

@@ -1,4 +1,4 @@
-"""An event stream that is cut at any byte gives each event once and in order, from one submit."""
+"""Event streams cut at any byte: every event is returned once and in order, from one submit."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from support.servers.raw_http import serve
 from support.servers.recorded_task import STEPS, UNKNOWN, Recording, record
 from support.servers.replay_server import Replay, each_event
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 48
 WAYS = get_args(Way)
 PARTS = 4
-"""In the short form each of the four tests takes every fourth byte, so that together they cut at all of them."""
+"""In the short run each of the four tests takes every fourth byte; together they cover all bytes."""
 STRIDE = 997
-"""Of the bytes inside events, where a stream is cut once only; a prime, so that it falls into step with nothing."""
+"""Bytes between single cuts inside events; a prime number, so that it does not coincide with any structure."""
 HEADER = "x-cut-at"
 Kind = Literal["sync", "async"]
 Event = dict[str, Any]
@@ -39,7 +41,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 @pytest.mark.parametrize("parts", [PARTS, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
 def test_cut_at_every_byte_of_every_event(recording: Recording, both: ClientKind, way: Way, parts: int) -> None:
-    """Hundreds of cuts in each stream: all of its events are cut at the same byte of theirs."""
+    """Each stream has hundreds of cuts, at the same byte of every event."""
     whole = _uncut(recording, both)
     longest = max(end - start for start, end in recording.spans[0].values())
     part = (WAYS.index(way) * 2 + (both.kind == "async")) % parts
@@ -72,7 +74,7 @@ def test_cut_at_every_byte_of_every_event(recording: Recording, both: ClientKind
 @pytest.mark.parametrize("stride", [STRIDE, pytest.param(11, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
 def test_cut_once(recording: Recording, proxy: FaultProxy, kind: Kind, way: Way, stride: int) -> None:
-    """At every byte of the head, around chunks and at the end, and at some inside events; the rest comes uncut."""
+    """Cut once: at every byte of the head, around chunks and at the end, and at some bytes inside events."""
     offsets = sorted({*recording.outside, *range(0, len(recording.whole), stride)})
     with serve(Replay(recording)) as replay:
         port = proxy.open(replay.address, CutOnce(way))
@@ -90,7 +92,7 @@ def test_cut_once(recording: Recording, proxy: FaultProxy, kind: Kind, way: Way,
 
 
 class CutOnce:
-    """A plan: of each client the first stream is cut, where a header of the test's says."""
+    """Plan that cuts the first stream of each client at the byte that a request header names."""
 
     def __init__(self, way: Way) -> None:
         self._way = way
@@ -105,7 +107,7 @@ class CutOnce:
 
 
 def _follow_all(kind: Kind, port: Port, offsets: Sequence[int]) -> list[list[Event]]:
-    """The events of a task for each of the offsets, each with a client of its own."""
+    """Stream the task once per offset, each with its own client; return the events."""
 
     def client(at: int) -> Any:
         return make_client(kind, port.base_url, timeout=60, headers={HEADER: str(at)})

@@ -1,4 +1,4 @@
-"""Ctrl-C cancels the task that is waited for, once, and the process ends soon and as Ctrl-C ends processes."""
+"""KeyboardInterrupt (Ctrl-C): cancels the current task once and ends the process promptly with the usual exit code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from support.fault_proxy.exchange import Exchange
 from support.fault_proxy.faults import Fault, Stall
 from support.fault_proxy.proxy import FaultProxy
 from support.servers.context_server import ContextServer
+
+pytestmark = pytest.mark.slow
 
 HOLD: dict[str, Any] = {"context": {"hold": True, "events": 1, "cost": 0.25}, "max_cost": 1.0, "timeout": 60.0}
 BOUND = 2.0
@@ -41,7 +43,7 @@ def test_ctrl_c(server: ContextServer, proxy: FaultProxy, kind: str, call: str) 
 
 @pytest.mark.parametrize(("kind", "call"), [("sync", "execute_task"), ("async", "stream_task")])
 def test_ctrl_c_while_the_server_says_nothing(server: ContextServer, proxy: FaultProxy, kind: str, call: str) -> None:
-    """The answer to the submit, and then the one to the cancel, never comes."""
+    """The responses to the submit and to the cancel never arrive."""
 
     def plan(exchange: Exchange) -> Fault | None:
         return Stall(0) if exchange.is_cancel or (exchange.path and exchange.number == 0) else None

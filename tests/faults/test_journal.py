@@ -1,4 +1,4 @@
-"""A client that is killed at any step of a journalled submit loses no task, and its recovery runs none twice."""
+"""Journal: a client killed at any step of a submit loses no task, and its recovery runs none twice."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ QUICK = {**TASK, "seconds": 0.05}
 
 @dataclass(frozen=True)
 class Step:
-    """Where a client is killed."""
+    """Step at which a client is killed."""
 
     name: str
     until: Callable[[ClientProcess, Port], object]
-    """Waits until the client is there."""
+    """Waits until the client has reached the step."""
     call: str = "execute_task"
     plan: Callable[[], Plan] = field(default=lambda: no_faults)
     told: dict[str, Any] = field(default_factory=dict)
     tasks: int = 1
-    """How many are to be there in the end."""
+    """Expected number of tasks in the end."""
     recovered: int = 1
 
 
@@ -79,6 +79,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_killed(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     def kill_and_recover(numbered: tuple[int, Step]) -> list[str]:
@@ -103,7 +104,7 @@ def test_killed(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: 
 
 
 def recover(kind: str, base_url: str, journal: Path) -> list[str]:
-    """What the tasks of the journal have come to, through a client that is new."""
+    """Recover the journal with a new client; return the summaries of its tasks."""
     client = make_client(kind, base_url, journal=journal, timeout=20)
 
     async def recover() -> list[str]:
@@ -116,6 +117,7 @@ def recover(kind: str, base_url: str, journal: Path) -> list[str]:
         return [handle.wait().result["summary"] for handle in client.recover()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     port = proxy.open(server.address, Once(Stall(0)))
@@ -132,9 +134,10 @@ def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, 
     assert (status, server.engine.runs) == ("completed", {"Count": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kind: str) -> None:
-    """Both write at the same time, and are killed; all that they wrote is found."""
+    """Both write concurrently and are killed; every entry is found."""
     times, journal = 12, tmp_path / "journal"
     with ExitStack() as stack:
         workers = [
@@ -163,7 +166,7 @@ def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kin
 
 @pytest.mark.parametrize("torn", [1, 2, 3, 5, 8, 13])
 def test_a_torn_line(server: ContextServer, tmp_path: Path, torn: int) -> None:
-    """What a crash has left of a line does no harm to those before it and those after it."""
+    """A line truncated by a crash does not affect the lines before and after it."""
     journal = tmp_path / "journal"
     with make_client("sync", server.base_url, journal=journal, timeout=20) as client:
         client.submit_task("before", context=QUICK).detach()
@@ -192,7 +195,7 @@ def test_journals_that_cannot_be(both: ClientKind, server: ContextServer, tmp_pa
 
 
 def test_a_journal_that_goes_away(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
-    """Nothing is sent that could not be noted."""
+    """Nothing is sent that could not be journalled."""
     folder = tmp_path / "folder"
     folder.mkdir()
     client = both.client(server.base_url, journal=folder / "journal")
@@ -219,7 +222,7 @@ def test_only_its_owner_may_read_it(both: ClientKind, server: ContextServer, tmp
 def test_a_server_that_is_gone_when_recovering(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path
 ) -> None:
-    """Nothing is forgotten: the next time finds the task."""
+    """The entry is kept: the next recovery finds the task."""
     journal = tmp_path / "journal"
 
     def plan(exchange: Exchange) -> Stall | None:
@@ -233,13 +236,14 @@ def test_a_server_that_is_gone_when_recovering(
     assert server.engine.runs == {"Count": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", [Refuse(30), CutRequest(0, "rst"), error_response(503, "0"), error_response(429), response(401)], ids=repr
 )
 def test_a_refusal_when_recovering_forgets_nothing(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path, fault: Fault
 ) -> None:
-    """The task runs, although this time the server says no."""
+    """The task runs although the server refuses this time."""
     journal = tmp_path / "journal"
     cut = proxy.open(server.address, lambda exchange: Stall(0) if exchange.path else None)
     task = {"description": "Count", "context": QUICK}

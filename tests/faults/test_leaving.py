@@ -1,4 +1,4 @@
-"""Whoever leaves a task within a program cancels it, once, without being held up; whoever detaches it does not."""
+"""Aborted tasks are cancelled once, without delay; detached ones keep running."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from claude_code_client import AsyncClaudeClient, ClaudeClient
 
 HOLD: dict[str, Any] = {"context": {"hold": True, "events": 1, "cost": 0.25}, "max_cost": 1.0, "timeout": 60.0}
 SOON = 1.5
-"""Seconds that leaving a task may take."""
+"""Seconds that abandoning a task may take."""
 NOISE = 0.15
 
 
 class LeftError(Exception):
-    """What a caller raises."""
+    """Exception of the caller."""
 
 
 def leave_by_break(client: ClaudeClient) -> None:
@@ -145,7 +145,7 @@ async def aleave_by_group(client: AsyncClaudeClient) -> None:
 
 
 async def _tidied_up() -> None:
-    """What a loop leaves to be collected is closed by a task of the event loop."""
+    """Wait for the event loop's task that closes a garbage-collected stream."""
     await asyncio.sleep(0)
     if others := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait(others, timeout=SOON)
@@ -230,7 +230,7 @@ def _check_left(server: ContextServer, port: Port) -> None:
 
 
 def test_detached(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
-    """It lives on, whatever is left; and can be had again."""
+    """It keeps running when its streams are abandoned, and can still be cancelled."""
     port = proxy.open(server.address)
     client = both.client(port.base_url)
     handle = both.call(client.submit_task("Wait", **HOLD))

@@ -1,4 +1,4 @@
-"""The fault proxy does what it is told: without this the other tests here would prove nothing."""
+"""Fault proxy: it injects exactly the planned faults, on which the other tests here rely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REQUEST = b"GET /v1/health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
 
 def exchange(port: Port) -> tuple[bytes, str]:
-    """What comes back for a request on a connection of its own, and how the connection ends."""
+    """Send a request on a new connection; return the response and how the connection ends."""
     received = b""
     with socket.socket() as peer:
         peer.settimeout(0.25)

@@ -1,4 +1,4 @@
-"""All calls of a client together send no storm of retries."""
+"""Retry quota: the calls of one client share a limited number of retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from claude_code_client.errors import ClaudeAPIError, OverloadedError
 
 CALLS = 1000
 RETRIES = 100
-"""500 tokens, 5 for each."""
+"""500 tokens, 5 per retry."""
 
 
 def _execute(client: Any) -> Any:
@@ -28,6 +28,7 @@ def _with_options(client: Any) -> Any:
     return client.with_options(timeout=20).get_task("task_1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
@@ -42,6 +43,7 @@ def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
     print(f"{kind}: {CALLS} calls, {attempts - CALLS} retries")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_success_gives_back(proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)

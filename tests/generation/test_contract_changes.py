@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generation.generator import changed_spec, generate, generate_package, run_with_package
+from generation.generator import COMMITTED, changed_spec, generate, generate_package, run_with_package
 
 pytestmark = pytest.mark.xdist_group("generation")
 
@@ -203,3 +203,83 @@ for name in ("Notify", "CreateTaskRequestEffort"):
 
 def test_new_optional_field_is_generated(extended: Path) -> None:
     run_with_package(extended, USE_CONSTRAINTS)
+
+
+def extend_responses(document: dict[str, Any]) -> None:
+    """Add fields to response bodies at every level, one of them an enum, and make a string an enum."""
+    schemas = document["components"]["schemas"]
+    new: dict[str, Any] = {
+        "score": {"type": "integer"},
+        "tier": {"type": "string", "enum": ["fast", "slow"]},
+        "class": {"$ref": "#/components/schemas/Details"},
+    }
+    schemas["Details"] = {"type": "object", "required": ["deep"], "properties": {"deep": {"type": "integer"}}}
+    for name in RESPONSES:
+        schemas[name]["properties"] |= new
+    schemas["Artifact"]["properties"]["type"] = {"type": "string", "enum": ["file", "folder"]}
+    stop_reason = {"type": ["string", "null"], "enum": ["end_turn", None]}
+    schemas["CompletionResponse"]["properties"]["stop_reason"] = stop_reason
+
+
+RESPONSES = (
+    "AgenticTaskResponse",
+    "Artifact",
+    "TaskUsage",
+    "CompletionResponse",
+    "CompletionUsage",
+    "Model",
+    "UsageReport",
+    "ModelUsage",
+    "Capabilities",
+    "Capability",
+    "Health",
+)
+
+USE_RESPONSES = """
+import pickle
+from claude_code_api import models as generated
+from claude_code_client._wire import responses
+
+assert {"score", "tier", "class_"} <= {name for name in generated.Artifact.__slots__} or not EXTENDED
+NEW = {"score": 3, "tier": "unheard of", "class": {"deep": 1, "deeper": [2]}, "unknown": None}
+COUNTS = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+USAGE = {**COUNTS, "cost": 0.5, **NEW}
+ARTIFACT = {"id": "a", "type": "scroll", "path": "x", "size_bytes": 1, "sha256": "0", "created_at": "", **NEW}
+TASK = {"id": "t", "status": "odd", "result": {"summary": "s"}, "execution_log": [], "artifacts": [ARTIFACT],
+        "usage": {**COUNTS, "total_cost": 0.5, **NEW}, "created_at": "", **NEW}
+COMPLETION = {"id": "c", "content": "x", "model": "m", "stop_reason": "bored", "usage": USAGE, **NEW}
+MODEL = {"id": "m", "alias": None, "input_price": 1, "output_price": 2, "context_window": 3, "max_output_tokens": 4,
+         "default": True, **NEW}
+REPORT = {"period": "year", "start": "", "end": "", "limit": None, "remaining": None, **USAGE,
+          "models": [{"model": "m", "requests": 1, **USAGE}]}
+TOOLS = [{"name": "Bash", "description": "Runs.", **NEW}]
+CAPABILITIES = {"tools": TOOLS, "agents": [], "skills": [], **NEW}
+HEALTH = {"status": "ok", "version": "1", "engine": "e", "spec_version": "1", **NEW}
+
+task = responses.task(generated.AgenticTaskResponse.from_dict(TASK))
+completion = responses.completion(generated.CompletionResponse.from_dict(COMPLETION))
+[model] = responses.models(generated.ModelList.from_dict({"data": [MODEL]}))
+report = responses.usage_report(generated.UsageReport.from_dict(REPORT))
+capabilities = responses.capabilities(generated.Capabilities.from_dict(CAPABILITIES))
+health = responses.health(generated.Health.from_dict(HEALTH))
+
+for found in (task, task.artifacts[0], task.usage, completion, completion.usage, model, report, report.models[0],
+              capabilities, capabilities.tools[0], health):
+    assert found.extra == NEW, found
+    assert found.to_dict().items() >= NEW.items()
+    assert type(found.extra["tier"]) is str
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert b"claude_code_api" not in pickle.dumps(found)
+for value in (task.status, task.artifacts[0].type, completion.stop_reason, report.period):
+    assert type(value) is str
+assert (task.status, task.artifacts[0].type, completion.stop_reason) == ("odd", "scroll", "bored")
+assert report.period == "year"
+assert task.to_dict().items() >= {k: v for k, v in TASK.items() if k not in ("usage", "artifacts")}.items()
+assert health.to_dict().items() >= HEALTH.items() and model.to_dict().items() >= MODEL.items()
+"""
+
+
+def test_new_response_field_is_in_extra_before_and_after_regeneration(tmp_path: Path) -> None:
+    run_with_package(COMMITTED.parent, f"EXTENDED = False\n{USE_RESPONSES}")
+    generate_package(tmp_path, extend_responses)
+    run_with_package(tmp_path, f"EXTENDED = True\n{USE_RESPONSES}")

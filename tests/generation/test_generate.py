@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from generation.generator import COMMITTED, ROOT, SPEC, changed_spec, edited, generate, run_script
 
-pytestmark = pytest.mark.xdist_group("generation")
+pytestmark = [pytest.mark.xdist_group("generation"), pytest.mark.slow]
 
 
 def files(directory: Path) -> dict[str, bytes]:

@@ -14,6 +14,8 @@ from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.agents import AGENTS, SKILLS
 from claude_code_server.engine.tools import DEFAULT_TOOLS, TOOLS
 
+pytestmark = pytest.mark.slow
+
 
 def files_holding(text: str, root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]

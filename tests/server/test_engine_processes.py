@@ -19,6 +19,8 @@ from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.upstream.factory import open_upstream
 
+pytestmark = pytest.mark.slow
+
 # Ordinary, in the background, in a session of its own, and one that no polite request ends.
 STRAYS = """
 sleep 300 & echo $! >> pids

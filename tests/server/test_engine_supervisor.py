@@ -12,6 +12,8 @@ import pytest
 
 from claude_code_server.engine import supervisor
 
+pytestmark = pytest.mark.slow
+
 
 def start(tmp_path: Path, script: str, *arguments: str, parent: int | None = None) -> subprocess.Popen[str]:
     spec = tmp_path / "spec.json"

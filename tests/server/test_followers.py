@@ -17,6 +17,8 @@ from support.clients.socket_followers import SMALL, Follower, ended, on_loop, st
 from support.servers.embedded_server import all_events, serving
 from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, says
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:

@@ -17,6 +17,8 @@ from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, sa
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.usage import Usage
 
+pytestmark = pytest.mark.slow
+
 BIG = "x" * 1_000_000
 SPENT = Usage(70, 7, 0.25)
 

@@ -76,7 +76,7 @@ def test_the_count_is_what_find_says_and_changes_with_the_files(folder: Path) ->
 
 
 def test_the_count_is_read_from_the_result_not_computed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("support.offline_driver.execute", lambda *_: {"content": "4711", "is_error": False})
+    monkeypatch.setattr("support.offline_agent.execute", lambda *_: {"content": "4711", "is_error": False})
     assert "Found 4711 files" in play(folder, "Count files", ["Bash"]).answer
 
 
@@ -242,6 +242,6 @@ def test_a_refused_call_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatc
     def refuse_write(where: Path, name: str, arguments: dict[str, str]) -> dict[str, object]:
         return {"content": refusal, "is_error": True} if name == "Write" else execute(where, name, arguments)
 
-    monkeypatch.setattr("support.offline_driver.execute", refuse_write)
+    monkeypatch.setattr("support.offline_agent.execute", refuse_write)
     answer = play(folder, "Document src/app.py", ["Read", "Write"]).answer
     assert answer.startswith("docs/app.md could not be written: Error: No such tool available: Write.")

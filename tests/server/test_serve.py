@@ -24,6 +24,8 @@ from claude_code_server.domain.settings import Settings
 from claude_code_server.process import bootstrap as starting
 from claude_code_server.process import cli as serve
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-proj-test"
 REAL_KEY = "sk-ant-real-key"
 

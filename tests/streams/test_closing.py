@@ -1,4 +1,4 @@
-"""What waits is ended from elsewhere at once: by another thread, by another coroutine."""
+"""Closing from another thread or coroutine ends waiting calls at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.servers.scripted_stream import scripted_stream, send_then_stall, th
 from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, ConfigurationError
 
 SOON = 0.1
-"""Seconds that the issue allows."""
+"""Seconds in which a waiting call has to end."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def over() -> Iterator[Event]:
 
 
 def silent(over: Event) -> raw_http.Handler:
-    """Answers to nothing but submits and cancels."""
+    """Respond to submits and cancels only."""
 
     def handle(request: raw_http.Request) -> Any:
         if request.method == "POST" and request.path.endswith(("/task", "/cancel")):
@@ -44,7 +44,7 @@ def silent(over: Event) -> raw_http.Handler:
 
 
 class Waiting:
-    """A call in a thread of its own."""
+    """Call in its own thread."""
 
     def __init__(self, call: Callable[[], object]) -> None:
         self._call = call
@@ -182,7 +182,7 @@ async def aeach(stream: Any) -> None:
 
 
 async def when(server: raw_http.SocketServer, path: str) -> None:
-    """Once a request has come and the coroutine that made it waits."""
+    """Wait until a request has arrived and its coroutine is waiting."""
     await asyncio.to_thread(server.wait_until, lambda: any(r.path.endswith(path) for r in server.requests))
     await asyncio.sleep(0.05)
 

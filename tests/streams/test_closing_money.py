@@ -1,4 +1,4 @@
-"""What closing and cancelling leave behind: no task that runs, no reservation, no note that would submit it again."""
+"""Closing and cancelling leave no running task, no reservation and no journal entry behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def over() -> Iterator[Event]:
 
 
 def ended(both: ClientKind, call: Any, client: Any, when: Any) -> BaseException:
-    """How a call ends whose client is closed from elsewhere once ``when()`` is so."""
+    """Return how a call ends when its client is closed from another thread once ``when()`` is true."""
 
     async def coroutine() -> BaseException:
         waiting = asyncio.ensure_future(call())
@@ -223,6 +223,7 @@ def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_a
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: ClientKind, over: Event) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.method == "POST":
@@ -284,6 +285,7 @@ def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
         server.wait_until(lambda: sum(request.path.endswith("/cancel") for request in server.requests) == 2)
 
 
+@pytest.mark.slow
 def test_a_cancel_that_there_was_no_time_for_is_made_up_for(both: ClientKind) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):

@@ -1,4 +1,4 @@
-"""``on_event``: each event while a call waits for the task's end."""
+"""``on_event``: callback for each event while a call waits for its task."""
 
 from __future__ import annotations
 

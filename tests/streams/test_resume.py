@@ -1,4 +1,4 @@
-"""A stream that is cut goes on: each event once, in order, and never a silent end."""
+"""Resumed streams: every event once and in order, never a silent end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESULT = responses.result_event
 
 
 def numbers_of(both: ClientKind, client: Any) -> list[str]:
-    """The types of the events of a task, as they come."""
+    """Stream a task; return the types of its events in order."""
     return [event["type"] for event in both.each(client.stream_task("x"))]
 
 
@@ -191,6 +191,7 @@ def test_retry_after_is_kept(both: ClientKind) -> None:
         assert time.monotonic() - start >= 0.4
 
 
+@pytest.mark.slow
 def test_the_deadline_holds_while_it_reconnects(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1)), respond_with_error(503, "overloaded_error", Retry_After="30")
@@ -257,7 +258,7 @@ def test_a_server_that_was_never_there_is_told_at_once(both: ClientKind) -> None
 
 
 def already_over(last: bytes) -> Connection:
-    """A task of two events: nothing follows the second."""
+    """Serve a task that has ended after two events."""
     return lambda after: raw_http.event_stream(*([thinking_events(1), last][after:]))
 
 
@@ -278,7 +279,7 @@ def test_after_a_last_event_that_was_an_error_there_is_that_error(both: ClientKi
 
 @pytest.mark.parametrize("after", [-1, True, 1.5, "x", "", "²", b"1", "9" * 19])
 def test_after_must_be_the_id_of_an_event(both: ClientKind, after: Any) -> None:
-    with pytest.raises(errors.InvalidRequestError, match="must be the id of an event") as caught:
+    with pytest.raises(errors.InvalidRequestError, match="must be an event ID") as caught:
         both.client("http://127.0.0.1:9").stream_events("task_1", after=after)
     assert caught.value.param == "after"
 

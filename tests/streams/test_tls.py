@@ -1,4 +1,4 @@
-"""Streams over TLS: they are interrupted as others are, and go on as others do."""
+"""Streams over TLS are interrupted and resumed like others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from claude_code_client._transport import http_options
 
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
-    """What a server needs that clients trust."""
+    """TLS context of a server that clients trust."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))

@@ -1,4 +1,4 @@
-"""Silence of the connection and standstill of the task are told apart."""
+"""Stream timeouts: a silent connection and a stalled task are distinguished."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PING = b": ping\n\n"
 
 @pytest.fixture
 def over() -> Iterator[Event]:
-    """Set when connections that stay open are to end."""
+    """Event that ends the connections that stay open."""
     event = Event()
     yield event
     event.set()
 
 
 def pings(over: Event, *events: bytes, every: float = 0.1, pings_between: int = 0, last: bytes = b"") -> Connection:
-    """The events with pings between them, then ``last``; without one, pings for ever."""
+    """Send the events with pings between them, then ``last``; without ``last``, pings for ever."""
 
     def connection(after: int) -> Iterator[bytes]:
         def pieces() -> Iterator[bytes]:
@@ -58,7 +58,7 @@ def pings(over: Event, *events: bytes, every: float = 0.1, pings_between: int = 
 
 
 def start(kind: str, client: Any, **options: Any) -> Any:
-    """Each way to follow a task."""
+    """Start a call of the given kind that streams a task."""
     match kind:
         case "stream_task":
             return client.stream_task("x", **options)
@@ -72,6 +72,7 @@ def run(both: ClientKind, started: Any) -> list[Any]:
     return [both.call(started)] if not hasattr(started, "last_event_id") else list(both.each(started))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stream_task", "execute_task", "stream_events"])
 def test_pings_alone_are_no_progress(both: ClientKind, over: Event, kind: str) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
@@ -86,6 +87,7 @@ def test_pings_alone_are_no_progress(both: ClientKind, over: Event, kind: str) -
     assert script.after == [0]
 
 
+@pytest.mark.slow
 def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over)) as (server, script):
         follow = server.handle
@@ -105,6 +107,7 @@ def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both:
         over.set()
 
 
+@pytest.mark.slow
 def test_slow_progress_is_progress(both: ClientKind, over: Event) -> None:
     events = [thinking_events(number) for number in range(1, 14)]
     with scripted_stream(pings(over, *events, every=0.2, pings_between=4, last=responses.result_event(14))) as (
@@ -116,6 +119,7 @@ def test_slow_progress_is_progress(both: ClientKind, over: Event) -> None:
         assert time.monotonic() - began > 10
 
 
+@pytest.mark.slow
 def test_what_the_loop_does_meanwhile_is_not_counted(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1), pings_between=12, last=responses.result_event(2))) as (
         server,
@@ -135,6 +139,7 @@ def test_repeats_are_no_progress(both: ClientKind, over: Event) -> None:
         list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=0.5)))
 
 
+@pytest.mark.slow
 def test_silence_over_several_connections_adds_up(both: ClientKind, over: Event) -> None:
     with scripted_stream(send_then_stall(until=over), send_then_stall(until=over), pings(over)) as (server, script):
         client = both.client(server.base_url, stream_read_timeout=0.4)
@@ -172,6 +177,7 @@ def test_silence_reconnects(both: ClientKind, over: Event) -> None:
     assert (script.submits, script.cancels) == (1, 0)
 
 
+@pytest.mark.slow
 def test_pings_keep_a_stream_alive(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1), pings_between=10, last=responses.result_event(2))) as (
         server,
@@ -182,6 +188,7 @@ def test_pings_keep_a_stream_alive(both: ClientKind, over: Event) -> None:
     assert script.after == [0]
 
 
+@pytest.mark.slow
 def test_the_timeout_counts_whatever_comes(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
@@ -216,6 +223,7 @@ def test_a_stall_timeout_is_a_number_of_seconds(both: ClientKind, seconds: Any) 
     assert caught.value.param == "stream_read_timeout"
 
 
+@pytest.mark.slow
 def test_a_stall_timeout_is_of_one_call(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         handle = both.call(both.client(server.base_url).submit_task("x"))

@@ -1,6 +1,6 @@
-"""What the type checkers of users see. Not run: mypy and pyright check it, as they check everything.
+"""User code for the type checkers. Not run: mypy and pyright check it.
 
-A line with ``type: ignore`` is a mistake that both have to find: they complain about a comment that is not needed.
+A line with ``type: ignore`` is a mistake that both have to find, because they report unneeded comments.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
@@ -158,7 +158,7 @@ async def asynchronous_streams(client: AsyncClaudeClient, task: AgenticTaskRespo
 
 
 class OwnClient(ClaudeClient):
-    """Of a user who adds to it."""
+    """Subclass that a user writes."""
 
 
 def clients(own: OwnClient) -> None:

@@ -13,8 +13,9 @@ from ..._config import Config, override, resolve
 from ..._files.journal import Journal
 from ..._operations.client_state import ClientState
 from ..._policy.budget import Budget
-from ..._transport import AsyncConnection, AsyncEndpoints
+from ..._transport import AsyncConnection
 from ..artifact_reader import attach_reader
+from ..endpoints import AsyncEndpoints
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import AsyncAccount

@@ -42,8 +42,9 @@ class AsyncCompletions(AsyncBase):
             CostExceededError: An open budget does not allow the call; nothing was sent.
             ClaudeAPIError: The call failed in another way.
         """
-        fields = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
-        request = self._completion_request(prompt, fields, options)
+        request = self._request(
+            prompt, options, model=model, max_tokens=max_tokens, temperature=temperature, top_p=top_p
+        )
         return await self._connection.run(completions.complete(request, self._config, self._connection.state))
 
     @strip_tracebacks
@@ -65,14 +66,14 @@ class AsyncCompletions(AsyncBase):
             StreamInterruptedError: The stream ended before the reply did.
             ClaudeAPIError: As for :meth:`complete`.
         """
-        fields = {"model": model, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
-        request = self._completion_request(prompt, fields, options)
+        request = self._request(
+            prompt, options, model=model, max_tokens=max_tokens, temperature=temperature, top_p=top_p
+        )
         operation = completions.stream_complete(request, self._config, self._connection.state)
         return open_stream(self._connection, operation)
 
-    def _completion_request(
-        self, prompt: str | None, fields: dict[str, object], options: CompletionOptions
-    ) -> CompletionRequest:
+    def _request(self, prompt: str | None, options: CompletionOptions, **fields: object) -> CompletionRequest:
         timeout, key = options.pop("timeout", None), options.pop("idempotency_key", None)
-        fields = {**fields, **options}
-        return completions.completion_request(self._config, fields, prompt=prompt, timeout=timeout, idempotency_key=key)
+        return completions.completion_request(
+            self._config, {**fields, **options}, prompt=prompt, timeout=timeout, idempotency_key=key
+        )

@@ -29,22 +29,22 @@ class AsyncTaskHandle:
     @property
     def id(self) -> str:
         """ID of the task."""
-        return self._run.known_task.id
+        return self._run._known.id
 
     @property
     def status(self) -> str:
         """Status of the task when it was last seen."""
-        return self._run.known_task.status
+        return self._run._known.status
 
     @property
     def usage(self) -> Usage:
         """Tokens and cost of the task when it was last seen."""
-        return self._run.known_task.usage
+        return self._run._known.usage
 
     @property
     def task(self) -> AgenticTaskResponse:
         """The task when it was last seen."""
-        task = self._run.known_task
+        task = self._run._known
         attach_reader(task, self._connection)
         return task
 

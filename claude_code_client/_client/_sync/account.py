@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..._operations import account
+from ..._operations import tasks as account
 from ...models import Capabilities, Health, ModelInfo, UsageReport
 from ..tracebacks import strip_tracebacks
 from .base import Base

@@ -14,8 +14,9 @@ from ..._config import Config, override, resolve
 from ..._files.journal import Journal
 from ..._operations.client_state import ClientState
 from ..._policy.budget import Budget
-from ..._transport import SyncConnection, SyncEndpoints
+from ..._transport import SyncConnection
 from ..artifact_reader import attach_reader
+from ..endpoints import SyncEndpoints
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import Account
