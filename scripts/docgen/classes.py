@@ -33,7 +33,7 @@ _MECHANICAL: Final = (
 def client_section() -> Iterator[str]:
     """Yield the parts of the section on ClaudeClient."""
     client = claude_code_client.ClaudeClient
-    groups = [client, *(base for base in client.__mro__[1:] if any(_members(base)))]
+    groups = [client, *(base for base in client.__mro__[1:] if any(members(base)))]
     yield from ("## `ClaudeClient`", markdown.docstring(parse(client), "ClaudeClient"))
     rows = [
         (
@@ -41,12 +41,12 @@ def client_section() -> Iterator[str]:
             markdown.cell(parse(_function(member)).summary, "ClaudeClient"),
         )
         for group in groups
-        for name, member in _members(group)
+        for name, member in members(group)
         if not isinstance(member, property)
     ]
     yield markdown.table(("Method", "Summary"), rows)
     yield fields_table(properties(client), "ClaudeClient", title="Property")
-    yield from _method("ClaudeClient", "ClaudeClient", client.__init__, level=3)
+    yield from method("ClaudeClient", "ClaudeClient", client.__init__, level=3)
     for group in groups:
         if group is not client:
             yield from (f"### {group.__name__}", markdown.docstring(parse(group), "ClaudeClient"))
@@ -67,12 +67,12 @@ def async_section() -> Iterator[str]:
         if cls is None:
             continue
         twin = getattr(claude_code_client, name)
-        members = [member for base in _undocumented(cls) for member in _members(base)]
-        coroutines = [shown for shown, member in members if inspect.iscoroutinefunction(_function(member))]
-        others = [shown for shown, _ in members if shown not in coroutines]
+        all_members = [member for base in _undocumented(cls) for member in members(base)]
+        coroutines = [shown for shown, member in all_members if inspect.iscoroutinefunction(_function(member))]
+        others = [shown for shown, _ in all_members if shown not in coroutines]
         rows.append((f"`{cls.__name__}`", markdown.code(coroutines), markdown.code(others)))
         differences += _differences(f"`{cls.__name__}`", cls, twin)
-        for shown, member in members:
+        for shown, member in all_members:
             twin_member = getattr(twin, _synchronous(shown).removesuffix("()"))
             differences += _differences(f"`{cls.__name__}.{shown}`", _function(member), _function(twin_member))
     yield markdown.table(("Class", "With `await`", "Without `await`"), rows)
@@ -94,14 +94,14 @@ def class_section(name: str) -> Iterator[str]:
 
 def methods(cls: type, owner: str, *, level: int) -> Iterator[str]:
     """Yield heading, signature and documentation of each public method that a class defines, in order."""
-    for name, member in _members(cls):
+    for name, member in members(cls):
         if not isinstance(member, property):
-            yield from _method(owner, name, member, level=level)
+            yield from method(owner, name, member, level=level)
 
 
 def properties(cls: type) -> list[Attribute]:
     """Return the public properties that a class defines, in order."""
-    getters = [(name, _function(member)) for name, member in _members(cls) if isinstance(member, property)]
+    getters = [(name, _function(member)) for name, member in members(cls) if isinstance(member, property)]
     return [Attribute(name, inspect.signature(get).return_annotation, parse(get).text) for name, get in getters]
 
 
@@ -116,7 +116,7 @@ def _undocumented(cls: type) -> Iterator[type]:
     return (base for base in cls.__mro__ if base is cls or base.__name__.removeprefix("Async") not in CLASSES)
 
 
-def _members(cls: type) -> Iterator[tuple[str, Any]]:
+def members(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield the public methods, as ``name()``, and properties that a class of the client defines, in order."""
     if not cls.__module__.startswith("claude_code_client."):
         return
@@ -136,7 +136,8 @@ def _function(member: Any) -> Any:
     return getattr(member, "__func__", member)
 
 
-def _method(owner: str, name: str, member: Any, *, level: int) -> Iterator[str]:
+def method(owner: str, name: str, member: Any, *, level: int) -> Iterator[str]:
+    """Yield heading, signature and documentation of a method."""
     shown = f"{owner}()" if name == owner else f"{owner}.{name}"
     function = _function(member)
     yield f"{'#' * level} `{shown}`"
@@ -148,7 +149,7 @@ def _signature(owner: str, name: str, function: Any) -> str:
     """Return a signature as source code would write it, without ``self``."""
     signature = inspect.signature(function)
     returns = signature.return_annotation
-    if returns == "Self":
+    if returns == "Self" and owner.isidentifier():
         returns = owner
     elif inspect.isgeneratorfunction(inspect.unwrap(function)):
         returns = returns.replace("Iterator", "AbstractContextManager")

@@ -18,7 +18,7 @@ from claude_code_client._wire.error_bodies import error_class
 from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
 from . import markdown
-from .classes import fields_table, methods, properties
+from .classes import fields_table, members, method, methods, properties
 from .docstrings import parse
 from .source import Attribute, class_attributes, module_attributes
 
@@ -110,11 +110,13 @@ def _bases(cls: type) -> Iterator[str]:
 
 def endpoints_section() -> Iterator[str]:
     """Yield the parts of the section on generated endpoints."""
-    api = claude_code_client.ClaudeClient.api.fget
-    yield from ("## Generated endpoints", markdown.docstring(parse(api), ""))
+    api = next(prop for prop in properties(claude_code_client.ClaudeClient) if prop.name == "api")
+    yield from ("## Generated endpoints", markdown.inline(api.doc))
     yield markdown.docstring(parse(SyncEndpoints), "")
     for base in SyncEndpoints.__mro__:
-        yield from methods(base, "client.api", level=3)
+        for name, member in members(base):
+            if name.startswith("with_"):
+                yield from method("client.api", name, member, level=3)
     yield "### Endpoints"
     yield "Each is a module with the functions `sync`, `sync_detailed`, `asyncio` and `asyncio_detailed`."
     contract = json.loads(Path(inspect.getfile(claude_code_api)).with_name("openapi.json").read_bytes())
