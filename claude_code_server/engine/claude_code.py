@@ -206,7 +206,7 @@ def _unknown_name(spec: TaskSpec) -> str | None:
     checks = (("tool", spec.tools, TOOLS), ("agent", spec.agents, AGENTS), ("skill", spec.skills, SKILLS))
     for kind, names, available in checks:
         if (unknown := unknown_name(kind, names, available)) is not None:
-            return unknown[1]
+            return f"The task names an {unknown[1]}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of end-to-end tests: client, HTTP, server, real Claude Code, and the offline model or a scripted one."""
+"""Fixtures for whole runs: client, HTTP, server, the real Claude Code, and the offline model or a scripted endpoint."""
 
 from __future__ import annotations
 

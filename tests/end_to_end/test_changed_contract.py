@@ -1,4 +1,4 @@
-"""A changed contract and `make generate` change what the facade and the server say, with no other edit."""
+"""A changed contract and `make generate` change the names on the wire of client and server, with no other edit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PROGRAM = """
 
 
 def changed_contract() -> dict[str, Any]:
-    """The contract with other paths, and with other names for a required, an optional and a response field."""
+    """Return the contract with other paths and other names for a required, an optional and a response field."""
     contract: dict[str, Any] = YAML(typ="safe").load(ROOT / "openapi" / "claude-code-api.yaml")
     contract["paths"] = {
         path.replace("/task", "/agentic-tasks", 1) if path.startswith("/task") else path: item
@@ -53,7 +53,7 @@ def changed_contract() -> dict[str, Any]:
     request["required"] = ["instructions"]
     properties = request["properties"]
     properties["instructions"] = {**properties.pop("description"), "x-python-name": "description"}
-    # The same name in Python without being told: only its spelling changes.
+    # The Python name stays the same without x-python-name: only the spelling changes.
     properties["maxCost"] = properties.pop("max_cost")
     task = contract["components"]["schemas"]["AgenticTaskResponse"]
     task["required"] = [*task["required"], "steps"]

@@ -1,4 +1,4 @@
-"""The server is SIGKILLed in the middle of tasks and started again: what is stored, and what becomes of the tasks."""
+"""Recovery: the server is killed during tasks and restarted; stored state and ends of the tasks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def events(raw: bytes) -> list[tuple[int | None, str]]:
 
 
 class Reader:
-    """Reads a task's stream in a thread of its own, until that ends in whatever way."""
+    """Reader of a task's stream in a thread of its own, until the stream ends in whatever way."""
 
     def __init__(self, server: ServerProcess, task_id: str) -> None:
         self.raw = b""
@@ -70,12 +70,12 @@ class Reader:
                 self._more.notify()
 
     def wait_for(self, count: int) -> None:
-        """Wait for so many events, or for the end of the stream."""
+        """Wait for a number of events, or for the end of the stream."""
         with self._more:
             assert self._more.wait_for(lambda: self._ended or self.raw.count(b"\n\n") >= count, 20)
 
     def result(self) -> bytes:
-        """All that came, once the stream has ended."""
+        """Wait for the end of the stream and return all events."""
         self._thread.join(20)
         assert self._ended
         return self.raw
@@ -137,7 +137,7 @@ def test_a_task_that_is_killed_with_its_server(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class After:
-    """A moment to kill at: when so many events were read, or the last word was asked of the model; and then later."""
+    """Moment of the kill: after a number of events or the last request to the model, plus a delay."""
 
     events: int = 0
     last_word: bool = False
@@ -198,7 +198,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
         assert server.stop() == 0
 
 
-def test_the_offline_model_too(tmp_path: Path) -> None:
+def test_killed_with_the_offline_model(tmp_path: Path) -> None:
     with server_process(tmp_path, api_keys=[KEY]) as server, client_of(server) as client:
         (server.workspace / "a.py").touch()
         task_id = submit(client, "k", description="Count Python files")["id"]

@@ -22,12 +22,12 @@ from .conftest import SharedServer
 
 
 def found(folder: Path, pattern: str) -> int:
-    """What find says."""
+    """Return the count that find reports."""
     command = ["find", str(folder), "-type", "f", "-name", pattern]
     return len(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines())
 
 
-def test_a_completion_says_who_answers(both: ClientKind, shared_server: SharedServer) -> None:
+def test_a_completion_names_its_model(both: ClientKind, shared_server: SharedServer) -> None:
     reply = both.call(both.client(shared_server.base_url).complete("What is Python?", temperature=0.5))
     assert "not a language model" in reply.content
     assert "ANTHROPIC_API_KEY" in reply.content
@@ -44,7 +44,7 @@ def test_a_streamed_completion(both: ClientKind, shared_server: SharedServer) ->
     assert len(pieces) > 1, "the reply did not come in pieces"
 
 
-def test_the_count_is_what_find_says_and_bash_really_ran(both: ClientKind, shared_server: SharedServer) -> None:
+def test_the_count_equals_that_of_find_and_bash_really_ran(both: ClientKind, shared_server: SharedServer) -> None:
     client = both.client(shared_server.base_url)
     first = both.call(
         client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared_server.name)
@@ -108,7 +108,7 @@ def test_generated_endpoints_directly(both: ClientKind, shared_server: SharedSer
     assert len(response.parsed.data) <= 10
 
 
-def test_the_servers_errors_are_typed(both: ClientKind, shared_server: SharedServer) -> None:
+def test_errors_of_the_server_are_typed(both: ClientKind, shared_server: SharedServer) -> None:
     client = both.client(shared_server.base_url)
     with pytest.raises(NotFoundError):
         both.call(client.get_task("task_unknown"))
@@ -146,7 +146,7 @@ def test_a_server_that_cannot_start_says_why(
     assert list(temp_dir.iterdir()) == []
 
 
-def test_the_end_of_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temp_dir: Path) -> None:
+def test_closing_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temp_dir: Path) -> None:
     client = both.local(workspace)
     server = psutil.Process(client._server.pid)
     stream: Any = both.each(client.stream_task("Count Python files", allow_tools=["Bash"]))

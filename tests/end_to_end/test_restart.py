@@ -1,4 +1,4 @@
-"""A client whose server is SIGKILLed in the middle of a task, on the real Claude Code."""
+"""Clients of a server that is killed during a task on the real Claude Code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = ["thinking", "thinking", "tool_call", "tool_result", "tool_call"]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server whose tasks get as far as a command that runs for ever, and make a file then."""
+    """A server whose tasks create a file and then run a command that never ends."""
     with (
         ScriptedMessages([*SCRIPT, *SCRIPT]) as endpoint,
         server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as running,
@@ -34,14 +34,14 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 class Killing(threading.Thread):
-    """Kills the server once the command runs, and starts it again after some seconds, if it is to."""
+    """Kill the server once the command runs, and restart it after some seconds if requested."""
 
     def __init__(self, server: ServerProcess, seconds: float | None) -> None:
         super().__init__()
         self._server = server
         self._seconds = seconds
         self.seen: threading.Event = threading.Event()
-        """Set by whoever has seen all events before."""
+        """Set by a reader that has received all earlier events."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -62,7 +62,7 @@ class Killing(threading.Thread):
 
 
 @pytest.mark.parametrize("away", [0.0, 2.0])
-def test_a_stream_outlives_the_server_and_ends_typed(both: ClientKind, server: ServerProcess, away: float) -> None:
+def test_a_stream_survives_a_restart(both: ClientKind, server: ServerProcess, away: float) -> None:
     seen: list[Any] = []
     stream = both.client(server.base_url).stream_task("Do it.", ["Bash"], timeout=60)
     with (
@@ -97,7 +97,7 @@ def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> N
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_waiting_outlives_the_server_and_ends_with_the_task(
+def test_waiting_survives_a_restart_and_ends_with_the_task(
     both: ClientKind, server: ServerProcess, watched: bool
 ) -> None:
     seen: list[Any] = []

@@ -1,4 +1,4 @@
-"""A scripted Messages endpoint in place of Anthropic's: its words come back, its tool calls are executed."""
+"""A scripted Messages endpoint as the upstream: its texts are returned, its tool calls executed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from claude_code_client import CostExceededError, TimeoutError
 CANARY = "sk-ant-CANARY-0123456789"
 
 
-def test_the_upstreams_text_and_figures_come_back(both: ClientKind, workspace: Path) -> None:
+def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, workspace: Path) -> None:
     with ScriptedMessages([message("Python is a language.", input_tokens=1000, output_tokens=2000)]) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         reply = both.call(client.complete("What is Python?", model="sonnet", max_tokens=99, stop=["END"]))
@@ -64,7 +64,7 @@ def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace
     assert caught.value.task.usage.cost == pytest.approx(2.0, rel=0.01)
 
 
-def test_a_task_that_takes_too_long(both: ClientKind, workspace: Path) -> None:
+def test_a_task_that_exceeds_its_timeout(both: ClientKind, workspace: Path) -> None:
     with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         with pytest.raises(TimeoutError) as caught:

@@ -1,4 +1,4 @@
-"""The contract as the server reads it, and what it says about values that are not as it demands."""
+"""The contract as the server reads it, and validation messages."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ def test_every_operation_of_the_contract_has_a_handler_and_every_handler_an_oper
     assert set(HANDLERS) == set(Contract.bundled().operations)
 
 
-def test_only_health_is_open() -> None:
+def test_only_health_needs_no_key() -> None:
     operations = Contract.bundled().operations.values()
     assert [operation.id for operation in operations if not operation.needs_key] == ["get_health"]
 
@@ -47,7 +47,7 @@ def test_paths_parameters_and_fields_are_found_under_their_python_names() -> Non
     assert contract.operations["stream_task_events"].parameter_name("last_event_id") == "Last-Event-ID"
 
 
-def test_a_schema_that_contains_itself_is_checked_all_the_way_down() -> None:
+def test_a_recursive_schema_is_validated_at_every_level() -> None:
     changed = document()
     message = changed["components"]["schemas"]["Message"]
     message["properties"]["replies"] = {"type": "array", "items": {"$ref": "#/components/schemas/Message"}}
@@ -99,7 +99,7 @@ def test_a_schema_that_contains_itself_is_checked_all_the_way_down() -> None:
         ),
     ],
 )
-def test_a_problem_names_the_field_and_says_what_it_must_be(operation: str, body: Any, path: str, text: str) -> None:
+def test_a_violation_names_the_field_and_the_rule(operation: str, body: Any, path: str, text: str) -> None:
     validator = Contract.bundled().operations[operation].body
     assert validator is not None
     assert validator.first_violation(body) == Violation(path, text)
@@ -114,13 +114,13 @@ def test_a_problem_names_the_field_and_says_what_it_must_be(operation: str, body
         | {"description": "a", "working_directory": None},
     ],
 )
-def test_unknown_fields_and_nulls_are_let_through(body: Any) -> None:
+def test_unknown_fields_and_nulls_are_accepted(body: Any) -> None:
     validator = Contract.bundled().operations["create_task"].body
     assert validator is not None
     assert validator.first_violation(body) is None
 
 
-def test_a_keyword_without_words_of_its_own_is_named_and_the_value_is_not() -> None:
+def test_a_keyword_without_a_message_is_named_without_the_value() -> None:
     violation = SchemaValidator({"type": "array", "uniqueItems": True}, {}).first_violation(["secret", "secret"])
     assert violation == Violation("", "does not match the contract (uniqueItems)")
 
@@ -138,18 +138,18 @@ def test_a_keyword_without_words_of_its_own_is_named_and_the_value_is_not() -> N
         (b"[" * 200_000, "the body is nested too deeply."),
     ],
 )
-def test_json_is_taken_by_the_letter(text: bytes, why: str) -> None:
+def test_json_is_parsed_strictly(text: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=r"^the body ") as caught:
         parse(text)
     assert str(caught.value) == why
 
 
-def test_canonical_bytes_do_not_depend_on_order_or_spelling() -> None:
+def test_canonical_json_does_not_depend_on_order_or_escapes() -> None:
     one, other = parse('{"b": 1, "a": "é"}'.encode()), parse(b'\xef\xbb\xbf{"a":"\\u00e9" ,"b":1}')
     assert canonical(one) == canonical(other)
 
 
-def test_text_that_is_not_unicode_is_refused() -> None:
+def test_lone_surrogates_are_rejected() -> None:
     with pytest.raises(ValueError, match="surrogate"):
         canonical(parse(b'{"a": "\\ud800"}'))
 
@@ -177,11 +177,11 @@ def test_text_that_is_not_unicode_is_refused() -> None:
         ('broken="a, respond-async', Prefer(True, None)),
     ],
 )
-def test_prefer_is_read_as_rfc_7240_says(header: str | None, expected: Prefer) -> None:
+def test_prefer_is_parsed_according_to_rfc_7240(header: str | None, expected: Prefer) -> None:
     assert Prefer.parse(header, 60.0) == expected
 
 
-def test_preference_applied_tells_what_was_honoured() -> None:
+def test_preference_applied_lists_the_applied_preferences() -> None:
     assert Prefer(True, 5).applied(asynchronous=True) == "respond-async, wait=5"
     assert Prefer(True, 5).applied() == "wait=5"
     assert Prefer().applied(asynchronous=True) == ""

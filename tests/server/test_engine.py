@@ -1,4 +1,4 @@
-"""Tasks on the real Claude Code: what it may do, what it is told, what is reported."""
+"""Tasks on the real Claude Code: permissions, prompts, events and results."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ def files_holding(text: str, root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-def test_a_task_from_its_first_thought_to_its_artifacts(tmp_path: Path) -> None:
+def test_a_task_has_events_result_artifacts_and_usage(tmp_path: Path) -> None:
     script = [
         message(thinking("Hm."), "Let me count.", tool("Bash", command="ls src | wc -l; echo made > made.txt")),
         message(tool("Write", file_path="docs/api.md", content="# API\n"), cache_read_input_tokens=50),
@@ -53,15 +53,15 @@ def test_a_task_from_its_first_thought_to_its_artifacts(tmp_path: Path) -> None:
             assert end.usage == Usage(350, 60, end.usage.cost)
             assert end.usage.cost == pytest.approx(expected)
             assert run.usages[-1] == end.usage
-            assert [spent.input_tokens for spent in run.usages] == sorted(spent.input_tokens for spent in run.usages)
-            told = json.dumps(made.endpoint.requests[0].body["messages"])
-            assert "<task>\\nCount files.\\n</task>\\n<context>" in told
+            assert [usage.input_tokens for usage in run.usages] == sorted(usage.input_tokens for usage in run.usages)
+            prompt = json.dumps(made.endpoint.requests[0].body["messages"])
+            assert "<task>\\nCount files.\\n</task>\\n<context>" in prompt
             assert made.endpoint.requests[0].body["model"] == "claude-haiku-5-5"
 
     asyncio.run(main())
 
 
-def test_the_agent_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_has_no_access_to_the_servers_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"):
         monkeypatch.setenv(name, KEY)
     for name in ("ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CONFIG_DIR", "HTTPS_PROXY", "no_proxy", "MY_SECRET"):
@@ -86,14 +86,14 @@ def test_the_agent_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytes
             assert run.ended.status == "completed"
             assert leaks == []
             assert list(made.state.iterdir()) == []
-            # What it asked came through the relay with the real key, and its own key went no further.
+            # Its requests went through the proxy with the real key, and its own key went no further.
             assert made.endpoint.requests[0].headers["x-api-key"] == KEY
-            assert "sk-task-" not in json.dumps([asked.headers for asked in made.endpoint.requests])
+            assert "sk-task-" not in json.dumps([request.headers for request in made.endpoint.requests])
 
     asyncio.run(main())
 
 
-def test_only_listed_tools_and_only_the_working_directory(tmp_path: Path) -> None:
+def test_only_listed_tools_run_and_only_in_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "outside.txt").write_text("outside-canary")
     script = [
         message(tool("Bash", command="echo ran > ran.txt")),
@@ -120,7 +120,7 @@ def test_only_listed_tools_and_only_the_working_directory(tmp_path: Path) -> Non
     asyncio.run(main())
 
 
-def test_neither_prompt_nor_workspace_is_expanded_or_obeyed(tmp_path: Path) -> None:
+def test_prompt_and_workspace_are_neither_expanded_nor_executed(tmp_path: Path) -> None:
     (tmp_path / "outside.txt").write_text("outside-canary")
 
     async def main() -> None:
@@ -137,23 +137,23 @@ def test_neither_prompt_nor_workspace_is_expanded_or_obeyed(tmp_path: Path) -> N
             run = await made.run(made.spec(description=description))
             assert run.ended.status == "completed"
             assert len(made.endpoint.requests) == 2
-            for asked in made.endpoint.requests:
-                assert description in json.dumps(asked.body["messages"])
-                assert "canary" not in json.dumps(asked.body)
+            for request in made.endpoint.requests:
+                assert description in json.dumps(request.body["messages"])
+                assert "canary" not in json.dumps(request.body)
             assert not (tmp_path / "hooked").exists()
             assert not (tmp_path / "served").exists()
 
     asyncio.run(main())
 
 
-def test_claude_code_has_every_tool_agent_and_skill_that_is_offered(tmp_path: Path) -> None:
+def test_claude_code_offers_every_known_tool_agent_and_skill(tmp_path: Path) -> None:
     run, made = run_task(tmp_path, [message("Ready.")], tools=TOOLS, agents=AGENTS, skills=SKILLS)
     assert run.ended.status == "completed", run.ended.error
-    (asked,) = made.endpoint.requests
-    assert {one["name"] for one in asked.body["tools"]} == {*TOOLS, "Agent", "Skill"}
-    told = json.dumps(asked.body["messages"])
-    assert not [name for name in (*AGENTS, *SKILLS) if name not in told]
-    assert "general-purpose" not in told
+    (request,) = made.endpoint.requests
+    assert {one["name"] for one in request.body["tools"]} == {*TOOLS, "Agent", "Skill"}
+    prompt = json.dumps(request.body["messages"])
+    assert not [name for name in (*AGENTS, *SKILLS) if name not in prompt]
+    assert "general-purpose" not in prompt
     assert set(DEFAULT_TOOLS) <= set(TOOLS)
 
 
@@ -188,7 +188,7 @@ def test_agents_and_skills_are_spawned_and_invoked(tmp_path: Path) -> None:
     assert "Match by meaning" in json.dumps(made.endpoint.requests[5].body["messages"])
 
 
-def test_what_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_unknown_names_fail_before_claude_code_starts(tmp_path: Path) -> None:
     async def main() -> None:
         async with bench(tmp_path, []) as made:
             for kind, name in (("tools", "Teleport"), ("tools", "Agent"), ("agents", "fork"), ("skills", "dataviz")):
@@ -197,7 +197,7 @@ def test_what_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> 
                 assert end.error is not None
                 assert end.error[0] == "invalid_request_error"
                 assert name in end.error[1]
-                assert "Available: " in end.error[1]
+                assert "; available: " in end.error[1]
             assert made.endpoint.requests == []
 
     asyncio.run(main())
@@ -210,7 +210,7 @@ def test_what_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> 
         (Failure(529, "overloaded_error", "Overloaded"), "overloaded_error", "Overloaded", 3),
     ],
 )
-def test_a_model_that_fails_fails_the_task(tmp_path: Path, failure: Failure, type: str, text: str, calls: int) -> None:
+def test_a_failing_model_fails_the_task(tmp_path: Path, failure: Failure, type: str, text: str, calls: int) -> None:
     run, made = run_task(tmp_path, lambda _: failure)
     assert run.ended.status == "failed"
     assert run.ended.error is not None
@@ -229,23 +229,23 @@ def test_a_budget_ends_the_task_before_the_next_call(tmp_path: Path) -> None:
     assert end.error[0] == "cost_exceeded_error"
     assert "$0.0005" in end.error[1]
     assert end.usage.output_tokens == 1000
-    assert [asked.body["max_tokens"] for asked in made.endpoint.requests] == [1000]
+    assert [request.body["max_tokens"] for request in made.endpoint.requests] == [1000]
 
 
-def test_tasks_side_by_side_stay_apart(tmp_path: Path) -> None:
-    def answer(body: dict[str, Any]) -> dict[str, Any]:
-        told = json.dumps(body["messages"])
-        name = "one" if "Task one." in told else "two"
-        if "tool_result" not in told:
+def test_concurrent_tasks_are_isolated(tmp_path: Path) -> None:
+    def respond(body: dict[str, Any]) -> dict[str, Any]:
+        prompt = json.dumps(body["messages"])
+        name = "one" if "Task one." in prompt else "two"
+        if "tool_result" not in prompt:
             return message(tool("Write", file_path=f"{name}.txt", content=name))
         return message(f"Wrote {name}.", input_tokens=1 if name == "one" else 2)
 
     async def main() -> None:
-        async with bench(tmp_path, answer) as made:
-            orders = []
+        async with bench(tmp_path, respond) as made:
+            specs = []
             for name in ("one", "two"):
                 (made.workspace / name).mkdir()
-                orders.append(
+                specs.append(
                     made.spec(
                         task_id=name,
                         description=f"Task {name}.",
@@ -253,7 +253,7 @@ def test_tasks_side_by_side_stay_apart(tmp_path: Path) -> None:
                         model="some-local-model",
                     )
                 )
-            runs = await asyncio.gather(*map(made.run, orders))
+            runs = await asyncio.gather(*map(made.run, specs))
             for run, tokens in zip(runs, (101, 102), strict=True):
                 name = run.spec.task_id
                 assert run.ended.summary == f"Wrote {name}."

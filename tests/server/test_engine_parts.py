@@ -1,4 +1,4 @@
-"""The parts of the engine that need no Claude Code: events, endings, artifacts, environment, options."""
+"""Parts of the engine that do not need Claude Code: events, outcomes, artifacts, environment, options."""
 
 import hashlib
 import os
@@ -80,7 +80,7 @@ def read(*messages: Any) -> tuple[list[EngineEvent], EventReader]:
     return [event for message in messages for event in reader.read(message)], reader
 
 
-def test_a_text_is_a_thought_once_something_follows_it() -> None:
+def test_text_becomes_a_thought_once_something_follows_it() -> None:
     got, reader = read(
         AssistantMessage([ThinkingBlock("Hm."), ThinkingBlock(" ")]),
         AssistantMessage([TextBlock("Let me look.")]),
@@ -99,7 +99,7 @@ def test_a_text_is_a_thought_once_something_follows_it() -> None:
     assert reader.final_text == "The answer."
 
 
-def test_a_text_of_the_next_turn_makes_a_thought_of_the_last() -> None:
+def test_text_of_the_next_message_makes_the_previous_text_a_thought() -> None:
     got, reader = read(
         AssistantMessage([TextBlock("Part one")]),
         AssistantMessage([TextBlock("Part two")]),
@@ -109,7 +109,7 @@ def test_a_text_of_the_next_turn_makes_a_thought_of_the_last() -> None:
     assert reader.final_text == "More"
 
 
-def test_agents_and_skills_have_events_of_their_own() -> None:
+def test_agents_and_skills_have_their_own_event_types() -> None:
     got, _ = read(
         AssistantMessage([ToolUseBlock("t1", "Task", {"subagent_type": "code-analyzer", "description": "look"})]),
         UserMessage([TextBlock("to the agent")], parent_tool_use_id="t1"),
@@ -131,13 +131,13 @@ def test_agents_and_skills_have_events_of_their_own() -> None:
     ]
 
 
-def test_what_tells_nothing_makes_no_event() -> None:
+def test_messages_without_content_make_no_event() -> None:
     failed = AssistantMessage([TextBlock("API Error: 529")], error="overloaded")
     got, reader = read(UserMessage("text"), UserMessage([TextBlock("skill body")]), ResultMessage(), failed)
     assert (got, reader.final_text) == ([], "")
 
 
-def test_only_writing_that_succeeded_counts_as_written() -> None:
+def test_only_successful_writes_count_as_written() -> None:
     writes = [("Write", "a.md", None), ("Edit", "b.md", True), ("Read", "c.md", None), ("Write", "d.md", False)]
     messages: list[Any] = []
     for name, path, failed in writes:
@@ -146,7 +146,7 @@ def test_only_writing_that_succeeded_counts_as_written() -> None:
     assert read(*messages)[1].written == {"a.md", "d.md"}
 
 
-def test_results_are_bounded_and_lines_short() -> None:
+def test_results_and_lines_are_truncated() -> None:
     got, _ = read(UserMessage([ToolResultBlock("t1", "x" * 60_000), ToolResultBlock("t2", [{"type": "image"}])]))
     assert len(got[0].content) == 160
     assert got[0].fields["result"].endswith("(10000 more characters)")
@@ -193,7 +193,7 @@ def test_results_are_bounded_and_lines_short() -> None:
         ),
     ],
 )
-def test_endings(end: RunEnd, status: str, error: tuple[str, str] | None) -> None:
+def test_status_and_error(end: RunEnd, status: str, error: tuple[str, str] | None) -> None:
     got, failure = status_and_error(end, SPEC)
     assert got == status
     if error is None:
@@ -216,18 +216,18 @@ def test_endings(end: RunEnd, status: str, error: tuple[str, str] | None) -> Non
         ('```\n{"a": 1}\n```', {}),
     ],
 )
-def test_a_json_object_at_the_end_joins_the_result(text: str, data: dict[str, Any]) -> None:
+def test_a_json_object_at_the_end_becomes_part_of_the_result(text: str, data: dict[str, Any]) -> None:
     assert parse_result(text) == {**data, "summary": text}
 
 
-def test_the_summary_is_the_answer_or_what_there_was_of_it() -> None:
+def test_the_summary_is_the_final_text_or_the_last_partial_text() -> None:
     assert summary(RunEnd(ResultMessage(result=" Done. "), "held")) == "Done."
     assert summary(RunEnd(ResultMessage(result=""), "held")) == "held"
     assert summary(RunEnd(ResultMessage(is_error=True, result="API Error"), "held")) == "held"
     assert summary(RunEnd()) == ""
 
 
-def test_artifacts_are_what_changed(tmp_path: Path) -> None:
+def test_artifacts_are_the_changed_files(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for path in ("same.txt", "changed.txt", "gone.txt", "sub/old.txt", ".git/HEAD", "node_modules/x.js"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +260,7 @@ def test_artifacts_are_what_changed(tmp_path: Path) -> None:
     assert new.created_at.endswith("Z")
 
 
-def test_in_too_large_a_directory_only_reported_writing_counts(tmp_path: Path) -> None:
+def test_in_a_huge_directory_only_reported_writes_are_artifacts(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.txt").write_text("x")
     assert take_snapshot(tmp_path, limit=4).complete
@@ -290,7 +290,7 @@ def test_the_environment_is_built_from_nothing() -> None:
     assert "/bin" in other["PATH"]
 
 
-def test_directories_of_servers_that_are_gone_are_swept(tmp_path: Path) -> None:
+def test_directories_of_dead_servers_are_removed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     for name in (f"run-{process.pid}-abc", f"run-{os.getpid()}-abc", "run-x-abc", "other"):
@@ -299,14 +299,14 @@ def test_directories_of_servers_that_are_gone_are_swept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", f"run-{os.getpid()}-abc", "run-x-abc"]
 
 
-def test_the_prompt_holds_the_task_and_its_context() -> None:
+def test_the_prompt_contains_task_and_context() -> None:
     assert build_prompt(SPEC) == "<task>\nCount.\n</task>"
     spec = TaskSpec("t", "Count.", Path(), "m", context={"project": "é", "path": Path("x")})
     expected = '<task>\nCount.\n</task>\n<context>\n{"project": "é", "path": "x"}\n</context>'
     assert build_prompt(spec) == expected
 
 
-def test_an_agent_has_no_tool_that_the_task_has_not() -> None:
+def test_agents_get_only_tools_that_the_task_has() -> None:
     spec = TaskSpec("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
     options = build_options(spec, Path("/bin/false"), print)
     assert options.agents is not None
@@ -334,7 +334,7 @@ def test_importing_the_engine_is_cheap() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_windows_is_told_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_windows_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UnavailableError, match="WSL"):
         ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path)

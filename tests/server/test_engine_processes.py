@@ -21,7 +21,7 @@ from claude_code_server.upstream.factory import open_upstream
 
 pytestmark = pytest.mark.slow
 
-# Ordinary, in the background, in a session of its own, and one that no polite request ends.
+# In the background, in a session of its own, and one that ignores SIGTERM.
 STRAYS = """
 sleep 300 & echo $! >> pids
 setsid sleep 300 & echo $! >> pids
@@ -32,12 +32,12 @@ setsid sleep 300 & echo $! >> pids
 @pytest.fixture(autouse=True)
 def nothing_left(tmp_path: Path) -> Iterator[None]:
     yield
-    left = processes_of(tmp_path)
+    leftovers = processes_of(tmp_path)
     try:
-        assert left == []
+        assert leftovers == []
         assert list((tmp_path / "state").iterdir()) == []
     finally:
-        for process in left:
+        for process in leftovers:
             process.kill()
 
 
@@ -46,7 +46,7 @@ def pids(made: Bench) -> list[int]:
     return [int(word) for word in noted.read_text().split()] if noted.exists() else []
 
 
-def test_what_bash_left_behind_ends_with_the_task(tmp_path: Path) -> None:
+def test_background_processes_end_with_the_task(tmp_path: Path) -> None:
     async def main() -> None:
         async with bench(tmp_path, [message(tool("Bash", command=STRAYS)), message("Done.")]) as made:
             running: list[bool] = []
@@ -64,7 +64,7 @@ def test_what_bash_left_behind_ends_with_the_task(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reason", ["cancelled", "timeout"])
-def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["cancelled", "timeout"]) -> None:
+def test_cancelling_during_a_command(tmp_path: Path, reason: Literal["cancelled", "timeout"]) -> None:
     async def main() -> None:
         async with bench(
             tmp_path, [message("Waiting.", tool("Bash", command=STRAYS + "wait")), message("No.")]
@@ -84,7 +84,7 @@ def test_a_stop_in_the_middle_of_a_command(tmp_path: Path, reason: Literal["canc
 
 
 @pytest.mark.parametrize("when", ["before", "starting", "asking"])
-def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
+def test_cancelling_while_no_command_runs(tmp_path: Path, when: str) -> None:
     async def main() -> None:
         async with bench(tmp_path, [Hang()]) as made:
             run = Run(made.spec())
@@ -95,7 +95,7 @@ def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
             if when == "starting":
                 await asyncio.to_thread(eventually, lambda: processes_of(tmp_path))
             if when == "asking":
-                assert await asyncio.to_thread(made.endpoint.asked.wait, 10)
+                assert await asyncio.to_thread(made.endpoint.requested.wait, 10)
             run.cancellation.cancel("cancelled")
             async with asyncio.timeout(5):
                 assert (await running).status == "cancelled"
@@ -104,11 +104,11 @@ def test_a_stop_while_nothing_runs(tmp_path: Path, when: str) -> None:
     asyncio.run(main())
 
 
-def test_a_run_that_is_broken_off(tmp_path: Path) -> None:
+def test_aborting_a_run(tmp_path: Path) -> None:
     async def main() -> None:
         async with bench(tmp_path, [Hang()]) as made:
             running = asyncio.create_task(made.run())
-            assert await asyncio.to_thread(made.endpoint.asked.wait, 10)
+            assert await asyncio.to_thread(made.endpoint.requested.wait, 10)
             running.cancel()
             async with asyncio.timeout(5):
                 with pytest.raises(asyncio.CancelledError):
@@ -118,7 +118,7 @@ def test_a_run_that_is_broken_off(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_an_event_that_cannot_be_taken_ends_the_run(tmp_path: Path) -> None:
+def test_an_event_sink_that_raises_ends_the_run(tmp_path: Path) -> None:
     def refuse(event: Event) -> None:
         raise OSError("no space left")
 
@@ -130,7 +130,7 @@ def test_an_event_that_cannot_be_taken_ends_the_run(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_claude_code_that_is_killed_fails_the_task(tmp_path: Path) -> None:
+def test_killing_claude_code_fails_the_task(tmp_path: Path) -> None:
     script: list[Any] = [message(tool("Bash", command=STRAYS + "kill -9 $CLAUDE_PID")), message("Never.")]
 
     async def main() -> None:
@@ -145,31 +145,31 @@ def test_a_claude_code_that_is_killed_fails_the_task(tmp_path: Path) -> None:
 
 HOST = """
 import asyncio, pathlib, sys
-from claude_code_server import upstream
-from claude_code_server.engine.base import TaskSpec, CancelToken
+from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.proxy import ModelProxy
+from claude_code_server.engine.model_proxy import ModelProxy
+from claude_code_server.upstream.factory import open_upstream
 
-class EventSink:
-    def __call__(self, type, **fields):
+class DiscardingEventSink:
+    def emit(self, type, **fields):
         pass
 
-    def spent(self, spent):
+    def report_usage(self, usage):
         pass
 
 async def main(root, url):
-    relay = ModelProxy(open_upstream(url))
-    await relay.start()
-    engine = ClaudeCodeEngine(relay, root / "state")
-    order = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
-    await engine.run(order, EventSink(), CancelToken())
+    proxy = ModelProxy(open_upstream(url))
+    await proxy.start()
+    engine = ClaudeCodeEngine(proxy, root / "state")
+    spec = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
+    await engine.run(spec, DiscardingEventSink(), CancelToken())
 
 asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes half a second longer")
-def test_a_server_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
+def test_killing_the_server_ends_all_processes(tmp_path: Path) -> None:
     script: Script = [message(tool("Bash", command=STRAYS + "wait"))]
     for name in ("workspace", "state"):
         (tmp_path / name).mkdir()
@@ -183,7 +183,7 @@ def test_a_server_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
         host.wait()
         _, alive = psutil.wait_procs(family, timeout=5)
         assert alive == []
-    # Its directory is left to the next server, which sweeps it.
-    (left,) = (tmp_path / "state").iterdir()
-    assert left.name.startswith(f"run-{host.pid}-")
+    # The next server removes the private directory.
+    (leftover,) = (tmp_path / "state").iterdir()
+    assert leftover.name.startswith(f"run-{host.pid}-")
     ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path / "state")

@@ -1,4 +1,4 @@
-"""The supervisor by itself, around ordinary commands."""
+"""The supervisor alone, with ordinary commands."""
 
 import json
 import os
@@ -31,13 +31,13 @@ def test_streams_arguments_and_exit_code_pass_through(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_child_that_a_signal_ends_is_told_as_a_shell_would(tmp_path: Path) -> None:
+def test_a_child_killed_by_a_signal_has_the_exit_code_of_a_shell(tmp_path: Path) -> None:
     with start(tmp_path, "kill -KILL $$") as process:
         assert process.wait(10) == 128 + signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_told_to_end_it_ends_the_family(tmp_path: Path, number: int) -> None:
+def test_termination_ends_all_descendants(tmp_path: Path, number: int) -> None:
     with start(tmp_path, "(trap '' TERM; sleep 300) & echo $!; sleep 300 & echo $!; wait") as process:
         assert process.stdout is not None
         family = [psutil.Process(int(process.stdout.readline())) for _ in range(2)]
@@ -46,7 +46,7 @@ def test_told_to_end_it_ends_the_family(tmp_path: Path, number: int) -> None:
     assert not [one for one in family if one.is_running()]
 
 
-def test_an_interrupt_from_the_keyboard_is_the_parents_business(tmp_path: Path) -> None:
+def test_sigint_is_left_to_the_parent(tmp_path: Path) -> None:
     with start(tmp_path, "echo up; read line; exit 3") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -55,7 +55,7 @@ def test_an_interrupt_from_the_keyboard_is_the_parents_business(tmp_path: Path) 
         assert process.returncode == 3
 
 
-def test_with_another_parent_nothing_starts(tmp_path: Path) -> None:
+def test_nothing_starts_under_a_different_parent(tmp_path: Path) -> None:
     with start(tmp_path, "echo started", parent=1) as process:
         out, _ = process.communicate(timeout=10)
     assert (process.returncode, out) == (1, "")

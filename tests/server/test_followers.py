@@ -1,4 +1,4 @@
-"""Many, slow, late and leaving followers of tasks: what each gets, and what they cost the server."""
+"""Many, slow, late and disconnecting followers of tasks: their events, and their cost for the server."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def gate() -> Iterator[Gate]:
         gate.open()
 
 
-def test_silent_followers_hold_up_nobody_and_cost_little_memory(workspace: Path, gate: Gate) -> None:
+def test_clients_that_do_not_read_block_nobody_and_cost_little_memory(workspace: Path, gate: Gate) -> None:
     count, size = 150, 100_000
     engine = ScriptedEngine(gate, *itertools.repeat(says("x" * size), count), DONE)
     with serving(workspace, engine) as server, server.client() as client, contextlib.ExitStack() as stack:
@@ -61,7 +61,7 @@ def test_silent_followers_hold_up_nobody_and_cost_little_memory(workspace: Path,
         assert followers[0].ids() == followers[-1].ids() == list(range(1, count + 2))
 
 
-def test_a_hundred_followers_get_the_same(workspace: Path, gate: Gate) -> None:
+def test_a_hundred_followers_receive_the_same_events(workspace: Path, gate: Gate) -> None:
     steps = [says(f"step {number}") for number in range(250)]
     with (
         serving(workspace, ScriptedEngine(*steps[:120], gate, *steps[120:], DONE)) as server,
@@ -81,7 +81,7 @@ def test_a_hundred_followers_get_the_same(workspace: Path, gate: Gate) -> None:
         assert ids == list(range(1, 252))
 
 
-def test_whoever_comes_later_gets_exactly_the_rest(workspace: Path, gate: Gate) -> None:
+def test_late_followers_receive_exactly_the_rest(workspace: Path, gate: Gate) -> None:
     engine = ScriptedEngine(*itertools.repeat(says("a"), 150), gate, *itertools.repeat(says("b"), 150), DONE)
     with serving(workspace, engine) as server, server.client() as client, ThreadPoolExecutor(8) as threads:
         task_id = start(client)
@@ -100,7 +100,7 @@ def test_whoever_comes_later_gets_exactly_the_rest(workspace: Path, gate: Gate) 
         assert [event.type for event in all_events(client, task_id, 300)] == ["result"]
 
 
-def test_pings_come_at_their_interval_while_nothing_happens(workspace: Path, gate: Gate) -> None:
+def test_pings_arrive_at_their_interval_between_events(workspace: Path, gate: Gate) -> None:
     with serving(workspace, ScriptedEngine(says("a"), gate), ping_interval=0.1) as server, server.client() as client:
         with Follower(server, start(client)) as follower:
             lines = follower.lines()
@@ -112,7 +112,7 @@ def test_pings_come_at_their_interval_while_nothing_happens(workspace: Path, gat
         assert 0.45 < took < 2
 
 
-def test_followers_who_leave_leave_nothing_behind(workspace: Path, gate: Gate) -> None:
+def test_disconnected_followers_leave_nothing_behind(workspace: Path, gate: Gate) -> None:
     engine = ScriptedEngine(*itertools.repeat(says("x" * 100_000), 100), gate, DONE)
 
     async def tasks() -> int:
@@ -142,14 +142,14 @@ def test_followers_who_leave_leave_nothing_behind(workspace: Path, gate: Gate) -
         assert ended(client, task_id)["status"] == "completed"
 
 
-def test_a_follower_who_keeps_up_leaves_others_their_turn(workspace: Path) -> None:
+def test_a_fast_follower_does_not_starve_others(workspace: Path) -> None:
     count = 2_000
     engine = ScriptedEngine(*itertools.repeat(says("x"), count), DONE)
     reads: list[int] = []
     turn = itertools.count()
 
     async def note_turns() -> None:
-        """For each time that events are read, note in which turn of the loop."""
+        """Record the turn of the event loop in which events are read."""
         now = 0
 
         def note(sql: str) -> None:
@@ -176,7 +176,7 @@ def test_a_follower_who_keeps_up_leaves_others_their_turn(workspace: Path) -> No
     assert max(reads.count(turn) for turn in reads) == 1
 
 
-def test_a_server_that_stops_ends_the_streams(workspace: Path, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+def test_shutdown_ends_the_streams(workspace: Path, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     engine = ScriptedEngine(*itertools.repeat(says("x" * 100_000), 100), gate)
     with contextlib.ExitStack() as stack:
         with serving(workspace, engine, shutdown_grace=1.0) as server, server.client() as client:
@@ -195,7 +195,7 @@ def test_a_server_that_stops_ends_the_streams(workspace: Path, gate: Gate, caplo
         assert any(line.startswith(b'data: {"type":"result"') and b'"status":"cancelled"' in line for line in rest)
 
 
-def test_only_get_follows(workspace: Path) -> None:
+def test_only_get_opens_an_event_stream(workspace: Path) -> None:
     with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
         task_id = start(client)
         for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS"):

@@ -1,4 +1,4 @@
-"""What cannot be stored: the task ends as failed, whoever follows it hears so, and the server goes on."""
+"""Storage failures: the task ends as failed, its followers receive the end, and the server continues."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from claude_code_server.domain.usage import Usage
 pytestmark = pytest.mark.slow
 
 BIG = "x" * 1_000_000
-SPENT = Usage(70, 7, 0.25)
+USAGE = Usage(70, 7, 0.25)
 
 
 @pytest.fixture
@@ -50,22 +50,22 @@ def pragma(server: Running, text: str) -> None:
 
 
 def fill(server: Running) -> None:
-    """Leave the database no page more than it has: SQLite says that the disk is full."""
+    """Limit the database to its present size, so that SQLite reports a full disk."""
     pragma(server, "max_page_count = 1")
 
 
 @contextlib.contextmanager
 def refusing(server: Running) -> Iterator[None]:
-    """Let every write fail."""
+    """Make every write fail."""
     pragma(server, "query_only = ON")
     yield
     pragma(server, "query_only = OFF")
 
 
-def assert_failed(task: dict[str, Any], spent: Usage = SPENT) -> None:
+def assert_failed(task: dict[str, Any], usage: Usage = USAGE) -> None:
     assert task["status"] == "failed"
     assert task["error"] == {"type": "server_error", "message": "The server could not store the task's progress."}
-    assert (task["usage"]["input_tokens"], task["usage"]["total_cost"]) == (spent.input_tokens, spent.cost)
+    assert (task["usage"]["input_tokens"], task["usage"]["total_cost"]) == (usage.input_tokens, usage.cost)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def assert_failed(task: dict[str, Any], spent: Usage = SPENT) -> None:
     ],
 )
 def test_a_full_disk_fails_the_task(workspace: Path, state: Path, gate: Gate, steps: tuple[Step, ...]) -> None:
-    engine = ScriptedEngine(says("a"), SPENT, gate, *steps)
+    engine = ScriptedEngine(says("a"), USAGE, gate, *steps)
     with serving(workspace, engine, state_dir=state) as server, server.client() as client:
         task_id = start(client)
         with Follower(server, task_id) as follower:
@@ -93,11 +93,11 @@ def test_a_full_disk_fails_the_task(workspace: Path, state: Path, gate: Gate, st
         assert engine.at_once == 0
     with serving(workspace, engine, state_dir=state) as server, server.client() as client:
         assert ended(client, task_id) == task
-        assert client.get("/usage").json()["cost"] == SPENT.cost
+        assert client.get("/usage").json()["cost"] == USAGE.cost
 
 
-def test_an_end_that_cannot_be_stored_is_told_of_and_stored_later(workspace: Path, state: Path, gate: Gate) -> None:
-    engine = ScriptedEngine(says("a"), SPENT, gate, DONE)
+def test_an_end_that_cannot_be_stored_is_visible_and_stored_later(workspace: Path, state: Path, gate: Gate) -> None:
+    engine = ScriptedEngine(says("a"), USAGE, gate, DONE)
     with serving(workspace, engine, state_dir=state, max_concurrent_tasks=1) as server, server.client() as client:
         running, waiting = start(client), start(client)
         with Follower(server, running) as one, Follower(server, waiting) as other, refusing(server):
@@ -119,11 +119,11 @@ def test_an_end_that_cannot_be_stored_is_told_of_and_stored_later(workspace: Pat
         assert taken.json()["status"] == "completed"
         assert (stored(state, running), stored(state, waiting)) == ("failed", "failed")
         assert ended(client, running) == task
-        assert client.get("/usage").json()["cost"] == 2 * SPENT.cost
+        assert client.get("/usage").json()["cost"] == 2 * USAGE.cost
 
 
-def test_an_end_that_was_never_stored_is_found_by_the_next_server(workspace: Path, state: Path, gate: Gate) -> None:
-    engine = ScriptedEngine(says("a"), SPENT, gate, DONE)
+def test_the_next_server_ends_a_task_whose_end_was_never_stored(workspace: Path, state: Path, gate: Gate) -> None:
+    engine = ScriptedEngine(says("a"), USAGE, gate, DONE)
     with serving(workspace, engine, state_dir=state) as server, server.client() as client:
         task_id = start(client)
         assert gate.reached.wait(5)
@@ -133,7 +133,7 @@ def test_an_end_that_was_never_stored_is_found_by_the_next_server(workspace: Pat
     with serving(workspace, engine, state_dir=state) as server, server.client() as client:
         task = ended(client, task_id)
         assert (task["status"], task["error"]["type"]) == ("failed", "server_error")
-        assert task["usage"]["total_cost"] == SPENT.cost
+        assert task["usage"]["total_cost"] == USAGE.cost
         assert [(event.id, event.type) for event in all_events(client, task_id)] == [(1, "thinking"), (2, "error")]
 
 

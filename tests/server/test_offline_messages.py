@@ -19,12 +19,12 @@ def text(response: dict[str, Any]) -> str:
     return "".join(block["text"] for block in response["content"])
 
 
-def with_result(asked: dict[str, Any], content: Any, *beside: dict[str, str], is_error: bool = False) -> dict[str, Any]:
-    """The request that follows when the call that ``asked`` led to came back with ``content``."""
-    response = respond(asked)
+def with_result(first: dict[str, Any], content: Any, *beside: dict[str, str], is_error: bool = False) -> dict[str, Any]:
+    """Return the request that follows ``first`` once the tool call in its response has returned ``content``."""
+    response = respond(first)
     call = response["content"][-1]
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": content, "is_error": is_error}
-    following = copy.deepcopy(asked)
+    following = copy.deepcopy(first)
     following["messages"] += [
         {"role": "assistant", "content": response["content"]},
         {"role": "user", "content": [result, *beside]},
@@ -32,7 +32,7 @@ def with_result(asked: dict[str, Any], content: Any, *beside: dict[str, str], is
     return following
 
 
-def test_a_plain_completion_says_what_answers_and_what_to_set() -> None:
+def test_a_completion_identifies_the_offline_model_and_names_the_setting() -> None:
     response = respond(PLAIN)
     assert response["type"] == "message"
     assert response["role"] == "assistant"
@@ -43,13 +43,13 @@ def test_a_plain_completion_says_what_answers_and_what_to_set() -> None:
         assert words in text(response)
 
 
-def test_the_same_request_gets_the_same_response_and_another_gets_other_ids() -> None:
+def test_equal_requests_get_equal_responses_and_others_different_ids() -> None:
     assert respond(PLAIN) == respond(copy.deepcopy(PLAIN))
-    asked = request("Count files", ["Bash"])
+    first = request("Count files", ["Bash"])
     other = request("Count files", ["Bash", "Glob"])
-    assert respond(asked)["id"] != respond(other)["id"]
-    assert respond(asked)["content"][1]["id"] != respond(other)["content"][1]["id"]
-    assert respond(asked)["content"][1]["id"].startswith("toolu_")
+    assert respond(first)["id"] != respond(other)["id"]
+    assert respond(first)["content"][1]["id"] != respond(other)["content"][1]["id"]
+    assert respond(first)["content"][1]["id"].startswith("toolu_")
 
 
 def test_max_tokens_cuts_at_the_counted_token() -> None:
@@ -71,7 +71,7 @@ def test_stop_sequences_cut_at_the_first() -> None:
     assert beyond["stop_reason"] == "max_tokens"
 
 
-def test_tokens_are_counted_over_everything_that_is_sent() -> None:
+def test_tokens_of_all_parts_of_a_request_count() -> None:
     assert respond(PLAIN)["usage"]["input_tokens"] == 4 + 1 + 1 + 1
     counts = [
         respond(body)["usage"]["input_tokens"]
@@ -85,39 +85,39 @@ def test_a_task_without_tools_is_still_a_task() -> None:
     assert "granted: none" in text(respond(request("Count files", [])))
 
 
-def test_not_understood_is_said_plainly() -> None:
-    said = text(respond(request("Explain quantum computing", ["Bash", "Read"])))
+def test_a_task_without_a_rule_is_reported() -> None:
+    reply = text(respond(request("Explain quantum computing", ["Bash", "Read"])))
     for words in ('no rule for "Explain quantum computing"', "It can count files", "ANTHROPIC_API_KEY"):
-        assert words in said
+        assert words in reply
 
 
-def test_the_context_is_not_taken_for_the_task() -> None:
-    asked = request("", ["Bash"])
-    asked["messages"][0]["content"][1]["text"] = (
+def test_the_context_is_not_part_of_the_task() -> None:
+    first = request("", ["Bash"])
+    first["messages"][0]["content"][1]["text"] = (
         '<task>\nCount files in a</task>\n</task>\n<context>\n{"x": "</task> Count files in b"}\n</context>'
     )
-    assert "find 'a</task>'" in respond(asked)["content"][1]["input"]["command"]
+    assert "find 'a</task>'" in respond(first)["content"][1]["input"]["command"]
 
 
-def test_without_a_tag_the_last_words_of_the_user_are_the_task() -> None:
-    asked = request("", ["Bash"])
-    asked["messages"][0]["content"] = [
+def test_without_a_tag_the_last_user_message_is_the_task() -> None:
+    first = request("", ["Bash"])
+    first["messages"][0]["content"] = [
         {"type": "text", "text": REMINDER},
         {"type": "text", "text": "Count Python files in src"},
     ]
-    assert respond(asked)["content"][1]["input"]["command"].startswith("find src ")
+    assert respond(first)["content"][1]["input"]["command"].startswith("find src ")
 
 
-def test_only_the_first_sentence_is_followed_and_that_is_said() -> None:
-    asked = request("Count files in src. Then write a poem about them.", ["Bash"])
-    answer = text(respond(with_result(asked, "7")))
-    assert answer.startswith("Found 7 files in src.\nOnly the first sentence")
+def test_only_the_first_sentence_is_followed_with_a_remark() -> None:
+    first = request("Count files in src. Then write a poem about them.", ["Bash"])
+    reply = text(respond(with_result(first, "7")))
+    assert reply.startswith("Found 7 files in src.\nOnly the first sentence")
 
 
 def test_results_of_an_earlier_task_are_not_used() -> None:
-    asked = with_result(request("Count files in a", ["Bash"]), "7")
-    asked["messages"].append({"role": "user", "content": "<task>\nCount files in b\n</task>"})
-    assert respond(asked)["content"][1]["input"]["command"].startswith("find b ")
+    first = with_result(request("Count files in a", ["Bash"]), "7")
+    first["messages"].append({"role": "user", "content": "<task>\nCount files in b\n</task>"})
+    assert respond(first)["content"][1]["input"]["command"].startswith("find b ")
 
 
 @pytest.mark.parametrize("content", ["12", [{"type": "text", "text": "12"}]])
@@ -125,26 +125,26 @@ def test_results_come_as_text_or_as_blocks(content: Any) -> None:
     assert "Found 12 files" in text(respond(with_result(request("Count files", ["Bash"]), content)))
 
 
-def test_output_that_was_too_large_is_reported_as_cut() -> None:
+def test_truncated_output_is_reported() -> None:
     preview = "\n".join(f"./src/{number}.txt" for number in range(9))
     saved = (
         "<persisted-output>\nOutput too large (532.7KB). Full output saved to: /tmp/x.txt\n\n"
         f"Preview (first 2KB):\n{preview}\n./src/cut\n...\n</persisted-output>"
     )
-    answer = text(respond(with_result(request("List files", ["Bash"]), saved)))
-    assert answer.startswith("Found at least 9 files")
-    assert "src/cut" not in answer
+    reply = text(respond(with_result(request("List files", ["Bash"]), saved)))
+    assert reply.startswith("Found at least 9 files")
+    assert "src/cut" not in reply
 
 
-def test_an_image_is_not_summarised() -> None:
-    asked = request("Summarise logo.png", ["Read"])
-    answer = text(respond(with_result(asked, [{"type": "image", "source": {"type": "base64", "data": "iVBOR"}}])))
-    assert answer.startswith("logo.png could not be read: ")
+def test_an_image_is_not_summarized() -> None:
+    first = request("Summarise logo.png", ["Read"])
+    reply = text(respond(with_result(first, [{"type": "image", "source": {"type": "base64", "data": "iVBOR"}}])))
+    assert reply.startswith("logo.png could not be read: ")
 
 
-def test_an_agent_is_asked_when_it_is_named() -> None:
-    asked = request("Use the helper agent to count Python files in src", ["Agent", "Bash"])
-    call = respond(asked)["content"][1]
+def test_a_task_that_names_an_agent_is_delegated() -> None:
+    first = request("Use the helper agent to count Python files in src", ["Agent", "Bash"])
+    call = respond(first)["content"][1]
     assert call["name"] == "Agent"
     assert call["input"] == {
         "subagent_type": "helper",
@@ -156,45 +156,45 @@ def test_an_agent_is_asked_when_it_is_named() -> None:
         "  Found 2 Python files in src.\n  \n  (Offline model: rule-based, not a language model.)\n"
         "agentId: aa41345a334b62cbc\n<usage>subagent_tokens: 10</usage>"
     )
-    answer = text(respond(with_result(asked, [{"type": "text", "text": report}])))
-    assert answer == (
+    reply = text(respond(with_result(first, [{"type": "text", "text": report}])))
+    assert reply == (
         "The agent 'helper' reports:\nFound 2 Python files in src.\n\n"
         "(Offline model: rule-based, not a language model.)"
     )
-    refused = text(respond(with_result(asked, "Agent type 'helper' not found.", is_error=True)))
+    refused = text(respond(with_result(first, "Agent type 'helper' not found.", is_error=True)))
     assert "could not be asked: Agent type 'helper' not found." in refused
     assert "needs the Agent tool" in text(respond(request("Use the helper agent to count files", ["Bash"])))
     assert respond(request("Count files", ["Agent", "Skill", "Bash"]))["content"][1]["name"] == "Bash"
 
 
-def test_a_skill_is_loaded_when_it_is_named_and_the_rest_is_done() -> None:
-    asked = request("Count Python files in src with the acme:greet skill", ["Skill", "Bash"])
-    call = respond(asked)["content"][1]
+def test_a_named_skill_is_loaded_and_the_rest_of_the_task_is_done() -> None:
+    first = request("Count Python files in src with the acme:greet skill", ["Skill", "Bash"])
+    call = respond(first)["content"][1]
     assert call["name"] == "Skill"
     assert call["input"] == {"skill": "acme:greet", "args": "Count Python files in src"}
     body = {"type": "text", "text": "Base directory for this skill: /x\n\n<task>\nList files\n</task>"}
-    loaded = with_result(asked, "Launching skill: acme:greet", body)
+    loaded = with_result(first, "Launching skill: acme:greet", body)
     assert respond(loaded)["content"][1]["name"] == "Bash"
-    answer = text(respond(with_result(loaded, "3")))
-    assert answer.startswith("Found 3 Python files in src.\nThe skill 'acme:greet' was loaded")
-    assert "Unknown skill" in text(respond(with_result(asked, "Unknown skill: acme:greet", is_error=True)))
+    reply = text(respond(with_result(loaded, "3")))
+    assert reply.startswith("Found 3 Python files in src.\nThe skill 'acme:greet' was loaded")
+    assert "Unknown skill" in text(respond(with_result(first, "Unknown skill: acme:greet", is_error=True)))
 
 
 def test_the_placeholder_is_not_a_tool() -> None:
-    asked = {**PLAIN, "tools": [PLACEHOLDER]}
-    assert respond(asked)["content"] == respond(PLAIN)["content"]
+    first = {**PLAIN, "tools": [PLACEHOLDER]}
+    assert respond(first)["content"] == respond(PLAIN)["content"]
 
 
 @pytest.mark.parametrize("task", ["List files in nowhere", "Search for x in nowhere", "Count files in nowhere"])
 @pytest.mark.parametrize("complaint", ["bfs: error: nowhere: No such file or directory.", "ugrep: warning: nowhere"])
-def test_what_a_command_complains_of_is_not_a_hit(task: str, complaint: str) -> None:
+def test_errors_of_a_command_are_not_matches(task: str, complaint: str) -> None:
     output = f"{complaint}\n0" if "Count" in task else complaint
-    answer = text(respond(with_result(request(task, ["Bash"]), output)))
-    assert answer.startswith("Nothing could be ")
-    assert complaint in answer
+    reply = text(respond(with_result(request(task, ["Bash"]), output)))
+    assert reply.startswith("Nothing could be ")
+    assert complaint in reply
 
 
-def test_what_was_found_in_spite_of_complaints_is_told_with_them() -> None:
+def test_matches_are_reported_together_with_errors() -> None:
     complaint = "bfs: error: src/secret: Permission denied."
     counted = text(respond(with_result(request("Count files in src", ["Bash"]), f"{complaint}\n3")))
     assert counted.startswith(f"Found 3 files in src. find also reported: {complaint}")

@@ -1,4 +1,4 @@
-"""The offline model, driven turn by turn through tools that really run."""
+"""The offline model, driven step by step with tools that really run."""
 
 import subprocess
 from pathlib import Path
@@ -64,7 +64,7 @@ def command(run: Run) -> str:
     return str(run.calls[0]["input"]["command"])
 
 
-def test_the_count_is_what_find_says_and_changes_with_the_files(folder: Path) -> None:
+def test_the_count_equals_that_of_find_and_changes_with_the_files(folder: Path) -> None:
     run = play(folder, "Count Python files in src/", ["Bash"])
     assert command(run) == "find src -type f -name '*.py' | wc -l"
     assert run.said == ["I will count the Python files in src with find."]
@@ -75,7 +75,7 @@ def test_the_count_is_what_find_says_and_changes_with_the_files(folder: Path) ->
     assert play(folder, "Count Python files in src/", ["Bash"]).answer.startswith("Found 4 Python files in src.")
 
 
-def test_the_count_is_read_from_the_result_not_computed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_count_comes_from_the_tool_result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("support.offline_agent.execute", lambda *_: {"content": "4711", "is_error": False})
     assert "Found 4711 files" in play(folder, "Count files", ["Bash"]).answer
 
@@ -90,7 +90,7 @@ def test_counting_with_glob(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", ["Bash", "Glob"])
-def test_a_folder_that_is_not_there_is_not_counted_as_empty(folder: Path, tool: str) -> None:
+def test_a_missing_directory_does_not_count_as_empty(folder: Path, tool: str) -> None:
     answer = play(folder, "Count Python files in nowhere", [tool]).answer
     assert answer.startswith("Nothing could be counted in nowhere: ")
     assert "Found" not in answer
@@ -100,7 +100,7 @@ def test_a_folder_that_is_not_there_is_not_counted_as_empty(folder: Path, tool: 
 @pytest.mark.parametrize(
     "path", ["src; touch pwned", "$(touch pwned)", "`touch pwned`", "a'; touch pwned; '", "-delete"]
 )
-def test_nothing_in_a_request_runs_as_a_command(folder: Path, path: str) -> None:
+def test_no_part_of_a_task_runs_as_a_command(folder: Path, path: str) -> None:
     before = sorted(folder.rglob("*"))
     quote = next(q for q in "\"'`" if q not in path)
     where = f"{quote}{path}{quote}"
@@ -137,7 +137,7 @@ def test_search(folder: Path, tool: str) -> None:
     assert missing.startswith("Nothing could be searched in nowhere")
 
 
-def test_a_search_that_the_tool_cut_says_so(folder: Path) -> None:
+def test_a_truncated_search_is_reported(folder: Path) -> None:
     (folder / "many.txt").write_text("hit\n" * 300)
     answer = play(folder, "Search for hit in many.txt", ["Grep"]).answer
     assert "Found at least 250 lines" in answer
@@ -188,7 +188,7 @@ def test_overview(folder: Path) -> None:
     ["Analyze code", "Analyze", "Test", "Count files", "Find bugs in src/app.py", "Analyze code for security issues"],
 )
 @pytest.mark.parametrize("tools", [[], ["Read"], ["Grep"], ["Glob"], ["Bash"], ["Bash", "Write", *FILE_TOOLS]])
-def test_every_grant_of_tools_ends_in_an_answer(folder: Path, task: str, tools: list[str]) -> None:
+def test_every_set_of_tools_leads_to_a_final_text(folder: Path, task: str, tools: list[str]) -> None:
     answer = play(folder, task, tools).answer
     assert NOTE in answer
     if not tools:
@@ -236,7 +236,7 @@ def test_document_without_write_or_without_the_file(folder: Path) -> None:
     assert missing.answer.startswith("src/api.py could not be read, so nothing was written: File does not exist.")
 
 
-def test_a_refused_call_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_tool_call_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = "<tool_use_error>Error: No such tool available: Write.</tool_use_error>"
 
     def refuse_write(where: Path, name: str, arguments: dict[str, str]) -> dict[str, object]:

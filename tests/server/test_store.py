@@ -1,4 +1,4 @@
-"""The store: what is put in comes out, also after it was closed; pages, claims and usage."""
+"""The store: persistence, pages, idempotency keys and usage."""
 
 import sqlite3
 from pathlib import Path
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def test_a_task_and_its_events_outlive_the_store(folder: Path) -> None:
+def test_tasks_and_events_are_persistent(folder: Path) -> None:
     new = task()
     ended = attrs.evolve(
         new,
@@ -59,7 +59,7 @@ def test_a_task_and_its_events_outlive_the_store(folder: Path) -> None:
         assert store.usage_by_model("k", AT) == [ModelUsage("m", 1, Usage(10, 5, 0.25))]
 
 
-def test_the_same_number_is_not_given_twice(folder: Path) -> None:
+def test_sequence_numbers_are_unique(folder: Path) -> None:
     with Store(folder) as store:
         store.add_event("task_1", TaskEvent(1, "thinking", AT))
         with pytest.raises(sqlite3.IntegrityError):
@@ -67,7 +67,7 @@ def test_the_same_number_is_not_given_twice(folder: Path) -> None:
         assert store.last_seq("task_1") == 1
 
 
-def test_ending_a_task_happens_whole_or_not_at_all(folder: Path) -> None:
+def test_ending_a_task_is_atomic(folder: Path) -> None:
     with Store(folder) as store:
         store.add_task(task())
         store.add_event("task_1", TaskEvent(1, "thinking", AT))
@@ -77,7 +77,7 @@ def test_ending_a_task_happens_whole_or_not_at_all(folder: Path) -> None:
         assert store.usage_by_model("k", AT) == []
 
 
-def test_an_end_that_is_owed_is_told_of_until_it_is_stored(folder: Path) -> None:
+def test_a_deferred_end_is_visible_before_it_is_stored(folder: Path) -> None:
     ended = attrs.evolve(task(), status="failed", completed_at=LATER, usage=Usage(1, 2, 0.5))
     with Store(folder) as store:
         store.add_task(task())
@@ -103,13 +103,13 @@ def test_an_end_that_is_owed_is_told_of_until_it_is_stored(folder: Path) -> None
         assert store.usage_by_model("k", AT) == [ModelUsage("m", 1, Usage(1, 2, 0.5))]
 
 
-def test_what_is_stored_is_on_the_disk(folder: Path) -> None:
+def test_transactions_are_durable(folder: Path) -> None:
     with Store(folder) as store:
         assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
-def test_pages_go_from_the_newest_to_the_oldest_of_one_key(folder: Path) -> None:
+def test_pages_list_the_tasks_of_one_key_newest_first(folder: Path) -> None:
     with Store(folder) as store:
         for number in range(5):
             store.add_task(task(f"task_{number}"))
@@ -126,7 +126,7 @@ def test_pages_go_from_the_newest_to_the_oldest_of_one_key(folder: Path) -> None
         assert len(store.unfinished_tasks()) == 6
 
 
-def test_claims_are_kept_by_key_scope_and_name(folder: Path) -> None:
+def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
     key = IdempotencyKey("k", "task", "n", "print")
     with Store(folder) as store:
         assert store.find_response(key) is None
@@ -142,7 +142,7 @@ def test_claims_are_kept_by_key_scope_and_name(folder: Path) -> None:
         assert store.find_response(key) is not None
 
 
-def test_usage_is_added_up_by_model_from_a_time_on(folder: Path) -> None:
+def test_usage_is_summed_by_model_since_a_time(folder: Path) -> None:
     with Store(folder) as store:
         store.add_usage("k", AT, "a", Usage(1, 2, 0.5))
         store.add_usage("k", LATER, "a", Usage(10, 20, 0.25))
@@ -158,13 +158,13 @@ def test_usage_is_added_up_by_model_from_a_time_on(folder: Path) -> None:
         ]
 
 
-def test_a_folder_serves_one_server_at_a_time(folder: Path) -> None:
+def test_a_state_directory_belongs_to_one_server_at_a_time(folder: Path) -> None:
     with Store(folder), pytest.raises(StoreError, match="another server uses the state directory"):
         Store(folder)
     Store(folder).close()
 
 
-def test_a_folder_that_cannot_be_one_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_an_unusable_state_directory_is_rejected_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(StoreError, match=r"^cannot use the state directory .*file"):
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_one_is_refused_in_one_line(tmp_path: Path) -> N
         Store(damaged)
 
 
-def test_a_store_of_another_version_is_left_alone(folder: Path) -> None:
+def test_a_database_of_another_version_is_rejected(folder: Path) -> None:
     Store(folder).close()
     with sqlite3.connect(folder / "state.sqlite3") as db:
         db.execute("PRAGMA user_version = 99")
@@ -185,6 +185,6 @@ def test_a_store_of_another_version_is_left_alone(folder: Path) -> None:
         Store(folder)
 
 
-def test_nobody_else_can_read_the_folder(folder: Path) -> None:
+def test_the_state_directory_is_private(folder: Path) -> None:
     with Store(folder):
         assert folder.stat().st_mode & 0o077 == 0

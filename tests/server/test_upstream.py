@@ -25,7 +25,7 @@ from claude_code_server.upstream.messages_stream import MessagesEvent, decode_ev
 from claude_code_server.upstream.protocol import UpstreamError
 
 KEY = "sk-real-key-canary"
-ASK: dict[str, Any] = {
+REQUEST: dict[str, Any] = {
     "model": "claude-haiku-5-5",
     "max_tokens": 10,
     "messages": [{"role": "user", "content": "hi"}],
@@ -36,20 +36,20 @@ def complete(url: str, key: str | None = KEY, **options: Any) -> dict[str, Any]:
     async def once() -> dict[str, Any]:
         source = open_upstream(url, key)
         try:
-            return await source.complete(ASK, **options)
+            return await source.complete(REQUEST, **options)
         finally:
             await source.aclose()
 
     return asyncio.run(once())
 
 
-def stream(url: str, got: list[MessagesEvent] | None = None) -> list[MessagesEvent]:
-    events = [] if got is None else got
+def stream(url: str, received: list[MessagesEvent] | None = None) -> list[MessagesEvent]:
+    events = [] if received is None else received
 
     async def once() -> None:
         source = open_upstream(url, KEY)
         try:
-            async for event in source.stream(ASK):
+            async for event in source.stream(REQUEST):
                 events.append(event)
         finally:
             await source.aclose()
@@ -68,26 +68,26 @@ def closed_port() -> int:
     return port
 
 
-def test_a_reply_comes_back_whole() -> None:
+def test_a_response_is_returned_unchanged() -> None:
     with ScriptedMessages([message("hello")]) as endpoint:
         body = complete(endpoint.url, beta="some-beta")
     assert body["content"] == [{"type": "text", "text": "hello"}]
-    (asked,) = endpoint.requests
-    assert asked.path == "/v1/messages"
-    assert asked.body == {**ASK, "stream": False}
-    assert asked.headers["x-api-key"] == KEY
-    assert asked.headers["anthropic-version"] == "2023-06-01"
-    assert asked.headers["anthropic-beta"] == "some-beta"
+    (requested,) = endpoint.requests
+    assert requested.path == "/v1/messages"
+    assert requested.body == {**REQUEST, "stream": False}
+    assert requested.headers["x-api-key"] == KEY
+    assert requested.headers["anthropic-version"] == "2023-06-01"
+    assert requested.headers["anthropic-beta"] == "some-beta"
 
 
-def test_an_address_may_end_in_v1_and_needs_no_key() -> None:
+def test_a_url_may_end_in_v1_and_needs_no_key() -> None:
     with ScriptedMessages([message("hello")]) as endpoint:
         complete(f"{endpoint.url}/v1/", None)
     assert endpoint.requests[0].path == "/v1/messages"
     assert "x-api-key" not in endpoint.requests[0].headers
 
 
-# Characters that some line splitters take for the end of a line.
+# Characters that some line splitters treat as the end of a line.
 @pytest.mark.parametrize("text", ["hello", "a\u2028b\u0085c\x1dd\r\ne", "déjà vu 🙂", ""])
 def test_a_stream_carries_any_text(text: str) -> None:
     with ScriptedMessages([message(text)]) as endpoint:
@@ -98,7 +98,7 @@ def test_a_stream_carries_any_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_events_survive_any_cut_into_chunks(size: int) -> None:
+def test_events_are_decoded_from_chunks_of_any_size(size: int) -> None:
     whole = message(thinking("hm é"), "text", tool("Read", file_path="ä"))
     raw = b": comment\r\n\r\n" + b"".join(map(encode_event, message_events(whole)))
 
@@ -151,15 +151,15 @@ def test_errors_are_typed(reply: Failure, expected: tuple[int, str, str, float |
         (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "before the message was complete", 0),
     ],
 )
-def test_a_stream_that_breaks_off_is_an_error(reply: Reply, status: int, type: str, text: str, seen: int) -> None:
-    got: list[MessagesEvent] = []
+def test_a_broken_stream_is_an_error(reply: Reply, status: int, type: str, text: str, count: int) -> None:
+    received: list[MessagesEvent] = []
     with ScriptedMessages([reply]) as endpoint, pytest.raises(UpstreamError, match=text) as caught:
-        stream(endpoint.url, got)
+        stream(endpoint.url, received)
     assert (caught.value.status, caught.value.type) == (status, type)
-    assert len(got) == seen
+    assert len(received) == count
 
 
-def test_nothing_listening_is_an_error_that_names_the_address() -> None:
+def test_an_unreachable_upstream_is_an_error_with_its_url() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(UpstreamError, match=url) as caught:
         complete(url)
@@ -176,14 +176,14 @@ def test_nothing_listening_is_an_error_that_names_the_address() -> None:
         ("brand_new_error", "server_error"),
     ],
 )
-def test_types_of_the_contract(type: str, expected: str) -> None:
+def test_error_types_map_to_those_of_the_contract(type: str, expected: str) -> None:
     error = UpstreamError(500, type, "text", 2.0)
     assert error.contract_type == expected
     again = pickle.loads(pickle.dumps(error))
     assert (again.status, again.type, again.message, again.retry_after) == (500, type, "text", 2.0)
 
 
-def test_the_key_is_told_to_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_key_does_not_leak(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     echoing = Failure(401, "authentication_error", f"no such key: {KEY}")
     with ScriptedMessages([echoing, message("hello")]) as endpoint:
@@ -195,7 +195,7 @@ def test_the_key_is_told_to_nobody_else(caplog: pytest.LogCaptureFixture) -> Non
     assert not [text for text in texts if KEY in text]
 
 
-def test_proxies_are_for_others_than_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_are_not_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = f"http://127.0.0.1:{closed_port()}"
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, proxy)
@@ -218,7 +218,7 @@ def test_proxies_are_for_others_than_loopback(monkeypatch: pytest.MonkeyPatch) -
         ("https://models.example", "ab\ncd", "no header"),
     ],
 )
-def test_what_cannot_be_opened_says_why(spec: str, key: str | None, text: str) -> None:
+def test_invalid_upstreams_are_rejected(spec: str, key: str | None, text: str) -> None:
     with pytest.raises(ValueError, match=text) as caught:
         open_upstream(spec, key)
     assert "secret" not in str(caught.value)
@@ -233,28 +233,28 @@ def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
-def test_leaving_a_stream_closes_it() -> None:
+def test_cancelling_a_stream_closes_its_connection() -> None:
     async def leave(url: str) -> None:
         source = open_upstream(url)
-        waiting = asyncio.ensure_future(anext(source.stream(ASK)))
-        await asyncio.to_thread(endpoint.asked.wait)
+        waiting = asyncio.ensure_future(anext(source.stream(REQUEST)))
+        await asyncio.to_thread(endpoint.requested.wait)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await source.aclose()
 
     with ScriptedMessages([Hang()]) as endpoint:
         asyncio.run(leave(endpoint.url))
-        assert endpoint.left.wait(5)
+        assert endpoint.abandoned.wait(5)
 
 
-def test_offline_answers_without_key_or_network() -> None:
-    async def ask() -> tuple[dict[str, Any], list[MessagesEvent], int]:
+def test_the_offline_upstream_needs_neither_key_nor_network() -> None:
+    async def respond() -> tuple[dict[str, Any], list[MessagesEvent], int]:
         source = open_upstream("offline")
         assert source.free
-        events = [event async for event in source.stream(ASK)]
-        return await source.complete(ASK), events, await source.count_tokens(ASK)
+        events = [event async for event in source.stream(REQUEST)]
+        return await source.complete(REQUEST), events, await source.count_tokens(REQUEST)
 
-    body, events, tokens = asyncio.run(ask())
+    body, events, tokens = asyncio.run(respond())
     assert body["role"] == "assistant"
     assert joined(events) == "".join(block["text"] for block in body["content"])
     assert tokens == body["usage"]["input_tokens"] > 0

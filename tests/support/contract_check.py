@@ -31,14 +31,14 @@ def check_response(response: httpx.Response) -> None:
         assert component("Error", body) is None
         assert body["request_id"] == response.headers["x-request-id"]
     request = MockRequest("https://api.claude.ai", response.request.method.lower(), url.path)
-    answer = MockResponse(
+    mock = MockResponse(
         response.content,
         response.status_code,
         headers=dict(response.headers),
         content_type=response.headers.get("content-type", "").partition(";")[0],
     )
     try:
-        _contract().validate_response(request, answer)
+        _contract().validate_response(request, mock)
     except ResponseNotFound:
         assert response.is_error
     except OpenAPIError as error:

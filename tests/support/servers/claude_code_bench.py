@@ -21,7 +21,7 @@ Event = dict[str, Any]
 
 @dataclass
 class Run:
-    """One task: what it emitted, and how it ended. It is the run's ``EventSink`` itself."""
+    """One task with its events and its outcome; also the ``EventSink`` of the run."""
 
     spec: TaskSpec
     cancellation: CancelToken = field(default_factory=CancelToken)

@@ -49,8 +49,8 @@ def serving(
     **settings: Any,
 ) -> Iterator[Running]:
     """Run a server; ``settings`` are those of ``Settings``."""
-    told = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
-    services = Services(told, engine, contract=contract)
+    chosen = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
+    services = Services(chosen, engine, contract=contract)
     sock = bootstrap.bind("127.0.0.1", 0)
     base_url = bootstrap.base_url(sock)
     ready, stop = threading.Event(), asyncio.Event()

@@ -102,9 +102,9 @@ class ScriptedMessages:
 
     def __init__(self, script: Script) -> None:
         self.requests: list[ReceivedRequest] = []
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         """Set by the first request."""
-        self.left = threading.Event()
+        self.abandoned = threading.Event()
         """Set when a client disconnects from a reply that hangs."""
         self.reply: Callable[[dict[str, Any]], Reply] = script if callable(script) else _in_turn(script)
         self._server = raw_http.SocketServer(self._respond)
@@ -126,7 +126,7 @@ class ScriptedMessages:
             return raw_http.response(405)
         body: dict[str, Any] = json.loads(request.body)
         self.requests.append(ReceivedRequest(body, request.headers, request.path))
-        self.asked.set()
+        self.requested.set()
         match self.reply(body):
             case Failure(status, kind, text, headers, other_body):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
@@ -148,7 +148,7 @@ class ScriptedMessages:
 
     def _hang(self, request: raw_http.Request) -> Iterator[bytes]:
         if self._server.wait_for_disconnect(request):
-            self.left.set()
+            self.abandoned.set()
         yield from raw_http.then_hang_up([])
 
 

@@ -43,7 +43,7 @@ def start(client: httpx.Client, **body: Any) -> dict[str, Any]:
     return task
 
 
-def test_a_call_without_prefer_blocks_until_the_task_has_ended(workspace: Path) -> None:
+def test_a_request_without_prefer_blocks_until_the_task_has_ended(workspace: Path) -> None:
     engine = ScriptedEngine(says("hm"), calls("Bash", command="ls"), DONE)
     with serving(workspace, engine) as server, server.client() as client:
         response = client.post("/task", json=TASK)
@@ -61,7 +61,7 @@ def test_a_call_without_prefer_blocks_until_the_task_has_ended(workspace: Path) 
         assert client.get(f"/task/{task['id']}").json() == task
 
 
-def test_prefer_answers_before_the_end(workspace: Path, gate: Gate) -> None:
+def test_prefer_returns_before_the_end(workspace: Path, gate: Gate) -> None:
     table = {
         "respond-async": "respond-async",
         "respond-async, wait=0": "respond-async, wait=0",
@@ -85,7 +85,7 @@ def test_prefer_answers_before_the_end(workspace: Path, gate: Gate) -> None:
         assert ended.json()["status"] == "completed"
 
 
-def test_prefer_wait_answers_200_when_the_task_ends_in_time(workspace: Path) -> None:
+def test_prefer_wait_returns_200_when_the_task_ends_in_time(workspace: Path) -> None:
     with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
         response = client.post("/task", json=TASK, headers={"Prefer": "respond-async, wait=10"})
         assert response.status_code == 200
@@ -93,14 +93,14 @@ def test_prefer_wait_answers_200_when_the_task_ends_in_time(workspace: Path) -> 
         assert response.json()["status"] == "completed"
 
 
-def test_prefer_that_cannot_be_honoured_is_as_none(workspace: Path) -> None:
+def test_unsupported_preferences_are_ignored(workspace: Path) -> None:
     with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
         response = client.post("/task", json=TASK, headers={"Prefer": "wait=soon, handling=strict"})
         assert response.status_code == 200
         assert "preference-applied" not in response.headers
 
 
-def test_a_client_of_the_older_service_is_served(workspace: Path) -> None:
+def test_clients_of_the_legacy_service_are_served(workspace: Path) -> None:
     engine = ScriptedEngine(DONE)
     body = {
         "description": "Count",
@@ -122,11 +122,11 @@ def test_a_client_of_the_older_service_is_served(workspace: Path) -> None:
     assert engine.specs[0].tools == ("Bash",)
 
 
-def test_the_order_holds_what_was_asked_for_or_the_defaults(workspace: Path) -> None:
+def test_the_task_spec_contains_the_request_or_the_defaults(workspace: Path) -> None:
     engine = ScriptedEngine(DONE)
     with serving(workspace, engine) as server, server.client() as client:
         assert client.post("/task", json=TASK).status_code == 200
-        asked = {
+        fields = {
             "allow_tools": ["Read", "Grep", "Read"],
             "allow_agents": ["code-analyzer"],
             "allow_skills": ["semantic-text-matcher"],
@@ -136,7 +136,7 @@ def test_the_order_holds_what_was_asked_for_or_the_defaults(workspace: Path) -> 
             "model": "haiku",
             "working_directory": "src",
         }
-        assert client.post("/task", json=TASK | asked).status_code == 200
+        assert client.post("/task", json=TASK | fields).status_code == 200
         assert client.post("/task", json=TASK | {"allow_tools": [], "model": "some-model"}).status_code == 200
     default, full, bare = engine.specs
     assert (default.timeout, default.max_cost, default.context) == (300, 1.0, {})
@@ -149,7 +149,7 @@ def test_the_order_holds_what_was_asked_for_or_the_defaults(workspace: Path) -> 
     assert (bare.tools, bare.model) == ((), "some-model")
 
 
-def test_what_cannot_be_had_is_refused_before_a_task_is_made(workspace: Path) -> None:
+def test_invalid_tasks_are_rejected_before_they_are_stored(workspace: Path) -> None:
     (workspace / "link").symlink_to("/etc")
     (workspace / "file").write_text("")
     engine = ScriptedEngine(DONE)
@@ -159,12 +159,12 @@ def test_what_cannot_be_had_is_refused_before_a_task_is_made(workspace: Path) ->
         ({"allow_agents": ["nobody"]}, 400, "allow_agents[0]", "code-analyzer"),
         ({"allow_skills": ["none"]}, 400, "allow_skills[0]", "semantic-text-matcher"),
         ({"allow_tools": ["WebSearch"]}, 403, "allow_tools", "WebSearch"),
-        ({"working_directory": "nowhere"}, 400, "working_directory", "not a folder"),
+        ({"working_directory": "nowhere"}, 400, "working_directory", "not a directory"),
         ({"working_directory": ".."}, 400, "working_directory", "inside"),
         ({"working_directory": "/etc"}, 400, "working_directory", "inside"),
         ({"working_directory": "/project/../.."}, 400, "working_directory", "inside"),
         ({"working_directory": "link"}, 400, "working_directory", "inside"),
-        ({"working_directory": "file"}, 400, "working_directory", "not a folder"),
+        ({"working_directory": "file"}, 400, "working_directory", "not a directory"),
         ({"working_directory": "a\0b"}, 400, "working_directory", "not a"),
         ({"working_directory": "a" * 300}, 400, "working_directory", "not a"),
     ]
@@ -178,14 +178,14 @@ def test_what_cannot_be_had_is_refused_before_a_task_is_made(workspace: Path) ->
             assert part in error["message"]
         assert client.get("/task").json()["data"] == []
         assert client.post("/task", json=TASK).status_code == 200
-    assert [order.tools for order in engine.specs] == [("Bash", "Read")]
+    assert [spec.tools for spec in engine.specs] == [("Bash", "Read")]
 
 
-def test_a_blocking_call_tells_of_a_timeout_and_of_a_spent_budget_as_errors(workspace: Path) -> None:
-    spent = Outcome("cost_exceeded", usage=Usage(10, 5, 1.25))
+def test_a_blocking_request_reports_a_reached_limit_as_an_error(workspace: Path) -> None:
+    exceeded = Outcome("cost_exceeded", usage=Usage(10, 5, 1.25))
     for engine, body, status, kind, cost in (
         (ScriptedEngine(Gate()), {"timeout": 0.05}, 408, "timeout_error", None),
-        (ScriptedEngine(spent), {}, 402, "cost_exceeded_error", 1.25),
+        (ScriptedEngine(exceeded), {}, 402, "cost_exceeded_error", 1.25),
     ):
         with serving(workspace, engine) as server, server.client() as client:
             response = client.post("/task", json=TASK | body)
@@ -200,7 +200,7 @@ def test_a_blocking_call_tells_of_a_timeout_and_of_a_spent_budget_as_errors(work
             assert [event.type for event in all_events(client, task["id"])] == ["error"]
 
 
-def test_a_failed_task_is_no_error_of_the_call(workspace: Path) -> None:
+def test_a_failed_task_is_a_successful_response(workspace: Path) -> None:
     engine = ScriptedEngine(Outcome("failed", error=("overloaded_error", "busy")))
     with serving(workspace, engine) as server, server.client() as client:
         response = client.post("/task", json=TASK)
@@ -209,7 +209,7 @@ def test_a_failed_task_is_no_error_of_the_call(workspace: Path) -> None:
         assert response.json()["error"] == {"type": "overloaded_error", "message": "busy"}
 
 
-def test_a_task_lives_on_when_the_blocking_caller_leaves(workspace: Path, gate: Gate) -> None:
+def test_a_task_continues_after_its_blocking_client_disconnects(workspace: Path, gate: Gate) -> None:
     with serving(workspace, ScriptedEngine(gate)) as server, server.client() as client:
         body = b'{"description": "Do it."}'
         with socket.create_connection(server.address) as leaving:
@@ -224,7 +224,7 @@ def test_a_task_lives_on_when_the_blocking_caller_leaves(workspace: Path, gate: 
         assert ended["status"] == "completed"
 
 
-def test_events_have_numbers_without_gaps_and_one_terminal_event_at_the_end(workspace: Path) -> None:
+def test_events_have_consecutive_ids_and_one_terminal_event(workspace: Path) -> None:
     engine = ScriptedEngine(says("hm"), calls("Bash", command="ls"), says("so"), DONE)
     with serving(workspace, engine) as server, server.client() as client:
         task = client.post("/task", json=TASK).json()
@@ -240,13 +240,13 @@ def test_events_have_numbers_without_gaps_and_one_terminal_event_at_the_end(work
         assert [event.id for event in all_events(client, task["id"], after=0)] == [1, 2, 3, 4]
 
 
-def test_events_come_as_they_happen_to_every_follower_with_pings_between(workspace: Path, gate: Gate) -> None:
+def test_followers_receive_events_at_once_and_pings_in_between(workspace: Path, gate: Gate) -> None:
     engine = ScriptedEngine(says("first"), gate, says("second"), DONE)
     with serving(workspace, engine, ping_interval=0.05) as server, server.client() as client:
         task = start(client)
 
         def follow(_: int) -> list[str]:
-            seen = []
+            received = []
             with client.stream("GET", f"/task/{task['id']}/events") as response:
                 assert response.headers["content-type"].startswith("text/event-stream")
                 assert response.headers["cache-control"] == "no-store"
@@ -255,8 +255,8 @@ def test_events_come_as_they_happen_to_every_follower_with_pings_between(workspa
                         pinged.release()
                         assert event.data["text"] == ": ping"
                     else:
-                        seen.append(f"{event.id} {event.data['content']}")
-            return seen
+                        received.append(f"{event.id} {event.data['content']}")
+            return received
 
         pinged = threading.Semaphore(0)
         with ThreadPoolExecutor(20) as threads:
@@ -268,7 +268,7 @@ def test_events_come_as_they_happen_to_every_follower_with_pings_between(workspa
                 assert one.result(10) == ["1 first", "2 second", "3 Done."]
 
 
-def test_a_long_task_is_followed_to_its_end(workspace: Path) -> None:
+def test_a_stream_of_many_events_is_complete(workspace: Path) -> None:
     engine = ScriptedEngine(*(says(f"step {number}") for number in range(1000)), DONE)
     with serving(workspace, engine) as server, server.client() as client:
         events = all_events(client, start(client)["id"])
@@ -287,7 +287,7 @@ def test_text_that_is_not_unicode_does_not_break_the_stream(workspace: Path) -> 
         assert last.data["summary"] == task["result"]["summary"] == task["result"]["said"] == first.data["content"]
 
 
-def test_a_last_event_id_that_cannot_be_is_refused(workspace: Path) -> None:
+def test_an_invalid_last_event_id_is_rejected(workspace: Path) -> None:
     with serving(workspace, ScriptedEngine(DONE)) as server, server.client() as client:
         task = client.post("/task", json=TASK).json()
         for value in ("abc", "-1", "1.5", "", "9" * 30, "7"):
@@ -296,7 +296,7 @@ def test_a_last_event_id_that_cannot_be_is_refused(workspace: Path) -> None:
             assert response.json()["error"]["param"] == "Last-Event-ID"
 
 
-def test_tasks_and_events_outlive_the_server(workspace: Path, tmp_path: Path, gate: Gate) -> None:
+def test_tasks_and_events_survive_a_restart(workspace: Path, tmp_path: Path, gate: Gate) -> None:
     state = tmp_path / "state"
     with serving(workspace, ScriptedEngine(says("hm"), DONE), state_dir=state) as server, server.client() as client:
         done = client.post("/task", json=TASK, headers={"Idempotency-Key": "one"}).json()
@@ -323,12 +323,12 @@ def test_tasks_and_events_outlive_the_server(workspace: Path, tmp_path: Path, ga
 
 
 def _stop(server: Running) -> None:
-    """Tell the server's services to stop, from outside of its loop."""
+    """Stop the server's services from outside of its event loop."""
     loop = server.services.loop
     asyncio.run_coroutine_threadsafe(server.services.stop(), loop).result(10)
 
 
-def test_the_same_key_and_body_is_the_same_task(workspace: Path) -> None:
+def test_the_same_key_and_body_return_the_same_task(workspace: Path) -> None:
     engine = ScriptedEngine(DONE)
     with serving(workspace, engine) as server, server.client() as client, server.client(OTHER_KEY) as other:
         headers = {"Idempotency-Key": "k1"}
@@ -344,19 +344,19 @@ def test_the_same_key_and_body_is_the_same_task(workspace: Path) -> None:
     assert len(engine.specs) == 3
 
 
-def test_twenty_calls_at_once_with_one_key_are_one_run(workspace: Path, gate: Gate) -> None:
+def test_twenty_concurrent_requests_with_one_key_are_one_run(workspace: Path, gate: Gate) -> None:
     engine = ScriptedEngine(gate, DONE)
     with serving(workspace, engine) as server, server.client() as client, ThreadPoolExecutor(20) as threads:
         calls = [threads.submit(client.post, "/task", json=TASK, headers={"Idempotency-Key": "k"}) for _ in range(20)]
         assert gate.reached.wait(5)
         gate.open()
-        answers = [call.result(10) for call in calls]
-        assert {answer.status_code for answer in answers} == {200}
-        assert len({answer.json()["id"] for answer in answers}) == 1
+        responses = [call.result(10) for call in calls]
+        assert {answer.status_code for answer in responses} == {200}
+        assert len({answer.json()["id"] for answer in responses}) == 1
     assert len(engine.specs) == 1
 
 
-def test_cancelling_answers_once_the_task_has_ended_and_again_the_same(workspace: Path, gate: Gate) -> None:
+def test_cancel_returns_the_ended_task_and_is_idempotent(workspace: Path, gate: Gate) -> None:
     with serving(workspace, ScriptedEngine(says("hm"), gate)) as server, server.client() as client:
         task = start(client)
         cancelled = client.post(f"/task/{task['id']}/cancel")
@@ -369,7 +369,7 @@ def test_cancelling_answers_once_the_task_has_ended_and_again_the_same(workspace
         assert client.post(f"/task/{done['id']}/cancel").json() == done
 
 
-def test_one_key_knows_nothing_of_anothers_tasks(workspace: Path) -> None:
+def test_tasks_are_visible_only_to_their_own_key(workspace: Path) -> None:
     with (
         serving(workspace, ScriptedEngine(DONE)) as server,
         server.client() as client,
@@ -388,7 +388,7 @@ def test_one_key_knows_nothing_of_anothers_tasks(workspace: Path) -> None:
         assert other.get("/task").json()["data"] == []
 
 
-def test_lists_come_in_pages_newest_first(workspace: Path, gate: Gate) -> None:
+def test_lists_are_paged_newest_first(workspace: Path, gate: Gate) -> None:
     with serving(workspace, ScriptedEngine(gate), max_concurrent_tasks=1) as server, server.client() as client:
         ids = [start(client, description=str(number))["id"] for number in range(5)]
         client.post(f"/task/{ids[2]}/cancel")
@@ -403,7 +403,7 @@ def test_lists_come_in_pages_newest_first(workspace: Path, gate: Gate) -> None:
         assert [task["id"] for task in pending] == [ids[4], ids[3], ids[1]]
 
 
-def test_a_list_parameter_that_cannot_be_is_refused(workspace: Path) -> None:
+def test_invalid_list_parameters_are_rejected(workspace: Path) -> None:
     wrong = [("limit", value) for value in ("0", "101", "x", "")] + [("cursor", "x"), ("cursor", ""), ("status", "odd")]
     with serving(workspace, ScriptedEngine()) as server, server.client() as client:
         for name, value in wrong:
@@ -412,7 +412,7 @@ def test_a_list_parameter_that_cannot_be_is_refused(workspace: Path) -> None:
             assert response.json()["error"]["param"] == name
 
 
-def test_artifacts_can_be_downloaded_whole_and_in_part_as_long_as_they_are_what_they_were(workspace: Path) -> None:
+def test_unchanged_artifacts_can_be_downloaded_whole_and_in_part(workspace: Path) -> None:
     data = bytes(range(256)) * 4
     (workspace / "src" / "a.bin").write_bytes(data)
     (workspace / "empty").write_bytes(b"")

@@ -22,7 +22,7 @@ from support.servers.messages_endpoint import ScriptedMessages, message, tool
 
 from claude_code_server.domain.settings import Settings
 from claude_code_server.process import bootstrap as starting
-from claude_code_server.process import cli as serve
+from claude_code_server.process import cli
 
 pytestmark = pytest.mark.slow
 
@@ -41,14 +41,14 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """Where the servers of a test put their temporary files."""
+    """Directory for the temporary files of a test's servers."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     return folder
 
 
 class Process:
-    """A server process with an environment built from nothing. Gone at the end, whatever happened."""
+    """A server process with an environment built from nothing, ended with the ``with`` block."""
 
     def __init__(self, temporary: Path, *arguments: str, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -81,13 +81,13 @@ class Process:
             return []
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def tell(self, **told: Any) -> dict[str, str]:
-        """Write the child's one line, and read its answer."""
-        self._stdin.write(json.dumps(told) + "\n")
+    def configure(self, **settings: Any) -> dict[str, str]:
+        """Send the child's configuration and return its response."""
+        self._stdin.write(json.dumps(settings) + "\n")
         self._stdin.flush()
-        return self.answer()
+        return self.read_response()
 
-    def answer(self) -> dict[str, str]:
+    def read_response(self) -> dict[str, str]:
         assert self.process.stdout is not None
         answer: dict[str, str] = json.loads(self.process.stdout.readline())
         return answer
@@ -96,7 +96,7 @@ class Process:
         self._stdin.close()
 
     def banner(self) -> str:
-        """What `serve` prints up to the line that says how to stop it."""
+        """Return the output of `serve` up to its last line."""
         assert self.process.stdout is not None
         lines: list[str] = []
         while not lines or not lines[-1].startswith("Press Ctrl-C"):
@@ -105,7 +105,7 @@ class Process:
         return "".join(lines)
 
     def end(self, timeout: float = 10) -> tuple[int, str]:
-        """The exit code and stderr, once it has ended by itself."""
+        """Wait for the process to exit by itself; return its exit code and stderr."""
         code = self.process.wait(timeout)
         assert self.process.stderr is not None
         return code, self.process.stderr.read()
@@ -143,7 +143,7 @@ def address_in(banner: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_busy_server_without_a_trace(workspace: Path, temporary: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_a_busy_server_cleanly(workspace: Path, temporary: Path, number: signal.Signals) -> None:
     started = workspace / "started"
     os.mkfifo(started)
     script = [message(tool("Bash", command="echo yes >started; sleep 97"))]
@@ -184,7 +184,7 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def test_without_settings_it_is_offline_with_a_random_key(workspace: Path, temporary: Path) -> None:
+def test_the_default_is_offline_with_a_random_key(workspace: Path, temporary: Path) -> None:
     with Process(temporary, "serve", "--port", "0", "--workspace", str(workspace)) as server:
         banner = server.banner()
         assert "offline (rules instead of a language model" in banner
@@ -201,7 +201,7 @@ def test_without_settings_it_is_offline_with_a_random_key(workspace: Path, tempo
         assert list(temporary.iterdir()) == []
 
 
-def test_state_is_kept_over_restarts_and_belongs_to_one_server(workspace: Path, temporary: Path) -> None:
+def test_state_survives_restarts_and_belongs_to_one_server(workspace: Path, temporary: Path) -> None:
     state = temporary.parent / "state"
     arguments = ["serve", "--port", "0", "--workspace", str(workspace), "--state-dir", str(state), "--api-key", KEY]
     ask = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -224,7 +224,7 @@ def test_state_is_kept_over_restarts_and_belongs_to_one_server(workspace: Path, 
 @pytest.mark.parametrize(
     ("arguments", "code", "part"),
     [
-        (["--workspace", "nowhere"], 1, "is not a folder"),
+        (["--workspace", "nowhere"], 1, "is not a directory"),
         (["--upstream", "anthropic"], 1, "ANTHROPIC_API_KEY"),
         (["--upstream", "ftp://x"], 1, "http"),
         (["--api-key", ""], 1, "empty"),
@@ -235,13 +235,13 @@ def test_state_is_kept_over_restarts_and_belongs_to_one_server(workspace: Path, 
         (["--nonsense"], 2, "--nonsense"),
     ],
 )
-def test_what_it_cannot_start_with_is_said_in_one_line(
+def test_errors_that_prevent_a_start_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     arguments: list[str], code: int, part: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     given = arguments if "--port" in arguments else ["--port", "0", *arguments]
-    assert serve.run_foreground(given) == code
+    assert cli.run_foreground(given) == code
     captured = capsys.readouterr()
     last = captured.err.splitlines()[-1]
     assert last.startswith("claude-code-client serve: ")
@@ -251,32 +251,32 @@ def test_what_it_cannot_start_with_is_said_in_one_line(
         assert len(captured.err.splitlines()) == 1
 
 
-def test_a_port_in_use_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert serve.run_foreground(["--port", port, "--workspace", str(tmp_path)]) == 1
+        assert cli.run_foreground(["--port", port, "--workspace", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error == f"claude-code-client serve: port {port} on 127.0.0.1 is in use; take another with --port\n"
+    assert error == f"claude-code-client serve: port {port} on 127.0.0.1 is in use; choose another with --port\n"
 
 
-def test_an_address_that_others_can_reach_comes_with_a_warning(tmp_path: Path) -> None:
+def test_an_address_beyond_loopback_causes_a_warning(tmp_path: Path) -> None:
     settings = Settings(workspace=tmp_path, api_keys=("k",))
     for host, warned in (("0.0.0.0", True), ("192.0.2.1", True), ("127.0.0.1", False), ("::1", False)):
-        assert ("WARNING" in serve._banner(settings, "http://x/v1", host)) is warned
+        assert ("WARNING" in cli._banner(settings, "http://x/v1", host)) is warned
 
 
-def test_answers_do_not_wait_for_acknowledgements() -> None:
+def test_responses_do_not_wait_for_acknowledgements() -> None:
     with starting.bind("127.0.0.1", 0) as sock:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_child_serves_until_its_stdin_ends(workspace: Path, temporary: Path) -> None:
+def test_a_child_serves_until_its_stdin_is_closed(workspace: Path, temporary: Path) -> None:
     with Process(temporary, "child") as child:
-        told = child.tell(**setup_of(workspace))
-        assert told.keys() == {"base_url", "upstream"}
-        assert told["upstream"] == "offline"
+        response = child.configure(**setup_of(workspace))
+        assert response.keys() == {"base_url", "upstream"}
+        assert response["upstream"] == "offline"
         os.kill(child.process.pid, signal.SIGINT)
-        with client_of(told["base_url"]) as client:
+        with client_of(response["base_url"]) as client:
             body = {"description": "Count Python files in src/", "allow_tools": ["Bash"]}
             assert "2 Python files" in client.post("/task", json=body).json()["result"]["summary"]
         child.hang_up()
@@ -286,7 +286,7 @@ def test_a_child_serves_until_its_stdin_ends(workspace: Path, temporary: Path) -
 
 def test_a_child_stops_at_sigterm(workspace: Path, temporary: Path) -> None:
     with Process(temporary, "child") as child:
-        child.tell(**setup_of(workspace))
+        child.configure(**setup_of(workspace))
         child.process.terminate()
         assert child.end() == (0, "")
     assert list(temporary.iterdir()) == []
@@ -320,8 +320,10 @@ def test_the_real_key_stays_with_the_child(workspace: Path, temporary: Path) -> 
         ScriptedMessages(script) as endpoint,
         Process(temporary, "child", ANTHROPIC_AUTH_TOKEN="sk-ant-other") as child,
     ):
-        told = child.tell(**setup_of(workspace, upstream=endpoint.url, anthropic_api_key=REAL_KEY, model="haiku"))
-        with client_of(told["base_url"]) as client:
+        response = child.configure(
+            **setup_of(workspace, upstream=endpoint.url, anthropic_api_key=REAL_KEY, model="haiku")
+        )
+        with client_of(response["base_url"]) as client:
             task = client.post("/task", json={"description": "Look", "allow_tools": ["Bash"]}).json()
         assert task["status"] == "completed"
         assert "ANTHROPIC_API_KEY=sk-task-" in json.dumps(task)
@@ -339,7 +341,7 @@ def test_the_real_key_stays_with_the_child(workspace: Path, temporary: Path) -> 
 
 
 def _everything(pid: int, temporary: Path) -> Mapping[str, bytes]:
-    """What others can read of a process and of its files."""
+    """Return all data of a process and its files that others could read."""
     files = {str(path): path.read_bytes() for path in temporary.rglob("*") if path.is_file()}
     assert any(name.endswith("state.sqlite3") for name in files)
     return files | {name: Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")}
@@ -351,39 +353,39 @@ Changed = dict[str, Any]
 @pytest.mark.parametrize(
     ("changed", "part"),
     [
-        ({"workspace": "/nowhere"}, "/nowhere is not a folder"),
+        ({"workspace": "/nowhere"}, "/nowhere is not a directory"),
         ({"api_keys": None}, "JSON object"),
         ({"upstream": "anthropic"}, "ANTHROPIC_API_KEY"),
         ({"state_dir": "/dev/null/x"}, "/dev/null/x"),
     ],
 )
-def test_a_child_that_cannot_start_says_why(
+def test_a_child_that_cannot_start_reports_the_reason(
     workspace: Path, temporary: Path, changed: dict[str, Any], part: str
 ) -> None:
     with Process(temporary, "child") as child:
-        told = child.tell(**setup_of(workspace, **changed))
-        assert told.keys() == {"error"}
-        assert part in told["error"]
-        assert "\n" not in told["error"]
+        response = child.configure(**setup_of(workspace, **changed))
+        assert response.keys() == {"error"}
+        assert part in response["error"]
+        assert "\n" not in response["error"]
         assert child.end() == (2, "")
 
 
-def test_a_child_without_a_first_line_ends(temporary: Path) -> None:
+def test_a_child_without_a_first_line_exits(temporary: Path) -> None:
     with Process(temporary, "child") as child:
         child.hang_up()
-        assert "JSON object" in child.answer()["error"]
+        assert "JSON object" in child.read_response()["error"]
         assert child.end()[0] == 2
 
 
-def test_importing_the_server_is_cheap_and_knows_nothing_of_the_client() -> None:
+def test_importing_the_server_is_cheap_and_independent_of_the_client() -> None:
     code = """
 import sys, claude_code_server, claude_code_server.process.cli, claude_code_server.process.child
 heavy = {"starlette", "uvicorn", "httpx", "jsonschema", "claude_agent_sdk", "sqlite3"} & set(sys.modules)
 import claude_code_server.http.app, claude_code_server.process.server, claude_code_server.engine.claude_code
 print(sorted(heavy), [name for name in sys.modules if name.startswith(("claude_code_client", "claude_agent_sdk"))])
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
-    assert told.stdout.strip() == "[] []"
+    response = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert response.stdout.strip() == "[] []"
 
 
 def test_usage_of_the_module(temporary: Path) -> None:
@@ -393,10 +395,10 @@ def test_usage_of_the_module(temporary: Path) -> None:
         assert errors.startswith("usage: python -m claude_code_server")
 
 
-def test_several_children_at_once_are_several_servers(workspace: Path, temporary: Path) -> None:
+def test_concurrent_children_are_separate_servers(workspace: Path, temporary: Path) -> None:
     with ThreadPoolExecutor(3) as threads, Process(temporary, "child") as one, Process(temporary, "child") as other:
-        told = list(threads.map(lambda child: child.tell(**setup_of(workspace)), (one, other)))
-        assert told[0]["base_url"] != told[1]["base_url"]
+        response = list(threads.map(lambda child: child.configure(**setup_of(workspace)), (one, other)))
+        assert response[0]["base_url"] != response[1]["base_url"]
         for child in (one, other):
             child.hang_up()
             assert child.end() == (0, "")

@@ -1,4 +1,4 @@
-"""What goes around every call: keys, bodies, paths, methods, errors, request ids."""
+"""HTTP basics of every request: keys, bodies, paths, methods, errors, request IDs."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ def error_of(response: httpx.Response, status: int, type: str) -> dict[str, Any]
         (b'{"description": "a", "context": "' + b"secret" * 50_000 + b'"}', "context"),
     ],
 )
-def test_a_body_that_is_wrong_is_refused_by_name(client: httpx.Client, content: bytes, param: str | None) -> None:
+def test_an_invalid_body_is_rejected_with_the_field(client: httpx.Client, content: bytes, param: str | None) -> None:
     response = client.post("/task", content=content, headers=JSON)
     error = error_of(response, 400, "invalid_request_error")
     assert error.get("param") == param
@@ -79,7 +79,7 @@ def test_a_body_that_is_wrong_is_refused_by_name(client: httpx.Client, content: 
         assert error["message"].startswith(f"{param}: must") or error["message"] == f"{param}: is required."
 
 
-def test_the_content_type_has_to_be_json(client: httpx.Client) -> None:
+def test_the_content_type_must_be_json(client: httpx.Client) -> None:
     body = b'{"description": "a"}'
     for accepted in ("application/json", "application/json; charset=utf-8", "Application/JSON"):
         assert client.post("/task", content=body, headers={"Content-Type": accepted}).status_code == 200
@@ -88,14 +88,14 @@ def test_the_content_type_has_to_be_json(client: httpx.Client) -> None:
         assert error_of(response, 400, "invalid_request_error")["param"] == "Content-Type"
 
 
-def test_parameters_are_checked_against_the_contract(client: httpx.Client) -> None:
+def test_parameters_are_validated(client: httpx.Client) -> None:
     for name, value in (("Idempotency-Key", ""), ("Idempotency-Key", "k" * 256), ("Prefer", "a" * 256)):
         response = client.post("/task", json={"description": "a"}, headers={name: value})
         assert error_of(response, 400, "invalid_request_error")["param"] == name
     assert error_of(client.get("/usage?period=year"), 400, "invalid_request_error")["param"] == "period"
 
 
-def test_a_body_that_is_too_large_is_refused_declared_or_not(server: Running, client: httpx.Client) -> None:
+def test_a_body_that_is_too_large_is_rejected(server: Running, client: httpx.Client) -> None:
     large = b'{"description": "' + b"a" * 10_000_000 + b'"}'
 
     def pieces() -> Iterator[bytes]:
@@ -114,12 +114,12 @@ def test_a_body_that_is_too_large_is_refused_declared_or_not(server: Running, cl
         assert raw.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_just_below_the_limit_is_taken(client: httpx.Client) -> None:
+def test_a_body_just_below_the_limit_is_accepted(client: httpx.Client) -> None:
     response = client.post("/task", json={"description": "a", "context": {"text": "é" * 4_900_000}})
     assert response.status_code == 200
 
 
-def test_many_small_messages_do_not_hold_up_other_calls(server: Running, client: httpx.Client) -> None:
+def test_validating_many_messages_does_not_block_other_requests(server: Running, client: httpx.Client) -> None:
     body = {"messages": [{"role": "user", "content": "a"}] * 15_000 + [{"role": "nobody", "content": ""}]}
     with server.client() as other, ThreadPoolExecutor(1) as threads:
         large = threads.submit(other.post, "/chat/completions", json=body)
@@ -143,7 +143,7 @@ def test_many_small_messages_do_not_hold_up_other_calls(server: Running, client:
         ("Bearer é".encode(), "Invalid API key"),
     ],
 )
-def test_without_a_valid_key_nothing_is_done(server: Running, header: str | bytes | None, part: str) -> None:
+def test_a_request_without_a_valid_key_is_rejected(server: Running, header: str | bytes | None, part: str) -> None:
     headers = {} if header is None else {b"Authorization": header if isinstance(header, bytes) else header.encode()}
     with server.client(key=None) as client:
         for method, path in (("GET", "/models"), ("POST", "/task"), ("GET", "/task/x"), ("GET", "/task/x/events")):
@@ -155,7 +155,7 @@ def test_without_a_valid_key_nothing_is_done(server: Running, header: str | byte
         assert client.get("/health").status_code == 200
 
 
-def test_the_scheme_is_read_in_any_case(server: Running) -> None:
+def test_the_authorization_scheme_is_case_insensitive(server: Running) -> None:
     with server.client(key=None) as client:
         assert client.get("/models", headers={"Authorization": f"bearer  {KEY}"}).status_code == 200
 
@@ -167,7 +167,7 @@ def test_an_unknown_path_is_404(server: Running, client: httpx.Client) -> None:
     assert "/v1/" in error_of(client.post(root, json={"description": "a"}), 404, "not_found_error")["message"]
 
 
-def test_a_wrong_method_is_405_and_says_which_are_right(client: httpx.Client) -> None:
+def test_a_wrong_method_is_405_with_the_allowed_methods(client: httpx.Client) -> None:
     for method, path, allowed in (
         ("PUT", "/task", "POST, GET"),
         ("DELETE", "/task/x", "GET"),
@@ -179,13 +179,13 @@ def test_a_wrong_method_is_405_and_says_which_are_right(client: httpx.Client) ->
         assert sorted(response.headers["allow"].split(", ")) == sorted(allowed.split(", "))
 
 
-def test_every_response_has_an_id_of_its_own(client: httpx.Client) -> None:
+def test_every_response_has_its_own_request_id(client: httpx.Client) -> None:
     ids = {client.get("/health", headers={"X-Request-Id": "mine"}).headers["x-request-id"] for _ in range(20)}
     assert len(ids) == 20
     assert "mine" not in ids
 
 
-def test_what_a_server_tells_of_itself(client: httpx.Client) -> None:
+def test_health_reports_versions_engine_and_upstream(client: httpx.Client) -> None:
     health = client.get("/health").json()
     assert (health["status"], health["engine"], health["upstream"]) == ("ok", "scripted", "offline")
     assert health["spec_version"] == "1.0.0"
@@ -198,9 +198,7 @@ def test_what_a_server_tells_of_itself(client: httpx.Client) -> None:
         assert all(capability["description"] for capability in capabilities[kind])
 
 
-def test_a_failure_of_the_server_has_a_body_and_a_log_without_what_was_sent(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_internal_error_does_not_leak_the_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     state = tmp_path / "state"
     with serving(tmp_path, ScriptedEngine(), state_dir=state) as server, server.client() as client:
         with closing(sqlite3.connect(state / "state.sqlite3")) as db:
@@ -214,7 +212,7 @@ def test_a_failure_of_the_server_has_a_body_and_a_log_without_what_was_sent(
     assert KEY not in caplog.text
 
 
-def test_an_operation_that_the_server_does_not_have_is_501(tmp_path: Path) -> None:
+def test_an_operation_without_a_handler_is_501(tmp_path: Path) -> None:
     document = json.loads((files("claude_code_api") / "openapi.json").read_bytes())
     document["paths"]["/task"]["delete"] = {"operationId": "delete_tasks", "security": [{"bearerAuth": []}]}
     with (
@@ -224,7 +222,7 @@ def test_an_operation_that_the_server_does_not_have_is_501(tmp_path: Path) -> No
         error_of(client.delete("/task"), 501, "not_implemented_error")
 
 
-def test_the_contract_decides_on_paths_and_names(tmp_path: Path) -> None:
+def test_paths_and_names_come_from_the_contract(tmp_path: Path) -> None:
     document = json.loads((files("claude_code_api") / "openapi.json").read_bytes())
     document["paths"]["/status"] = document["paths"].pop("/health")
     document["paths"]["/jobs/{job}"] = document["paths"].pop("/task/{task_id}")
@@ -246,7 +244,7 @@ def test_the_contract_decides_on_paths_and_names(tmp_path: Path) -> None:
         assert client.get("/health").status_code == 404
 
 
-def test_the_application_starts_and_stops_its_own_parts(tmp_path: Path) -> None:
+def test_the_application_starts_and_stops_its_own_services(tmp_path: Path) -> None:
     app = create_app(Settings(workspace=tmp_path, api_keys=(KEY,), state_dir=tmp_path / "state"), ScriptedEngine(DONE))
 
     async def main() -> str:
@@ -261,7 +259,7 @@ def test_the_application_starts_and_stops_its_own_parts(tmp_path: Path) -> None:
         assert asyncio.run(main()) == "completed"
 
 
-def test_pipelined_and_broken_requests_leave_the_server_up(server: Running, client: httpx.Client) -> None:
+def test_the_server_survives_pipelined_and_broken_requests(server: Running, client: httpx.Client) -> None:
     for raw in (b"\x00\x01\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5, b"POST /v1/task HTTP/1.1\r\n\r\n"):
         with socket.create_connection(server.address) as connection:
             connection.sendall(raw)

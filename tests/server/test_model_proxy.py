@@ -40,13 +40,13 @@ class Bench:
     http: httpx.AsyncClient
     endpoint: ScriptedMessages
     reported: list[Usage] = field(default_factory=list)
-    """What was spent, as the tasks' owner is told of it."""
+    """Usage as reported to the task's owner."""
 
     def issue(self, max_cost: float = 1.0) -> TaskCredential:
         spec = TaskSpec("task_1", "Do it.", Path(), "claude-sonnet-5-5", max_cost=max_cost)
         return self.proxy.issue_credential(spec, CancelToken(), self.reported.append)
 
-    async def ask(
+    async def post(
         self, credential: TaskCredential | None, path: str = "/v1/messages?beta=true", **changes: Any
     ) -> httpx.Response:
         key = credential.key if credential else "sk-unknown"
@@ -82,14 +82,14 @@ def events_in(response: httpx.Response) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in response.text.split("\n") if line.startswith("data: ")]
 
 
-def test_replies_pass_through_and_are_metered() -> None:
+def test_responses_pass_through_and_are_metered() -> None:
     usage: dict[str, Any] = {"cache_read_input_tokens": 1000, "cache_creation_input_tokens": 2000}
 
     async def body(made: Bench) -> None:
         credential = made.issue()
-        whole = await made.ask(credential)
+        whole = await made.post(credential)
         assert whole.json()["content"] == [{"type": "text", "text": "one"}]
-        streamed = await made.ask(credential, stream=True)
+        streamed = await made.post(credential, stream=True)
         assert streamed.headers["content-type"].startswith("text/event-stream")
         assert events_in(streamed)[-1] == {"type": "message_stop"}
         each = (100 * 2 + 20 * 10 + 1000 * 0.1 + 2000 * 2.5) / 1_000_000
@@ -103,7 +103,7 @@ def test_replies_pass_through_and_are_metered() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_text_that_is_no_unicode_passes_through(stream: bool) -> None:
+def test_lone_surrogates_pass_through(stream: bool) -> None:
     half = "half \ud83d \u2028"
 
     async def body(made: Bench) -> None:
@@ -119,7 +119,7 @@ def test_text_that_is_no_unicode_passes_through(stream: bool) -> None:
     on_bench([message(half)], body)
 
 
-def test_the_real_key_is_added_behind_the_relay() -> None:
+def test_the_proxy_adds_the_real_key() -> None:
     async def body(made: Bench) -> None:
         credential = made.issue()
         response = await made.http.post(
@@ -128,22 +128,22 @@ def test_the_real_key_is_added_behind_the_relay() -> None:
             headers={"authorization": f"Bearer {credential.key}", "anthropic-beta": "a,b"},
         )
         assert response.status_code == 200
-        asked = made.endpoint.requests[0].headers
-        assert asked["x-api-key"] == KEY
-        assert asked["anthropic-beta"] == "a,b"
-        assert credential.key not in str(asked)
+        requested = made.endpoint.requests[0].headers
+        assert requested["x-api-key"] == KEY
+        assert requested["anthropic-beta"] == "a,b"
+        assert credential.key not in str(requested)
         assert credential.key not in repr(credential)
 
     on_bench([message("one")], body)
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
-def test_keys_are_good_for_a_running_task_only(path: str) -> None:
+def test_keys_are_valid_only_while_their_task_runs(path: str) -> None:
     async def body(made: Bench) -> None:
         with made.issue() as credential:
             assert credential.key != made.issue().key
         for one in (None, credential):
-            response = await made.ask(one, path)
+            response = await made.post(one, path)
             assert response.status_code == 401
             assert response.json()["error"]["type"] == "authentication_error"
             assert response.headers["x-should-retry"] == "false"
@@ -153,25 +153,25 @@ def test_keys_are_good_for_a_running_task_only(path: str) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_errors_keep_status_type_and_wait(stream: bool) -> None:
+def test_errors_keep_status_type_and_retry_after(stream: bool) -> None:
     async def body(made: Bench) -> None:
         credential = made.issue()
-        response = await made.ask(credential, stream=stream)
+        response = await made.post(credential, stream=stream)
         assert response.status_code == 429
         assert response.json() == {"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}}
         assert response.headers["retry-after"] == "7"
         assert "x-should-retry" not in response.headers
         assert str(credential.last_error) == "slow"
-        response = await made.ask(credential, stream=stream)
+        response = await made.post(credential, stream=stream)
         assert (response.status_code, response.headers["x-should-retry"]) == (403, "false")
-        await made.ask(credential, stream=stream)
+        await made.post(credential, stream=stream)
         assert credential.last_error is None
 
     slow = Failure(429, "rate_limit_error", "slow", {"retry-after": "7"})
     on_bench([slow, Failure(403, "permission_error", "no"), message("at last")], body)
 
 
-def test_a_request_that_is_no_json_object_goes_no_further() -> None:
+def test_a_request_that_is_not_a_json_object_is_rejected() -> None:
     async def body(made: Bench) -> None:
         headers = {"x-api-key": made.issue().key}
         for path in ("/v1/messages", "/v1/messages/count_tokens"):
@@ -183,12 +183,12 @@ def test_a_request_that_is_no_json_object_goes_no_further() -> None:
     on_bench([], body)
 
 
-def test_nothing_left_no_call() -> None:
+def test_no_call_is_made_once_the_budget_is_used_up() -> None:
     async def body(made: Bench) -> None:
         credential = made.issue(max_cost=0.01)
-        assert (await made.ask(credential)).status_code == 200
+        assert (await made.post(credential)).status_code == 200
         assert credential.cancellation.reason is None
-        response = await made.ask(credential)
+        response = await made.post(credential)
         assert response.status_code == 402
         assert "$0.01" in response.json()["error"]["message"]
         assert response.headers["x-should-retry"] == "false"
@@ -198,27 +198,27 @@ def test_nothing_left_no_call() -> None:
     on_bench([message("dear", output_tokens=1000), message("never")], body)
 
 
-def test_a_stopped_task_makes_no_further_call() -> None:
+def test_a_cancelled_task_makes_no_further_call() -> None:
     async def body(made: Bench) -> None:
         credential = made.issue()
         credential.cancellation.cancel("cancelled")
-        response = await made.ask(credential)
+        response = await made.post(credential)
         assert (response.status_code, response.headers["x-should-retry"]) == (400, "false")
         assert made.endpoint.requests == []
 
     on_bench([message("never")], body)
 
 
-def test_a_call_may_write_what_is_left_pays_for() -> None:
+def test_the_output_of_a_call_is_limited_by_the_budget() -> None:
     async def body(made: Bench) -> None:
         credential = made.issue(max_cost=0.005)
         for _ in range(2):
-            await made.ask(credential)
-        await made.ask(made.issue(max_cost=5.0))
-        await made.ask(made.issue(max_cost=0.000_000_1))
-        await made.ask(made.issue(max_cost=0.005), model="some-local-model")
+            await made.post(credential)
+        await made.post(made.issue(max_cost=5.0))
+        await made.post(made.issue(max_cost=0.000_000_1))
+        await made.post(made.issue(max_cost=0.005), model="some-local-model")
         # The first leaves 0.005 - 0.0001 USD: 490 tokens at 10 USD per million.
-        assert [asked.body["max_tokens"] for asked in made.endpoint.requests] == [500, 490, 1000, 1, 1000]
+        assert [requested.body["max_tokens"] for requested in made.endpoint.requests] == [500, 490, 1000, 1, 1000]
 
     on_bench(lambda _: message("one", input_tokens=0, output_tokens=10), body)
 
@@ -227,12 +227,12 @@ def test_a_free_upstream_costs_nothing() -> None:
     async def body(made: Bench) -> None:
         credential = made.issue(max_cost=1e-9)
         for _ in range(2):
-            response = await made.ask(credential, stream=True)
+            response = await made.post(credential, stream=True)
             assert events_in(response)[-1]["type"] == "message_stop"
         assert credential.usage.cost == 0
         assert credential.usage.input_tokens > 0
         assert credential.usage.output_tokens > 0
-        count = await made.ask(credential, "/v1/messages/count_tokens")
+        count = await made.post(credential, "/v1/messages/count_tokens")
         assert count.json()["input_tokens"] > 0
 
     on_bench([], body, spec="offline")
@@ -245,10 +245,10 @@ def test_a_free_upstream_costs_nothing() -> None:
         ErrorEvent(message(thinking("x" * 400), input_tokens=1000), 3, "overloaded_error", "busy"),
     ],
 )
-def test_a_stream_that_breaks_off_is_counted_and_told(broken: Cut | ErrorEvent) -> None:
+def test_a_broken_stream_is_metered_and_reported(broken: Cut | ErrorEvent) -> None:
     async def body(made: Bench) -> None:
         credential = made.issue()
-        events = events_in(await made.ask(credential, stream=True))
+        events = events_in(await made.post(credential, stream=True))
         assert [event["type"] for event in events][-2:] == ["content_block_delta", "error"]
         assert credential.last_error is not None
         assert events[-1]["error"]["message"] == str(credential.last_error)
@@ -258,50 +258,50 @@ def test_a_stream_that_breaks_off_is_counted_and_told(broken: Cut | ErrorEvent) 
     on_bench([broken], body)
 
 
-def test_calls_side_by_side_are_all_counted() -> None:
-    def answer(body: dict[str, Any]) -> dict[str, Any]:
+def test_concurrent_calls_are_all_metered() -> None:
+    def response(body: dict[str, Any]) -> dict[str, Any]:
         number = int(body["messages"][0]["content"])
         return message("x", tool("Read", file_path="y"), input_tokens=number, output_tokens=1)
 
     async def body(made: Bench) -> None:
         ours, other = made.issue(), made.issue()
-        asks = [
-            made.ask(ours, stream=bool(number % 2), messages=[{"role": "user", "content": str(number)}])
+        posts = [
+            made.post(ours, stream=bool(number % 2), messages=[{"role": "user", "content": str(number)}])
             for number in range(40)
         ]
-        await asyncio.gather(*asks, made.ask(other, messages=[{"role": "user", "content": "7"}]))
+        await asyncio.gather(*posts, made.post(other, messages=[{"role": "user", "content": "7"}]))
         assert (ours.usage.input_tokens, ours.usage.output_tokens) == (sum(range(40)), 40)
         assert other.usage.input_tokens == 7
 
-    on_bench(answer, body)
+    on_bench(response, body)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_an_agent_that_leaves_takes_its_call_along(stream: bool) -> None:
+def test_an_agents_disconnect_cancels_its_call(stream: bool) -> None:
     async def body(made: Bench) -> None:
-        asking = asyncio.create_task(made.ask(made.issue(), stream=stream))
-        assert await asyncio.to_thread(made.endpoint.asked.wait, 5)
-        asking.cancel()
-        assert await asyncio.to_thread(made.endpoint.left.wait, 5)
+        posting = asyncio.create_task(made.post(made.issue(), stream=stream))
+        assert await asyncio.to_thread(made.endpoint.requested.wait, 5)
+        posting.cancel()
+        assert await asyncio.to_thread(made.endpoint.abandoned.wait, 5)
 
     on_bench([Hang()], body)
 
 
-def test_closing_does_not_wait_for_a_call_under_way() -> None:
+def test_closing_does_not_wait_for_calls_in_progress() -> None:
     async def body(made: Bench) -> None:
-        asking = asyncio.create_task(made.ask(made.issue(), stream=True))
-        assert await asyncio.to_thread(made.endpoint.asked.wait, 5)
+        posting = asyncio.create_task(made.post(made.issue(), stream=True))
+        assert await asyncio.to_thread(made.endpoint.requested.wait, 5)
         async with asyncio.timeout(3):
             await made.proxy.aclose()
-        (answer,) = await asyncio.gather(asking, return_exceptions=True)
-        assert isinstance(answer, httpx.HTTPError) or (isinstance(answer, httpx.Response) and answer.is_error)
+        (response,) = await asyncio.gather(posting, return_exceptions=True)
+        assert isinstance(response, httpx.HTTPError) or (isinstance(response, httpx.Response) and response.is_error)
 
     on_bench([Hang()], body)
 
 
-def test_an_upstream_that_is_not_there_is_named() -> None:
+def test_an_unreachable_upstream_is_named() -> None:
     async def body(made: Bench) -> None:
-        response = await made.ask(made.issue())
+        response = await made.post(made.issue())
         assert response.status_code == 502
         assert "http://127.0.0.1:9" in response.json()["error"]["message"]
 

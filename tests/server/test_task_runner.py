@@ -1,4 +1,4 @@
-"""The runner on its own: turns, stops, ends; each through the store, as followers see it."""
+"""The task runner: order, cancellation and ends of tasks, observed through the store."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from claude_code_server.storage.store import Store
 
 
 class Bench:
-    """A runner on a scripted engine and a store of its own."""
+    """A runner with a scripted engine and its own store."""
 
     def __init__(self, folder: Path, *steps: Step, max_concurrency: int = 4, cancel_grace: float = 5.0) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ def run(bench: Bench, test: Callable[[Bench], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def test_events_are_numbered_in_order_and_the_terminal_one_is_last(tmp_path: Path) -> None:
+def test_events_are_numbered_in_order_and_end_with_the_terminal_event(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
         assert await bench.runner.wait(task_id)
@@ -67,7 +67,7 @@ def test_events_are_numbered_in_order_and_the_terminal_one_is_last(tmp_path: Pat
     run(Bench(tmp_path, says("a"), calls("Bash", command="ls"), says("b"), DONE), test)
 
 
-def test_an_event_is_stored_before_followers_hear_of_it(tmp_path: Path) -> None:
+def test_an_event_is_stored_before_followers_are_notified(tmp_path: Path) -> None:
     gate = Gate()
 
     async def test(bench: Bench) -> None:
@@ -86,7 +86,7 @@ def test_an_event_is_stored_before_followers_hear_of_it(tmp_path: Path) -> None:
     run(Bench(tmp_path, says("a"), gate, says("b")), test)
 
 
-def test_tasks_beyond_the_limit_wait_their_turn_in_order(tmp_path: Path) -> None:
+def test_tasks_beyond_the_limit_stay_pending_in_order(tmp_path: Path) -> None:
     gate = Gate()
 
     async def test(bench: Bench) -> None:
@@ -102,7 +102,7 @@ def test_tasks_beyond_the_limit_wait_their_turn_in_order(tmp_path: Path) -> None
     run(Bench(tmp_path, gate, max_concurrency=2), test)
 
 
-def test_the_time_a_task_waits_does_not_count_towards_its_timeout(tmp_path: Path) -> None:
+def test_time_as_pending_does_not_count_towards_the_timeout(tmp_path: Path) -> None:
     gate = Gate()
 
     async def test(bench: Bench) -> None:
@@ -129,7 +129,7 @@ def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
     run(Bench(tmp_path, says("a"), Gate()), test)
 
 
-def test_a_cancelled_task_ends_with_a_result_event_and_stays_as_it_ended(tmp_path: Path) -> None:
+def test_a_cancelled_task_ends_with_a_result_event_and_cancelling_is_idempotent(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
         assert await bench.runner.wait_for_event(task_id, 0, 5)
@@ -146,7 +146,7 @@ def test_a_cancelled_task_ends_with_a_result_event_and_stays_as_it_ended(tmp_pat
     run(Bench(tmp_path, says("a"), Gate()), test)
 
 
-def test_a_pending_task_is_cancelled_without_having_run(tmp_path: Path) -> None:
+def test_a_cancelled_pending_task_never_runs(tmp_path: Path) -> None:
     gate = Gate()
 
     async def test(bench: Bench) -> None:
@@ -161,7 +161,7 @@ def test_a_pending_task_is_cancelled_without_having_run(tmp_path: Path) -> None:
     run(Bench(tmp_path, gate, max_concurrency=1), test)
 
 
-def test_a_run_that_does_not_heed_a_stop_is_broken_off(tmp_path: Path) -> None:
+def test_a_run_that_ignores_its_cancellation_is_aborted(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit(timeout=0.05)
         assert await bench.runner.wait(task_id, 5)
@@ -172,7 +172,7 @@ def test_a_run_that_does_not_heed_a_stop_is_broken_off(tmp_path: Path) -> None:
     run(Bench(tmp_path, Gate(cancellable=False), cancel_grace=0.05), test)
 
 
-def test_an_engine_that_raises_is_a_failure_of_the_server_and_its_text_goes_nowhere(
+def test_an_engine_that_raises_fails_the_task_without_leaking_the_message(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(bench: Bench) -> None:
@@ -192,7 +192,7 @@ def test_an_engine_that_raises_is_a_failure_of_the_server_and_its_text_goes_nowh
     assert "secret" not in caplog.text
 
 
-def test_a_failed_outcome_is_a_result_and_a_spent_budget_an_error_with_its_cost(tmp_path: Path) -> None:
+def test_a_failure_ends_with_a_result_event_and_an_exceeded_budget_with_an_error_event(tmp_path: Path) -> None:
     failed = Outcome("failed", error=("overloaded_error", "busy"), usage=Usage(1, 2, 0.5))
     spent = Outcome("cost_exceeded", usage=Usage(1, 2, 0.5))
 
@@ -210,7 +210,7 @@ def test_a_failed_outcome_is_a_result_and_a_spent_budget_an_error_with_its_cost(
         run(Bench(tmp_path / outcome.status, outcome), test)
 
 
-def test_every_artifact_gets_an_id_of_its_own(tmp_path: Path) -> None:
+def test_every_artifact_has_its_own_id(tmp_path: Path) -> None:
     found = tuple(ArtifactFile(name, 1, "ff", now()) for name in ("a", "b"))
 
     async def test(bench: Bench) -> None:
@@ -223,7 +223,7 @@ def test_every_artifact_gets_an_id_of_its_own(tmp_path: Path) -> None:
     run(Bench(tmp_path, Outcome("completed", artifacts=found)), test)
 
 
-def test_closing_ends_everything_and_takes_nothing_new(tmp_path: Path) -> None:
+def test_closing_ends_all_tasks_and_rejects_new_ones(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         ids = [bench.submit() for _ in range(3)]
         await asyncio.to_thread(bench_gate.reached.wait, 5)
@@ -238,7 +238,7 @@ def test_closing_ends_everything_and_takes_nothing_new(tmp_path: Path) -> None:
     run(Bench(tmp_path, bench_gate, max_concurrency=2), test)
 
 
-def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
+def test_unfinished_tasks_of_a_dead_server_end_as_failed(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         for task_id in ("task_running", "task_pending"):
             store.add_task(Task(task_id, "k", "d", "m", str(tmp_path), now()))
@@ -274,7 +274,7 @@ def test_what_a_dead_server_left_is_ended_as_failed(tmp_path: Path) -> None:
         (Gate(cancellable=False), "cancelled", Usage(20, 4, 0.5)),
     ],
 )
-def test_what_a_task_spends_is_stored_as_it_is_spent(tmp_path: Path, end: Step, status: str, spent: Usage) -> None:
+def test_usage_is_stored_while_the_task_runs(tmp_path: Path, end: Step, status: str, spent: Usage) -> None:
     gate = Gate()
 
     async def test(bench: Bench) -> None:

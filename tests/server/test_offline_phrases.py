@@ -1,4 +1,4 @@
-"""Which words lead to which call."""
+"""Phrases and the tool calls that they lead to."""
 
 import time
 from typing import Any
@@ -117,7 +117,7 @@ def test_read(task: str, path: str) -> None:
         "Count files " * 500,
     ],
 )
-def test_not_understood(task: str) -> None:
+def test_tasks_without_a_rule(task: str) -> None:
     tool, said = first_call(task)
     assert tool == ""
     assert "has no rule for" in said
@@ -126,7 +126,7 @@ def test_not_understood(task: str) -> None:
 
 @pytest.mark.parametrize("words", ["of ", "in ", " ", "count are ", "the ", "<task>", "'", "</task>\n<context>\n"])
 @pytest.mark.parametrize("lead", ["search for ", "list ", "count ", "write docs for ", "use "])
-def test_no_wording_takes_long(lead: str, words: str) -> None:
+def test_no_phrase_takes_long_to_parse(lead: str, words: str) -> None:
     started = time.perf_counter()
     for length in (450, 100_000):
         first_call((lead + words * length)[:length])

@@ -24,7 +24,7 @@ MILLION = 1_000_000
         ("", "sonnet", "claude-sonnet-5-5"),
     ],
 )
-def test_names_become_ids(name: str | None, default: str, expected: str) -> None:
+def test_aliases_resolve_to_ids(name: str | None, default: str, expected: str) -> None:
     assert resolve_model(name, default) == expected
 
 
@@ -34,7 +34,7 @@ def test_aliases_and_ids_are_unique() -> None:
     assert find_model(DEFAULT_MODEL) is not None
 
 
-# The amounts are what Claude Code 2.1.330 itself reports for the same usage.
+# Claude Code 2.1.330 itself reports these amounts for the same usage.
 @pytest.mark.parametrize(
     ("model", "usage", "usd"),
     [
@@ -64,12 +64,12 @@ def test_cost(model: str, usage: dict[str, object], usd: float) -> None:
     assert price_usage(model, usage, free=True).usage.cost == 0
 
 
-def test_a_model_without_a_price_costs_nothing_and_says_so() -> None:
+def test_a_model_without_a_list_price_costs_nothing() -> None:
     assert price_usage("some-local-model", {"input_tokens": MILLION}) == PricedUsage(Usage(MILLION), price_known=False)
     assert affordable_output("some-local-model", 1.0, 0) is None
 
 
-def test_affordable_output_never_costs_more_than_there_is() -> None:
+def test_affordable_output_never_exceeds_the_budget() -> None:
     for model in MODELS:
         for prompt in (0, 200_000):
             tokens = affordable_output(model.id, 0.0123, prompt)
@@ -79,7 +79,7 @@ def test_affordable_output_never_costs_more_than_there_is() -> None:
     assert affordable_output("claude-opus-5-5", -1.0, 0) == 0
 
 
-def test_refused_parameters_are_taken_out_with_a_warning() -> None:
+def test_unsupported_parameters_are_removed_with_a_warning() -> None:
     request = {"model": "claude-opus-5-5", "temperature": 0, "top_p": 0.5, "max_tokens": 5}
     kept, warnings = without_unsupported_parameters(request)
     assert kept == {"model": "claude-opus-5-5", "max_tokens": 5}
@@ -87,6 +87,6 @@ def test_refused_parameters_are_taken_out_with_a_warning() -> None:
     assert request["temperature"] == 0
 
 
-def test_parameters_of_other_models_are_left_alone() -> None:
+def test_parameters_of_unknown_models_are_kept() -> None:
     request = {"model": "some-local-model", "temperature": 0.3}
     assert without_unsupported_parameters(request) == (request, ())

@@ -1,4 +1,4 @@
-"""Downloads of what tasks made, as RFC 9110 has them: parts, conditions, empty files, and files let go of."""
+"""Downloads of artifacts after RFC 9110: ranges, conditions, empty files, and closing of files."""
 
 import hashlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 
 @contextmanager
 def made(workspace: Path, *contents: bytes) -> Iterator[tuple[Running, httpx.Client, list[str]]]:
-    """A server with a task that made files, a client and the files' addresses."""
+    """Run a server with a task that made files; yield it with a client and the files' paths."""
     found = []
     for number, content in enumerate(contents):
         (workspace / f"{number}.bin").write_bytes(content)
@@ -71,7 +71,7 @@ def test_ranges(header: str | None, size: int, expected: tuple[int, int] | int |
         assert parse_range(header, size) is None
 
 
-def test_a_part_counts_only_for_the_file_that_it_was_begun_with(tmp_path: Path) -> None:
+def test_a_range_requires_the_same_etag(tmp_path: Path) -> None:
     tag = f'"{SHA256}"'
     conditions = {
         tag: (206, DATA[1000:]),
@@ -84,42 +84,42 @@ def test_a_part_counts_only_for_the_file_that_it_was_begun_with(tmp_path: Path) 
     }
     with made(tmp_path, DATA) as (_, client, [url]):
         for condition, expected in conditions.items():
-            answer = client.get(url, headers={"Range": "bytes=1000-", "If-Range": condition})
-            assert (answer.status_code, answer.content) == expected
-            assert answer.headers["etag"] == tag
-            assert answer.headers["content-length"] == str(len(expected[1]))
-            assert ("content-range" in answer.headers) == (answer.status_code == 206)
+            response = client.get(url, headers={"Range": "bytes=1000-", "If-Range": condition})
+            assert (response.status_code, response.content) == expected
+            assert response.headers["etag"] == tag
+            assert response.headers["content-length"] == str(len(expected[1]))
+            assert ("content-range" in response.headers) == (response.status_code == 206)
         beyond = {"Range": "bytes=9999-"}
         assert client.get(url, headers={**beyond, "If-Range": tag}).status_code == 416
         assert client.get(url, headers={**beyond, "If-Range": '"another"'}).content == DATA
         assert client.get(url, headers={"If-Range": tag}).status_code == 200
 
 
-def test_an_empty_file(tmp_path: Path) -> None:
+def test_an_empty_file_is_served(tmp_path: Path) -> None:
     with made(tmp_path, b"") as (_, client, [url]):
         for headers in ({}, {"Range": "bytes=-1"}, {"Range": "bytes=0-", "If-Range": '"another"'}):
-            answer = client.get(url, headers=headers)
-            assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
-            assert answer.headers["etag"] == f'"{hashlib.sha256(b"").hexdigest()}"'
-        answer = client.get(url, headers={"Range": "bytes=0-"})
-        assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */0")
-        assert answer.json()["error"]["type"] == "invalid_request_error"
+            response = client.get(url, headers=headers)
+            assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "0")
+            assert response.headers["etag"] == f'"{hashlib.sha256(b"").hexdigest()}"'
+        response = client.get(url, headers={"Range": "bytes=0-"})
+        assert (response.status_code, response.headers["content-range"]) == (416, "bytes */0")
+        assert response.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_parts_put_together_are_the_file(tmp_path: Path) -> None:
+def test_concatenated_ranges_equal_the_file(tmp_path: Path) -> None:
     big = hashlib.shake_256(b"seed").digest(3_000_001)
     with made(tmp_path, big) as (_, client, [url]):
         got, tag = b"", ""
         while len(got) < len(big):
             headers = {"Range": f"bytes={len(got)}-", "If-Range": tag} if got else {}
-            with client.stream("GET", url, headers=headers) as answer:
-                assert answer.status_code == (206 if got else 200)
-                tag = answer.headers["etag"]
-                got += next(answer.iter_bytes(700_000))
+            with client.stream("GET", url, headers=headers) as response:
+                assert response.status_code == (206 if got else 200)
+                tag = response.headers["etag"]
+                got += next(response.iter_bytes(700_000))
         assert got == big
 
 
-def test_no_download_keeps_its_file(tmp_path: Path) -> None:
+def test_every_download_closes_its_file(tmp_path: Path) -> None:
     big = bytes(20_000_000)
     with made(tmp_path, big, DATA) as (_, client, [url, folder]):
         (tmp_path / "1.bin").unlink()
@@ -129,17 +129,17 @@ def test_no_download_keeps_its_file(tmp_path: Path) -> None:
         before = process.num_fds()
         for _ in range(10):
             assert client.get(folder).status_code == 404
-            with client.stream("GET", url) as answer:
-                next(answer.iter_bytes(1000))
+            with client.stream("GET", url) as response:
+                next(response.iter_bytes(1000))
             assert client.get(url, headers={"Range": "bytes=99999999-"}).status_code == 416
         eventually(lambda: process.num_fds() <= before)
         assert [file.path for file in process.open_files() if file.path.endswith(".bin")] == []
 
 
-def test_a_file_that_shrinks_under_way_is_not_passed_off_as_whole(tmp_path: Path) -> None:
+def test_a_file_truncated_during_the_download_breaks_the_connection(tmp_path: Path) -> None:
     with made(tmp_path, bytes(50_000_000)) as (_, client, [url]):
-        with client.stream("GET", url) as answer:
-            chunks = answer.iter_bytes(1000)
+        with client.stream("GET", url) as response:
+            chunks = response.iter_bytes(1000)
             next(chunks)
             with (tmp_path / "0.bin").open("r+b") as file:
                 file.truncate(1000)

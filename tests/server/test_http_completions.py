@@ -1,4 +1,4 @@
-"""Completions over real sockets: against the offline model, and against a Messages endpoint on loopback."""
+"""Completions over real sockets, with the offline model and with a Messages endpoint on loopback."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ ASK = {"messages": [{"role": "user", "content": "Hi"}]}
 
 @contextmanager
 def asking(folder: Path, script: Script, **settings: Any) -> Iterator[tuple[httpx.Client, ScriptedMessages]]:
-    """A client of a server whose upstream is a scripted endpoint."""
+    """Run a server with a scripted endpoint as its upstream; yield a client and the endpoint."""
     with (
         ScriptedMessages(script) as endpoint,
         serving(
@@ -35,7 +35,7 @@ def stream(client: httpx.Client, headers: Mapping[str, str] | None = None) -> li
     return [event for event in events if event.type != "comment"]
 
 
-def test_the_offline_model_says_what_it_is_and_costs_nothing(tmp_path: Path) -> None:
+def test_the_offline_model_identifies_itself_and_costs_nothing(tmp_path: Path) -> None:
     with serving(tmp_path, ScriptedEngine()) as server, server.client() as client:
         reply = client.post("/chat/completions", json=ASK).json()
         assert "not a language model" in reply["content"][0]["text"]
@@ -48,7 +48,7 @@ def test_the_offline_model_says_what_it_is_and_costs_nothing(tmp_path: Path) -> 
         assert events[-1].data["completion"]["content"] == reply["content"]
 
 
-def test_a_request_is_translated_to_the_upstream_and_its_reply_back(tmp_path: Path) -> None:
+def test_request_and_response_are_translated(tmp_path: Path) -> None:
     body = {
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -66,7 +66,7 @@ def test_a_request_is_translated_to_the_upstream_and_its_reply_back(tmp_path: Pa
     }
     reply = message(thinking("hm"), "one", "two", input_tokens=1000, output_tokens=100, cache_read_input_tokens=10)
     with asking(tmp_path, [reply]) as (client, endpoint):
-        answer = client.post("/chat/completions", json=body).json()
+        completion = client.post("/chat/completions", json=body).json()
         usage = client.get("/usage", params={"period": "day"}).json()
     sent = endpoint.requests[0].body
     assert sent["messages"] == [
@@ -76,10 +76,10 @@ def test_a_request_is_translated_to_the_upstream_and_its_reply_back(tmp_path: Pa
     assert (sent["model"], sent["max_tokens"], sent["stop_sequences"]) == ("claude-haiku-5-5", 7, ["END"])
     assert not {"temperature", "top_p", "unknown", "stop"} & set(sent)
     assert endpoint.requests[0].headers["x-api-key"] == "sk-real"
-    assert [block["text"] for block in answer["content"]] == ["one", "two"]
-    assert answer["usage"]["input_tokens"] == 1010
-    assert answer["usage"]["cost"] == pytest.approx((1000 * 0.1 + 10 * 0.01 + 100 * 0.5) / 1e6)
-    assert [warning.split(" does not support ")[1].split(";")[0] for warning in answer["warnings"]] == [
+    assert [block["text"] for block in completion["content"]] == ["one", "two"]
+    assert completion["usage"]["input_tokens"] == 1010
+    assert completion["usage"]["cost"] == pytest.approx((1000 * 0.1 + 10 * 0.01 + 100 * 0.5) / 1e6)
+    assert [warning.split(" does not support ")[1].split(";")[0] for warning in completion["warnings"]] == [
         "temperature",
         "top_p",
     ]
@@ -87,13 +87,13 @@ def test_a_request_is_translated_to_the_upstream_and_its_reply_back(tmp_path: Pa
         {
             "model": "claude-haiku-5-5",
             "requests": 1,
-            **{name: answer["usage"][name] for name in ("input_tokens", "output_tokens", "total_tokens", "cost")},
+            **{name: completion["usage"][name] for name in ("input_tokens", "output_tokens", "total_tokens", "cost")},
         }
     ]
     assert (usage["limit"], usage["remaining"]) == (None, None)
 
 
-def test_nulls_are_as_if_left_out(tmp_path: Path) -> None:
+def test_nulls_count_as_absent(tmp_path: Path) -> None:
     nulls = dict.fromkeys(("model", "max_tokens", "temperature", "top_p", "stop"))
     with asking(tmp_path, [message("a")], model="opus") as (client, endpoint):
         assert client.post("/chat/completions", json=ASK | nulls).json()["warnings"] == []
@@ -101,15 +101,15 @@ def test_nulls_are_as_if_left_out(tmp_path: Path) -> None:
     assert endpoint.requests[0].body["model"] == "claude-opus-5-5"
 
 
-def test_a_model_without_a_price_is_warned_about(tmp_path: Path) -> None:
+def test_a_model_without_a_list_price_causes_a_warning(tmp_path: Path) -> None:
     with asking(tmp_path, [message("a")]) as (client, endpoint):
-        answer = client.post("/chat/completions", json=ASK | {"model": "local-7b", "temperature": 1}).json()
+        completion = client.post("/chat/completions", json=ASK | {"model": "local-7b", "temperature": 1}).json()
     assert endpoint.requests[0].body["temperature"] == 1
-    assert answer["usage"]["cost"] == 0
-    assert len(answer["warnings"]) == 1
+    assert completion["usage"]["cost"] == 0
+    assert len(completion["warnings"]) == 1
 
 
-def test_only_system_messages_are_not_a_conversation(tmp_path: Path) -> None:
+def test_system_messages_alone_are_rejected(tmp_path: Path) -> None:
     with serving(tmp_path, ScriptedEngine()) as server, server.client() as client:
         body = {"messages": [{"role": "system", "content": "a"}]}
         for path in ("/chat/completions", "/chat/completions/stream"):
@@ -118,7 +118,7 @@ def test_only_system_messages_are_not_a_conversation(tmp_path: Path) -> None:
             assert response.json()["error"]["param"] == "messages"
 
 
-def test_text_comes_as_it_is_written_and_the_completion_last(tmp_path: Path) -> None:
+def test_a_stream_contains_the_text_and_ends_with_the_completion(tmp_path: Path) -> None:
     with asking(tmp_path, [message(thinking("hm"), "Hel", "lo")]) as (client, _):
         events = stream(client)
     assert [(event.type, event.data.get("text")) for event in events[:-1]] == [
@@ -130,7 +130,7 @@ def test_text_comes_as_it_is_written_and_the_completion_last(tmp_path: Path) -> 
     assert done["usage"]["total_tokens"] == 120
 
 
-def test_what_the_upstream_refuses_is_told_in_the_contracts_words(tmp_path: Path) -> None:
+def test_upstream_errors_map_to_errors_of_the_contract(tmp_path: Path) -> None:
     table = [
         (Failure(401, "authentication_error", "bad key"), 500, "server_error", "ANTHROPIC_API_KEY"),
         (Failure(403, "permission_error", "no"), 500, "server_error", "ANTHROPIC_API_KEY"),
@@ -157,7 +157,7 @@ def test_what_the_upstream_refuses_is_told_in_the_contracts_words(tmp_path: Path
         assert client.get("/usage").json()["total_tokens"] == 0
 
 
-def test_an_upstream_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_an_unreachable_upstream_is_named(tmp_path: Path) -> None:
     with ScriptedMessages([]) as endpoint:
         gone = endpoint.url
     with serving(tmp_path, ScriptedEngine(), upstream=gone) as server, server.client() as client:
@@ -168,14 +168,14 @@ def test_an_upstream_that_is_not_there_is_named(tmp_path: Path) -> None:
         assert client.get("/health").json()["upstream"] == "127.0.0.1"
 
 
-def test_a_reply_that_breaks_off_ends_with_an_error_event(tmp_path: Path) -> None:
+def test_a_broken_upstream_stream_ends_with_an_error_event(tmp_path: Path) -> None:
     with asking(tmp_path, [Cut(message("Hel", "lo"), after=3)]) as (client, _):
         events = stream(client)
     assert [event.type for event in events] == ["text_delta", "error"]
     assert events[-1].data["error"]["type"] == "server_error"
 
 
-def test_a_repeated_call_gets_the_stored_reply_whole_or_streamed(tmp_path: Path) -> None:
+def test_a_repeated_request_gets_the_stored_response(tmp_path: Path) -> None:
     headers = {"Idempotency-Key": "k"}
     state = tmp_path / "state"
     with asking(tmp_path, [message("a"), message("b")], state_dir=state) as (client, endpoint):
@@ -195,42 +195,42 @@ def test_a_repeated_call_gets_the_stored_reply_whole_or_streamed(tmp_path: Path)
         assert endpoint.requests == []
 
 
-def test_a_failure_is_not_kept(tmp_path: Path) -> None:
+def test_errors_are_not_stored(tmp_path: Path) -> None:
     with asking(tmp_path, [Failure(529, "overloaded_error", "busy"), message("a")]) as (client, _):
         headers = {"Idempotency-Key": "k"}
         assert client.post("/chat/completions", json=ASK, headers=headers).status_code == 529
         assert client.post("/chat/completions", json=ASK, headers=headers).status_code == 200
 
 
-def test_ten_calls_at_once_with_one_key_ask_the_upstream_once(tmp_path: Path) -> None:
+def test_ten_concurrent_requests_with_one_key_call_the_upstream_once(tmp_path: Path) -> None:
     with asking(tmp_path, [message("a")]) as (client, endpoint), ThreadPoolExecutor(10) as threads:
         headers = {"Idempotency-Key": "k"}
         calls = [
             threads.submit(client.post, path, json=ASK, headers=headers)
             for path in ("/chat/completions", "/chat/completions/stream") * 5
         ]
-        answers = [call.result(10) for call in calls]
-        assert [answer.status_code for answer in answers] == [200] * 10
-        ids = {answer.json()["id"] for answer in answers[::2]}
+        responses = [call.result(10) for call in calls]
+        assert [completion.status_code for completion in responses] == [200] * 10
+        ids = {completion.json()["id"] for completion in responses[::2]}
         assert len(ids) == 1
-        assert all(ids.copy().pop() in answer.text for answer in answers[1::2])
+        assert all(ids.copy().pop() in completion.text for completion in responses[1::2])
     assert len(endpoint.requests) == 1
 
 
-def test_a_caller_who_leaves_a_stream_takes_the_upstreams_call_along(tmp_path: Path) -> None:
+def test_a_client_disconnect_cancels_the_upstream_call(tmp_path: Path) -> None:
     hang = Hang()
     with asking(tmp_path, [hang, message("a")], ping_interval=0.05) as (client, endpoint):
         with client.stream("POST", "/chat/completions/stream", json=ASK) as response:
             assert next(response.iter_lines()) == ": ping"
-            assert endpoint.asked.wait(5)
+            assert endpoint.requested.wait(5)
         assert stream(client)[-1].type == "completion"
 
 
-def test_stopping_the_server_answers_a_completion_under_way(tmp_path: Path) -> None:
+def test_shutdown_answers_a_completion_in_progress(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads, ScriptedMessages([Hang()]) as endpoint:
         with serving(tmp_path, ScriptedEngine(), upstream=endpoint.url) as server:
             call = threads.submit(_ask, server)
-            assert endpoint.asked.wait(5)
+            assert endpoint.requested.wait(5)
         assert call.result(5).status_code == 503
 
 
