@@ -16,7 +16,7 @@ from claude_code_api.models.create_completion_request import CreateCompletionReq
 
 from .._config import Config
 from .._policy.budget import Reservation
-from .._policy.pricing import completion_bound
+from .._policy.pricing import max_completion_cost
 from .._wire import legacy as _older
 from .._wire import responses as convert
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
@@ -112,4 +112,4 @@ def _bill(asked: CompletionRequest, config: Config, state: ClientState) -> Opera
         return _Bill([])
     if state.models is None:
         state.models = yield from models(config)
-    return _Bill(state.budgets.reserve(completion_bound(asked.body, state.models)))
+    return _Bill(state.budgets.reserve(max_completion_cost(asked.body, state.models)))

@@ -1,4 +1,4 @@
-"""Whether, and when, to open again what was cut. No I/O."""
+"""Reconnect policy of streams and downloads: whether, and when, to open another connection. No I/O."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from ..errors import (
 from .retry import BASE_DELAY, MAX_DELAY, MAX_RETRY_AFTER
 
 MAX_RECONNECTS: Final = 5
-"""Reconnections in a row that bring nothing new; each is a call of its own, with that call's retries."""
+"""Consecutive reconnects without progress; each is a call of its own, with that call's retries."""
 _HISTORY: Final = 20
 
 
 def is_transient(error: ClaudeAPIError, *, opened: bool = False) -> bool:
-    """Whether what went wrong may be over soon: a connection, a server or a proxy in trouble.
+    """Return whether a failure may soon pass, such as a lost connection or an overloaded server.
 
-    Where it was ``opened`` before, an answer that is not of the API is a page of a proxy, which is trouble on the way.
+    Args:
+        opened: Whether the stream was open before. A response that is not from the API then came from a proxy in
+            between, which is such a failure too.
     """
     if isinstance(error, NotSupportedError):
         return False
@@ -37,10 +39,10 @@ def is_transient(error: ClaudeAPIError, *, opened: bool = False) -> bool:
 
 
 class ReconnectBudget:
-    """The reconnections of one stream. Whatever new comes gives it all of them again.
+    """Reconnect budget of one stream, reset by every new event or byte.
 
-    The first after progress comes at once: a connection that is cut now and then costs no time. Those that follow wait
-    with full jitter, as "Exponential Backoff And Jitter" (AWS Architecture Blog) has it.
+    The first reconnect after progress happens at once, so that an occasional lost connection costs no time. Further
+    ones wait with exponential backoff and full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog).
     """
 
     def __init__(self, limit: int = MAX_RECONNECTS) -> None:
@@ -52,24 +54,24 @@ class ReconnectBudget:
 
     @property
     def history(self) -> tuple[str, ...]:
-        """What the last attempts met."""
+        """Outcomes of the last attempts."""
         return tuple(self._history)
 
     def note(self, attempts: int, history: tuple[str, ...]) -> None:
-        """Attempts that were made, and what they met."""
+        """Add attempts that were made, and their outcomes."""
         self.attempts += attempts
         self._history.extend(history)
 
     def progress(self) -> None:
-        """Something new has come."""
+        """Reset the budget after a new event or byte."""
         self._in_a_row = 0
 
     def wait(self, random: Callable[[], float], *, asked: float | None = None) -> float | None:
-        """Seconds to wait before the next reconnection; None if there must be none.
+        """Return the seconds to wait before the next reconnect; None to give up.
 
         Args:
-            random: Gives a float in [0, 1).
-            asked: Seconds that the server asks to wait (``Retry-After``, or ``retry`` of an event stream).
+            random: Returns a float in [0, 1).
+            asked: Seconds that the server requested (``Retry-After``, or ``retry`` of an event stream).
         """
         self._in_a_row += 1
         if self._in_a_row > self._limit or (asked is not None and asked > MAX_RETRY_AFTER):

@@ -76,14 +76,14 @@ def test_complete(both: ClientKind, httpserver: HTTPServer, base_url: str) -> No
     }
 
 
-def test_complete_takes_several_turns(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_complete_accepts_several_turns(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     turns = [{"role": "system", "content": "Short."}, {"role": "user", "content": "Hello"}]
     requests = respond(httpserver, responses.COMPLETION)
     both.call(both.client(base_url).complete(messages=turns, stop=["END"]))
     assert requests[0].get_json() == {"messages": turns, "stop": ["END"]}
 
 
-def test_execute_task_submits_once_and_polls_to_the_end(
+def test_execute_task_submits_once_and_polls_until_done(
     both: ClientKind, httpserver: HTTPServer, base_url: str
 ) -> None:
     requests = respond(
@@ -140,7 +140,9 @@ def test_execute_task_submits_once_and_polls_to_the_end(
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "paused_by_a_newer_server"])
-def test_other_ends_are_returned(both: ClientKind, httpserver: HTTPServer, base_url: str, status: str) -> None:
+def test_other_terminal_statuses_are_returned(
+    both: ClientKind, httpserver: HTTPServer, base_url: str, status: str
+) -> None:
     respond(httpserver, responses.task(status))
     assert both.call(both.client(base_url).execute_task("Count")).status == status
 
@@ -148,7 +150,7 @@ def test_other_ends_are_returned(both: ClientKind, httpserver: HTTPServer, base_
 @pytest.mark.parametrize(
     ("status", "expected"), [("timeout", errors.TimeoutError), ("cost_exceeded", errors.CostExceededError)]
 )
-def test_limits_raise_with_what_there_is_of_the_task(
+def test_exceeded_limits_raise_with_the_partial_task(
     both: ClientKind, httpserver: HTTPServer, base_url: str, status: str, expected: type[errors.ClaudeAPIError]
 ) -> None:
     respond(httpserver, responses.task(status, error={"type": f"{status}_error", "message": "Ended."}))
@@ -183,7 +185,7 @@ def test_stream_task(both: ClientKind, httpserver: HTTPServer, base_url: str) ->
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     respond(httpserver, (202, responses.task("pending")), responses.event_stream(responses.event(1, "thinking")))
     stream = both.each(both.client(base_url).stream_task("Count"))
     assert next(stream)["type"] == "thinking"
@@ -193,7 +195,7 @@ def test_a_stream_never_ends_silently(both: ClientKind, httpserver: HTTPServer, 
 
 
 @pytest.mark.slow
-def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     detail = {"type": "cost_exceeded_error", "message": "Too dear.", "estimated_cost": 2.0}
     respond(
         httpserver,
@@ -206,13 +208,15 @@ def test_a_terminal_error_event_raises(both: ClientKind, httpserver: HTTPServer,
 
 
 @pytest.mark.slow
-def test_a_stream_of_something_else_is_told(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_unexpected_stream_content_raises(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     respond(httpserver, (202, responses.task("pending")), responses.event_stream(b"data: not json\n\n"))
     with pytest.raises(errors.UnexpectedResponseError, match="not a JSON object"):
         list(both.each(both.client(base_url).stream_task("Count")))
 
 
-def test_passing_faults_are_retried_with_the_same_key(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_transient_errors_are_retried_with_the_same_key(
+    both: ClientKind, httpserver: HTTPServer, base_url: str
+) -> None:
     requests = respond(
         httpserver,
         (503, responses.error("overloaded_error"), {"Retry-After": "0"}),
@@ -224,7 +228,7 @@ def test_passing_faults_are_retried_with_the_same_key(both: ClientKind, httpserv
     assert len(requests) == 3
 
 
-def test_attempts_are_told(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_errors_report_their_attempts(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     respond(
         httpserver, *[(503, responses.error("overloaded_error"), {"Retry-After": "0", "X-Request-Id": "req_7"})] * 3
     )
@@ -233,7 +237,7 @@ def test_attempts_are_told(both: ClientKind, httpserver: HTTPServer, base_url: s
     assert (caught.value.attempts, caught.value.request_id, caught.value.retry_after) == (3, "req_7", 0.0)
 
 
-def test_budgets_are_not_retried(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_budget_errors_are_not_retried(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     requests = respond(
         httpserver, (429, responses.error("cost_exceeded_error", estimated_cost=2.5), {"Retry-After": "0"})
     )
@@ -255,7 +259,7 @@ def test_budgets_are_not_retried(both: ClientKind, httpserver: HTTPServer, base_
         (b'{"id": "1", "content": [1], "model": "m", "usage": {}}', "application/json"),
     ],
 )
-def test_a_success_that_is_none_is_told(
+def test_malformed_success_raises(
     both: ClientKind, httpserver: HTTPServer, base_url: str, body: bytes, content_type: str
 ) -> None:
     respond(httpserver, Response(body, 200, content_type=content_type))
@@ -264,7 +268,7 @@ def test_a_success_that_is_none_is_told(
     assert caught.value.status_code == 200
 
 
-def test_where_nothing_listens(both: ClientKind) -> None:
+def test_connection_refused(both: ClientKind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(errors.APIConnectionError, match=f"http://127.0.0.1:{port}") as caught:
@@ -273,7 +277,7 @@ def test_where_nothing_listens(both: ClientKind) -> None:
     assert caught.value.__context__ is caught.value.__cause__ is None
 
 
-def test_a_server_that_hangs_up(both: ClientKind) -> None:
+def test_server_closes_the_connection(both: ClientKind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         port = server.getsockname()[1]
@@ -290,7 +294,7 @@ def test_a_server_that_hangs_up(both: ClientKind) -> None:
         thread.join()
 
 
-def test_one_timeout_bounds_the_call(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_one_timeout_covers_the_whole_call(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     released = threading.Event()
 
     def stall(_: Request) -> Response:
@@ -365,15 +369,13 @@ def test_task_arguments_are_checked_before_sending(
     assert caught.value.param == param
 
 
-def test_ranges_are_told() -> None:
+def test_out_of_range_arguments_name_their_range() -> None:
     with ClaudeClient(KEY) as client, pytest.raises(errors.InvalidRequestError) as caught:
         client.complete("x", temperature=3)
     assert str(caught.value) == "temperature must be from 0 to 2, not 3."
 
 
-def test_generated_endpoints_use_the_clients_connections(
-    both: ClientKind, httpserver: HTTPServer, base_url: str
-) -> None:
+def test_generated_endpoints_use_the_clients_transport(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     requests = respond(
         httpserver,
         (503, responses.error("overloaded_error"), {"Retry-After": "0"}),
@@ -394,7 +396,7 @@ def test_generated_endpoints_use_the_clients_connections(
     assert (caught.value.status_code, caught.value.retry_after) == (529, 500.0)
 
 
-def test_generated_endpoints_with_more_headers(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_generated_endpoints_accept_extra_headers(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     requests = respond(httpserver, *[responses.task()] * 3)
     api = both.client(base_url).api
     for client in (api.with_headers({"X-Team": "a"}), api.with_cookies({"c": "1"}), api.with_timeout(5.0)):
@@ -405,7 +407,7 @@ def test_generated_endpoints_with_more_headers(both: ClientKind, httpserver: HTT
     assert KEY not in repr(api)
 
 
-def test_the_other_kind_of_endpoint_function_is_refused(both: ClientKind) -> None:
+def test_endpoint_function_of_the_wrong_kind_raises(both: ClientKind) -> None:
     api = both.client("http://127.0.0.1:9").api
 
     def call_the_wrong_one() -> None:
@@ -418,7 +420,7 @@ def test_the_other_kind_of_endpoint_function_is_refused(both: ClientKind) -> Non
         call_the_wrong_one()
 
 
-def test_options_for_some_calls(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_with_options(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     requests = respond(httpserver, responses.COMPLETION, responses.COMPLETION)
     client = both.client(base_url, headers={"X-Team": "a"})
     other = client.with_options(headers={"X-Run": "7"}, max_retries=0, timeout=9)
@@ -429,7 +431,7 @@ def test_options_for_some_calls(both: ClientKind, httpserver: HTTPServer, base_u
     assert [request.headers.get("X-Run") for request in requests] == ["7", None]
 
 
-def test_nothing_secret_is_logged(
+def test_logs_contain_no_secrets(
     both: ClientKind, httpserver: HTTPServer, base_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -440,7 +442,7 @@ def test_nothing_secret_is_logged(
         assert secret not in caplog.text
 
 
-def test_other_reads(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
+def test_remaining_read_methods(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
     usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "cost": 0.5}
     respond(
         httpserver,
@@ -484,7 +486,7 @@ def test_other_reads(both: ClientKind, httpserver: HTTPServer, base_url: str) ->
         both.call(client.get_usage("year"))
 
 
-def test_stopping_what_failed_keeps_the_deadline_too(both: ClientKind) -> None:
+def test_cancel_after_a_failure_keeps_the_deadline(both: ClientKind) -> None:
     released = threading.Event()
 
     def handle(request: raw_http.Request) -> list[bytes] | None:

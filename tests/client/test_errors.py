@@ -20,7 +20,7 @@ ALL = [getattr(errors, name) for name in errors.__all__]
 
 @pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_exceptions_travel(cls: type[ClaudeAPIError], duplicate: Any) -> None:
+def test_exceptions_can_be_pickled_and_copied(cls: type[ClaudeAPIError], duplicate: Any) -> None:
     error = cls("Message.", status_code=418, error_type="teapot", request_id="req_1", task_id="task_1", body={"a": [1]})
     other = duplicate(error)
     assert type(other) is cls
@@ -28,7 +28,7 @@ def test_exceptions_travel(cls: type[ClaudeAPIError], duplicate: Any) -> None:
     assert str(other) == str(error) == "Message. (status 418, type teapot, task task_1, request req_1)"
 
 
-def test_handlers_for_builtins_catch_ours() -> None:
+def test_builtin_exception_handlers_catch_ours() -> None:
     assert issubclass(errors.TimeoutError, builtins.TimeoutError)
     assert issubclass(errors.PermissionError, builtins.PermissionError)
     assert issubclass(errors.APIConnectionError, builtins.ConnectionError)
@@ -63,7 +63,7 @@ def test_handlers_for_builtins_catch_ours() -> None:
         (302, "", errors.UnexpectedResponseError),
     ],
 )
-def test_type_decides_before_status(status: int, body: str, expected: type[ClaudeAPIError]) -> None:
+def test_error_type_takes_precedence_over_status(status: int, body: str, expected: type[ClaudeAPIError]) -> None:
     error = from_response(status, body.encode(), request_id="req_1", retry_after=7.0)
     assert type(error) is expected
     assert error.status_code == status
@@ -72,7 +72,7 @@ def test_type_decides_before_status(status: int, body: str, expected: type[Claud
     assert len(error.message) > 20
 
 
-def test_the_servers_words_and_figures_are_kept() -> None:
+def test_server_message_and_numbers_are_kept() -> None:
     body = {"error": {"type": "cost_exceeded_error", "message": "Too dear.", "param": "max_cost", "estimated_cost": 2}}
     error = from_response(402, json.dumps(body).encode())
     assert error.message.startswith("Too dear. Raise max_cost")
@@ -80,7 +80,7 @@ def test_the_servers_words_and_figures_are_kept() -> None:
     assert error.body == body
 
 
-def test_a_large_body_is_shortened_but_understood() -> None:
+def test_large_body_is_parsed_and_truncated() -> None:
     body = json.dumps({"error": {"type": "permission_error", "message": "Not Bash."}, "more": "x" * 100_000})
     error = from_response(403, body.encode())
     assert error.message.startswith("Not Bash.")

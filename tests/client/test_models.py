@@ -84,7 +84,7 @@ def one_of_each() -> list[Any]:
 every_model = pytest.mark.parametrize("model", one_of_each(), ids=lambda model: type(model).__name__)
 
 
-def test_a_task_has_what_is_documented() -> None:
+def test_task_has_the_documented_fields() -> None:
     result = a_task()
     assert (result.id, result.status, result.is_terminal) == ("task_1", "completed", True)
     assert type(result.status) is str
@@ -100,7 +100,7 @@ def test_a_task_has_what_is_documented() -> None:
     assert (result.created_at, result.completed_at) == ("2026-11-22T11:59:59.000Z", "2026-11-22T12:00:01.000Z")
 
 
-def test_a_completion_has_what_is_documented() -> None:
+def test_completion_has_the_documented_fields() -> None:
     response = a_completion()
     assert (response.content, response.model, response.stop_reason) == (
         "Python is a language.",
@@ -110,7 +110,7 @@ def test_a_completion_has_what_is_documented() -> None:
     assert (response.usage.input_tokens, response.usage.output_tokens, response.usage.total_tokens) == (12, 5, 17)
 
 
-def test_the_cost_has_both_names_on_every_usage() -> None:
+def test_usage_has_both_cost_names() -> None:
     report = one_of_each()[5]
     for usage in (a_task().usage, a_completion().usage, report.usage, report.models[0].usage, Usage(cost=0.5)):
         assert usage.cost == usage.total_cost > 0
@@ -118,7 +118,7 @@ def test_the_cost_has_both_names_on_every_usage() -> None:
 
 
 @every_model
-def test_immutable(model: Any) -> None:
+def test_models_are_immutable(model: Any) -> None:
     for field in attrs.fields(type(model)):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(model, field.name, None)
@@ -130,7 +130,7 @@ def test_immutable(model: Any) -> None:
 
 @every_model
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_comparable_and_able_to_travel(model: Any, duplicate: Any) -> None:
+def test_models_can_be_compared_copied_and_pickled(model: Any, duplicate: Any) -> None:
     other = duplicate(model)
     assert other is not model
     assert type(other) is type(model)
@@ -142,20 +142,20 @@ def test_comparable_and_able_to_travel(model: Any, duplicate: Any) -> None:
 
 
 @every_model
-def test_no_model_has_a_hash_since_all_hold_dicts(model: Any) -> None:
+def test_models_are_unhashable(model: Any) -> None:
     with pytest.raises(TypeError, match="unhashable"):
         hash(model)
 
 
 @every_model
-def test_as_a_dict_of_json_types(model: Any) -> None:
+def test_to_dict_returns_json_types(model: Any) -> None:
     found = model.to_dict()
     assert json.loads(json.dumps(found)) == found
     for field in attrs.fields(type(model)):
         assert (field.name in found) is (field.name != "extra")
 
 
-def test_a_dict_of_a_model_is_the_callers_to_change() -> None:
+def test_to_dict_returns_an_independent_dict() -> None:
     model, untouched = a_task(), a_task()
     found = model.to_dict()
     found["result"]["bugs"][0]["line"] = 4
@@ -179,7 +179,7 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
     assert a_completion().to_dict()["new_in_completion"] == "x"
 
 
-def test_a_new_field_cannot_take_a_known_ones_place() -> None:
+def test_unknown_field_cannot_replace_a_known_one() -> None:
     assert Usage(cost=0.5, extra={"cost": 9, "total_cost": 9}).to_dict()["total_cost"] == 0.5
 
 
@@ -194,7 +194,7 @@ def test_a_new_field_cannot_take_a_known_ones_place() -> None:
         ("yesterday", None),
     ],
 )
-def test_timestamps_as_datetimes(text: str, expected: datetime | None) -> None:
+def test_timestamps_are_datetimes(text: str, expected: datetime | None) -> None:
     model = AgenticTaskResponse(id="1", status="completed", created_at=text, completed_at=text)
     for moment in (
         model.created_datetime,
@@ -206,12 +206,12 @@ def test_timestamps_as_datetimes(text: str, expected: datetime | None) -> None:
     assert model.created_at == text
 
 
-def test_a_running_task_has_no_end() -> None:
+def test_running_task_has_no_completion_time() -> None:
     model = AgenticTaskResponse(id="1", status="running")
     assert (model.completed_at, model.completed_datetime, model.is_terminal) == (None, None, False)
 
 
-def test_reprs_are_short_and_show_neither_prompt_nor_reply() -> None:
+def test_reprs_are_short_and_hide_prompt_and_reply() -> None:
     long = "PROMPT " * 1000
     talkative: dict[str, Any] = {
         "description": long,
@@ -229,12 +229,12 @@ def test_reprs_are_short_and_show_neither_prompt_nor_reply() -> None:
     )
 
 
-def test_a_repr_stays_short_for_many_artifacts() -> None:
+def test_repr_stays_short_with_many_artifacts() -> None:
     many = [Artifact(path=f"docs/page_{number}.md") for number in range(1000)]
     assert len(repr(attrs.evolve(a_task(), artifacts=many))) < 400
 
 
-def test_events_are_typed_dicts_and_plain_dicts() -> None:
+def test_events_are_plain_typed_dicts() -> None:
     kinds = get_args(models.TaskEvent)
     assert {get_args(get_type_hints(kind)["type"])[0] for kind in kinds} == {
         "thinking",

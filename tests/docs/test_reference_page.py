@@ -77,7 +77,7 @@ LIMITED = (429, responses.error("rate_limit_error", "Slow down."))
         ("Error Handling", (500, responses.error("server_error", "It broke.")), "API error: 500 - It broke."),
     ],
 )
-def test_examples_catch_what_they_say(
+def test_examples_catch_the_exceptions_they_name(
     heading: str, answer: tuple[int, Any], printed: str, httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with answers(httpserver, answer) as client:
@@ -90,9 +90,7 @@ def test_examples_catch_what_they_say(
 @pytest.mark.parametrize(
     ("limited", "waits"), [(0, []), (1, [1]), (2, [1, 2]), (3, [1, 2])], ids=["never", "once", "twice", "always"]
 )
-def test_the_retrying_example(
-    limited: int, waits: list[int], httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_example(limited: int, waits: list[int], httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     names: dict[str, Any] = {}
@@ -109,7 +107,7 @@ LISTED_TYPES = {"str": str, "int": int, "float": float, "dict": dict, "list": li
 
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if is_listing(block)], ids=str)
-def test_listed_attributes_have_their_types(block: Block, client: ClaudeClient) -> None:
+def test_listed_attributes_have_their_documented_types(block: Block, client: ClaudeClient) -> None:
     names: dict[str, Any] = {
         "response": client.complete("What is Python?"),
         "result": client.execute_task(
@@ -135,7 +133,7 @@ def test_listed_attributes_have_their_types(block: Block, client: ClaudeClient) 
     assert checked >= 6
 
 
-def test_the_listings_are_the_only_blocks_that_are_not_statements() -> None:
+def test_only_attribute_listings_are_not_statements() -> None:
     for block in PYTHON:
         if is_listing(block):
             with pytest.raises(SyntaxError):
@@ -176,7 +174,7 @@ def test_all_blocks_are_covered() -> None:
     assert {block.language for block in BLOCKS} <= {"python", "bash"}
 
 
-def test_the_page_is_the_promised_one() -> None:
+def test_page_matches_the_specification() -> None:
     shared = ROOT.parent / "shared" / "reference" / "python-client-library.md"
     if shared.is_file():
         assert (ROOT / PAGE).read_bytes() == shared.read_bytes()

@@ -31,7 +31,7 @@ CHEAP = {**responses.COMPLETION, "usage": {**responses.COMPLETION["usage"], "cos
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
+def test_hundred_concurrent_calls_stay_within_the_budget(server: ContextServer, kind: str) -> None:
     """Sampled at the client, counted at every moment on the server."""
     limit, max_cost, cost, calls = 5.0, 0.1, 0.04, 300
     totals: list[float] = []
@@ -66,7 +66,7 @@ def test_a_hundred_at_once(server: ContextServer, kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_reserving_is_atomic() -> None:
+def test_reservations_are_atomic() -> None:
     """A hundred threads with constant switches obtain as many reservations as fit."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -90,7 +90,7 @@ def test_reserving_is_atomic() -> None:
         sys.setswitchinterval(before)
 
 
-def test_a_call_that_does_not_fit_sends_nothing(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
+def test_call_over_budget_sends_nothing(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address)
     client = both.client(port.base_url)
     with client.budget(usd=0.5) as budget:
@@ -112,7 +112,7 @@ def _carry_out(both: ClientKind, result: Any) -> Any:
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
-def test_what_a_task_has_cost(both: ClientKind, server: ContextServer, status: str) -> None:
+def test_finished_task_is_charged(both: ClientKind, server: ContextServer, status: str) -> None:
     client = both.client(server.base_url)
     context = {"cost": 0.25, "status": status, "events": 2}
     with client.budget(usd=5) as budget:
@@ -127,7 +127,7 @@ def test_what_a_task_has_cost(both: ClientKind, server: ContextServer, status: s
 
 
 @pytest.mark.parametrize("status", ["timeout", "cost_exceeded"])
-def test_what_a_task_that_was_ended_has_cost(both: ClientKind, server: ContextServer, status: str) -> None:
+def test_task_ended_by_a_limit_is_charged(both: ClientKind, server: ContextServer, status: str) -> None:
     client = both.client(server.base_url)
     context = {"cost": 0.25, "status": status}
     expected = (TimeoutError, CostExceededError)
@@ -140,7 +140,7 @@ def test_what_a_task_that_was_ended_has_cost(both: ClientKind, server: ContextSe
         assert (budget.spent, budget.reserved) == (0.5, 0)
 
 
-def test_what_a_task_that_was_left_has_cost(both: ClientKind, server: ContextServer) -> None:
+def test_cancelled_and_abandoned_tasks_are_charged(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     context = {"cost": 0.25, "hold": True, "events": 1}
     with client.budget(usd=5) as budget:
@@ -158,7 +158,7 @@ def test_what_a_task_that_was_left_has_cost(both: ClientKind, server: ContextSer
 
 @pytest.mark.parametrize("fault", [CutRequest(150, "rst"), CutResponse(0, "fin"), CutResponse(200, "rst")], ids=repr)
 @pytest.mark.parametrize("call", ["execute_task", "submit_task", "stream_task"])
-def test_what_nobody_knows_stays_reserved(
+def test_unknown_cost_stays_reserved(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, fault: Fault, call: str
 ) -> None:
     early = isinstance(fault, CutRequest)
@@ -177,7 +177,9 @@ def test_what_nobody_knows_stays_reserved(
 
 
 @pytest.mark.parametrize("call", ["execute_task", "submit_task", "stream_task"])
-def test_what_was_refused_is_free_again(both: ClientKind, server: ContextServer, proxy: FaultProxy, call: str) -> None:
+def test_refused_call_releases_its_reservation(
+    both: ClientKind, server: ContextServer, proxy: FaultProxy, call: str
+) -> None:
     answers = [error_response(429), error_response(503), response(401), response(403), response(413)]
     port = proxy.open(server.address, lambda exchange: answers[exchange.number] if exchange.path else None)
     client = both.client(port.base_url, max_retries=0)
@@ -192,7 +194,7 @@ def test_what_was_refused_is_free_again(both: ClientKind, server: ContextServer,
         assert (budget.spent, budget.reserved) == (0, 0)
 
 
-def test_where_nothing_listens(both: ClientKind) -> None:
+def test_unreachable_server_releases_the_reservation(both: ClientKind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     client = both.client(base_url, max_retries=1)
@@ -202,7 +204,7 @@ def test_where_nothing_listens(both: ClientKind) -> None:
         assert (budget.spent, budget.reserved) == (0, 0)
 
 
-def test_completions_count(both: ClientKind, proxy: FaultProxy) -> None:
+def test_completions_are_charged(both: ClientKind, proxy: FaultProxy) -> None:
     done = json.dumps({"type": "completion", "completion": CHEAP}).encode()
     events = b'event: text_delta\ndata: {"type": "text_delta", "text": "Py"}\n\nevent: completion\ndata: %s\n\n' % done
 
@@ -230,7 +232,7 @@ def test_completions_count(both: ClientKind, proxy: FaultProxy) -> None:
         assert len(port.seen) == before
 
 
-def test_a_completion_that_was_cut_stays_reserved(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
+def test_interrupted_completion_stays_reserved(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     def plan(exchange: Exchange) -> Fault | None:
         if exchange.path.endswith("/models"):
             return PRICES
@@ -245,7 +247,7 @@ def test_a_completion_that_was_cut_stays_reserved(both: ClientKind, server: Cont
             assert budget.spent == 0 < budget.reserved
 
 
-def test_budgets_within_budgets(both: ClientKind, server: ContextServer) -> None:
+def test_nested_budgets(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     with ExitStack() as stack:
         outer, inner = (stack.enter_context(client.budget(usd=usd)) for usd in (5, 1))

@@ -31,7 +31,9 @@ NOISE = 0.4
     ids=["short", "long"],
 )
 @pytest.mark.timeout(300)
-def test_campaign(server: ContextServer, proxy: FaultProxy, count: int, max_concurrency: int, seed: str) -> None:
+def test_random_faults_campaign(
+    server: ContextServer, proxy: FaultProxy, count: int, max_concurrency: int, seed: str
+) -> None:
     """Run ``count`` synchronous and ``count`` asynchronous calls at the same time."""
     ports = {kind: proxy.open(server.address, random_faults(f"{kind} {seed}")) for kind in ("sync", "async")}
     planned = {kind: planned_calls(kind, count, seed) for kind in ports}

@@ -134,7 +134,7 @@ FAULTS: dict[str, Fault] = {
 
 
 @pytest.mark.slow
-def test_servers_that_take_their_time(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
+def test_slow_servers(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     errors = errors_in_time(
         kind,
         [
@@ -153,7 +153,7 @@ LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not
 
 
 @pytest.mark.slow
-def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
+def test_timeout_names_the_task(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """Only the server's first response arrives; it has the task's id."""
 
     def after_the_id(fault: Fault) -> Plan:
@@ -179,7 +179,7 @@ def test_the_task_is_named(kind: str, server: ContextServer, proxy: FaultProxy) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [Stall(0), Drip(250)], ids=repr)
-def test_the_task_of_a_handle_is_named(
+def test_handle_timeout_names_the_task(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, fault: Fault
 ) -> None:
     port = proxy.open(server.address, lambda exchange: fault if exchange.method == "GET" else None)
@@ -197,7 +197,7 @@ def test_the_task_of_a_handle_is_named(
 
 
 @pytest.mark.slow
-def test_the_task_of_a_lost_answer_is_named(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
+def test_timeout_after_a_lost_response_names_the_task(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """The response with its id is lost; the idempotency key finds the task."""
     port = proxy.open(server.address, Once(Stall(0)))
     error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
@@ -232,7 +232,7 @@ def test_endless_429s(kind: str, proxy: FaultProxy) -> None:
 
 
 @pytest.mark.slow
-def test_where_nothing_listens(kind: str) -> None:
+def test_connection_refused(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     errors = errors_in_time(kind, [Case(call.__name__, call, base_url, {"max_retries": 10_000}) for call in CALLS])
@@ -243,7 +243,7 @@ def test_where_nothing_listens(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_where_nobody_accepts(kind: str) -> None:
+def test_connection_not_accepted(kind: str) -> None:
     with _full() as base_url:
         error = errors_in_time(kind, [Case("full", execute, base_url)])["full"]
     assert isinstance(error, TimeoutError)
@@ -263,7 +263,7 @@ def _full() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_server_is_told(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
+def test_server_receives_the_deadline(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """The server ends a task that exceeds its deadline, and the client learns its status."""
     port = proxy.open(server.address)
     errors = errors_in_time(kind, [Case(call.__name__, call, port.base_url) for call in (execute, stream)])

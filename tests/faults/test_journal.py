@@ -81,7 +81,7 @@ STEPS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_killed(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
+def test_killed_at_every_step(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     def kill_and_recover(numbered: tuple[int, Step]) -> list[str]:
         number, step = numbered
         journal = tmp_path / f"journal {number}"
@@ -119,7 +119,7 @@ def recover(kind: str, base_url: str, journal: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
+def test_recovery_by_another_process(server: ContextServer, proxy: FaultProxy, tmp_path: Path, kind: str) -> None:
     port = proxy.open(server.address, Once(Stall(0)))
     journal = str(tmp_path / "journal")
     with client_process(
@@ -136,7 +136,7 @@ def test_recovered_by_another_process(server: ContextServer, proxy: FaultProxy, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kind: str) -> None:
+def test_two_processes_share_a_journal(server: ContextServer, tmp_path: Path, kind: str) -> None:
     """Both write concurrently and are killed; every entry is found."""
     times, journal = 12, tmp_path / "journal"
     with ExitStack() as stack:
@@ -165,7 +165,7 @@ def test_two_processes_on_one_journal(server: ContextServer, tmp_path: Path, kin
 
 
 @pytest.mark.parametrize("torn", [1, 2, 3, 5, 8, 13])
-def test_a_torn_line(server: ContextServer, tmp_path: Path, torn: int) -> None:
+def test_torn_line(server: ContextServer, tmp_path: Path, torn: int) -> None:
     """A line truncated by a crash does not affect the lines before and after it."""
     journal = tmp_path / "journal"
     with make_client("sync", server.base_url, journal=journal, timeout=20) as client:
@@ -178,14 +178,14 @@ def test_a_torn_line(server: ContextServer, tmp_path: Path, torn: int) -> None:
     assert server.tasks_by_description() == {"before": 1, "after": 1}
 
 
-def test_what_is_no_journal(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+def test_file_that_is_not_a_journal(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=QUICK)).detach()
     journal.write_bytes(b'\xff\xfe\x00garbage\n[1]\n"x"\n{"key": 3}\n{"key": "a", "body": 7}\n' + journal.read_bytes())
     assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
 
 
-def test_journals_that_cannot_be(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+def test_unusable_journal_paths(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere" / "journal", "\0"):
         with pytest.raises(ConfigurationError) as caught:
             both.client(server.base_url, journal=path)
@@ -194,7 +194,7 @@ def test_journals_that_cannot_be(both: ClientKind, server: ContextServer, tmp_pa
         both.call(both.client(server.base_url).recover())
 
 
-def test_a_journal_that_goes_away(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+def test_journal_that_disappears(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     """Nothing is sent that could not be journalled."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -207,7 +207,7 @@ def test_a_journal_that_goes_away(both: ClientKind, server: ContextServer, tmp_p
     assert server.tasks() == []
 
 
-def test_only_its_owner_may_read_it(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+def test_journal_is_readable_by_its_owner_only(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     before = os.umask(0)
     try:
@@ -219,9 +219,7 @@ def test_only_its_owner_may_read_it(both: ClientKind, server: ContextServer, tmp
 
 
 @pytest.mark.timeout(15)
-def test_a_server_that_is_gone_when_recovering(
-    both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path
-) -> None:
+def test_recovery_without_a_server(both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path) -> None:
     """The entry is kept: the next recovery finds the task."""
     journal = tmp_path / "journal"
 
@@ -240,7 +238,7 @@ def test_a_server_that_is_gone_when_recovering(
 @pytest.mark.parametrize(
     "fault", [Refuse(30), CutRequest(0, "rst"), error_response(503, "0"), error_response(429), response(401)], ids=repr
 )
-def test_a_refusal_when_recovering_forgets_nothing(
+def test_refused_recovery_keeps_the_entries(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, tmp_path: Path, fault: Fault
 ) -> None:
     """The task runs although the server refuses this time."""
@@ -259,7 +257,7 @@ def test_a_refusal_when_recovering_forgets_nothing(
     assert server.engine.runs == {"Count": 1}
 
 
-def test_recovered_tasks_can_be_cancelled(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+def test_recovered_task_can_be_cancelled(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     hold = {"hold": True, "cost": 0.25}
     both.call(both.client(server.base_url, journal=journal).submit_task("Wait", context=hold)).detach()

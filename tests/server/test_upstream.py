@@ -141,7 +141,7 @@ def test_errors_are_typed(reply: Failure, expected: tuple[int, str, str, float |
 
 
 @pytest.mark.parametrize(
-    ("reply", "status", "type", "text", "seen"),
+    ("reply", "status", "type", "text", "count"),
     [
         (Failure(429, "rate_limit_error", "slow"), 429, "rate_limit_error", "slow", 0),
         (Cut(message("hello"), 3), 502, "api_error", "no response from", 3),

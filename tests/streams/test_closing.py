@@ -83,7 +83,7 @@ CALLS: dict[str, tuple[Callable[[ClaudeClient], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", CALLS)
-def test_closing_the_client_ends_what_waits(over: Event, kind: str) -> None:
+def test_closing_the_client_ends_waiting_calls(over: Event, kind: str) -> None:
     call, path = CALLS[kind]
     with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = ClaudeClient(KEY, server.base_url)
@@ -105,7 +105,7 @@ def test_closing_the_client_ends_what_waits(over: Event, kind: str) -> None:
         over.set()
 
 
-def test_closing_a_stream_ends_the_thread_that_waits_for_it_alone(over: Event) -> None:
+def test_closing_a_stream_ends_only_its_own_waiting_thread(over: Event) -> None:
     with (
         raw_http.serve(raw_http.SocketServer(silent(over))) as server,
         ClaudeClient(KEY, server.base_url) as client,
@@ -136,7 +136,7 @@ def test_closing_a_stream_ends_the_thread_that_waits_for_it_alone(over: Event) -
         over.set()
 
 
-def test_closing_again_and_again_from_many_threads(over: Event) -> None:
+def test_concurrent_closes_from_many_threads(over: Event) -> None:
     with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = ClaudeClient(KEY, server.base_url)
         streams = [client.stream_task("x") for _ in range(8)]
@@ -151,7 +151,7 @@ def test_closing_again_and_again_from_many_threads(over: Event) -> None:
         over.set()
 
 
-def test_a_stream_that_is_idle_ends_with_its_client(over: Event) -> None:
+def test_idle_stream_ends_with_its_client(over: Event) -> None:
     with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = ClaudeClient(KEY, server.base_url)
         stream = client.stream_task("x")
@@ -189,7 +189,7 @@ async def when(server: raw_http.SocketServer, path: str) -> None:
 
 @pytest.mark.parametrize("ending", ["close", "cancel"])
 @pytest.mark.parametrize("kind", ASYNC_CALLS)
-def test_a_coroutine_that_waits_is_ended(over: Event, kind: str, ending: str) -> None:
+def test_closing_ends_a_waiting_coroutine(over: Event, kind: str, ending: str) -> None:
     call, path = ASYNC_CALLS[kind]
 
     async def main() -> None:
@@ -215,7 +215,7 @@ def test_a_coroutine_that_waits_is_ended(over: Event, kind: str, ending: str) ->
         over.set()
 
 
-def test_closing_a_stream_ends_the_coroutine_that_waits_for_it(over: Event) -> None:
+def test_closing_a_stream_ends_its_waiting_coroutine(over: Event) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             stream = client.stream_task("x")
@@ -235,7 +235,7 @@ def test_closing_a_stream_ends_the_coroutine_that_waits_for_it(over: Event) -> N
         over.set()
 
 
-def test_a_client_closed_in_one_loop_ends_what_waits_in_another(over: Event) -> None:
+def test_closing_in_one_event_loop_ends_calls_in_another(over: Event) -> None:
     with raw_http.serve(raw_http.SocketServer(silent(over))) as server:
         client = AsyncClaudeClient(KEY, server.base_url)
         waiting = Waiting(lambda: asyncio.run(aeach(client.stream_task("x"))))
@@ -250,7 +250,7 @@ def test_a_client_closed_in_one_loop_ends_what_waits_in_another(over: Event) -> 
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_streams_end_with_their_with(over: Event, asynchronous: bool) -> None:
+def test_streams_end_with_their_context_manager(over: Event, asynchronous: bool) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client, client.stream_task("x") as stream:
             assert (await anext(stream))["type"] == "thinking"

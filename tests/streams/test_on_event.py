@@ -27,7 +27,7 @@ def server(_server: ContextServer) -> Iterator[ContextServer]:
         yield fresh
 
 
-def test_each_event_while_it_waits(both: ClientKind, server: ContextServer) -> None:
+def test_callback_receives_each_event_while_waiting(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     events: list[Any] = []
     task = both.call(client.execute_task("Think", context={"events": 250}, on_event=events.append))
@@ -38,7 +38,7 @@ def test_each_event_while_it_waits(both: ClientKind, server: ContextServer) -> N
     assert task == both.call(client.get_task(task.id))
 
 
-def test_events_are_told_over_connections_that_are_cut(both: ClientKind) -> None:
+def test_callback_receives_events_across_reconnects(both: ClientKind) -> None:
     events: list[Any] = []
     with scripted_stream(
         send_then_cut(thinking_events(1, 2)), send_then_end(thinking_events(3) + responses.result_event(4))
@@ -51,7 +51,7 @@ def test_events_are_told_over_connections_that_are_cut(both: ClientKind) -> None
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_task_that_failed_is_returned(both: ClientKind, server: ContextServer, status: str) -> None:
+def test_failed_task_is_returned(both: ClientKind, server: ContextServer, status: str) -> None:
     events: list[Any] = []
     client = both.client(server.base_url)
     task = both.call(client.execute_task("x", context={"status": status, "events": 1}, on_event=events.append))
@@ -59,7 +59,7 @@ def test_a_task_that_failed_is_returned(both: ClientKind, server: ContextServer,
     assert [event["type"] for event in events] == ["thinking", "result"]
 
 
-def test_a_task_that_was_ended_by_a_limit_raises_after_its_last_event(both: ClientKind, server: ContextServer) -> None:
+def test_task_ended_by_a_limit_raises_after_its_last_event(both: ClientKind, server: ContextServer) -> None:
     events: list[Any] = []
     client = both.client(server.base_url)
     with pytest.raises(CostExceededError) as caught:
@@ -69,7 +69,7 @@ def test_a_task_that_was_ended_by_a_limit_raises_after_its_last_event(both: Clie
     assert caught.value.last_event_id == "1"
 
 
-def test_what_the_callback_raises_ends_the_call_and_the_task(both: ClientKind, server: ContextServer) -> None:
+def test_exception_in_the_callback_ends_the_call_and_the_task(both: ClientKind, server: ContextServer) -> None:
     raised = KeyError("mine")
 
     def callback(_: Any) -> None:
@@ -83,7 +83,7 @@ def test_what_the_callback_raises_ends_the_call_and_the_task(both: ClientKind, s
     assert any("was cancelled" in note for note in raised.__notes__)
 
 
-def test_a_handle_tells_each_event_too(both: ClientKind, server: ContextServer) -> None:
+def test_handle_wait_reports_each_event(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     events: list[Any] = []
     handle = both.call(client.submit_task("x", context={"events": 3}))
@@ -91,7 +91,7 @@ def test_a_handle_tells_each_event_too(both: ClientKind, server: ContextServer) 
     assert [event["type"] for event in events] == ["thinking"] * 3 + ["result"]
 
 
-def test_a_coroutine_function_is_awaited(server: ContextServer) -> None:
+def test_coroutine_callback_is_awaited(server: ContextServer) -> None:
     events: list[Any] = []
 
     async def callback(event: Any) -> None:
@@ -107,7 +107,7 @@ async def coroutine(_: Any) -> None:
     return None
 
 
-def test_a_callback_must_be_one_that_can_be_called(both: ClientKind) -> None:
+def test_callback_must_be_callable(both: ClientKind) -> None:
     client = both.client("http://127.0.0.1:9")
     for wrong in ("print", 1) if both.kind == "async" else ("print", 1, coroutine):
         with pytest.raises(InvalidRequestError, match="on_event must be a") as caught:
@@ -115,14 +115,14 @@ def test_a_callback_must_be_one_that_can_be_called(both: ClientKind) -> None:
         assert caught.value.param == "on_event"
 
 
-def test_a_stray_next_in_the_callback_is_no_silent_end(both: ClientKind, server: ContextServer) -> None:
+def test_stop_iteration_in_the_callback_is_not_a_silent_end(both: ClientKind, server: ContextServer) -> None:
     client = both.client(server.base_url)
     with pytest.raises(RuntimeError, match="StopIteration"):
         both.call(client.execute_task("x", context={"events": 1, "hold": True}, on_event=lambda _: next(iter(()))))
     assert server.tasks_by_status() == {"cancelled": 1}
 
 
-def test_a_task_that_has_ended_already_tells_its_events(both: ClientKind, server: ContextServer) -> None:
+def test_finished_task_reports_its_events(both: ClientKind, server: ContextServer) -> None:
     client, events = both.client(server.base_url), list[Any]()
     for _ in range(2):
         events.clear()

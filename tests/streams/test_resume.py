@@ -31,7 +31,7 @@ def numbers_of(both: ClientKind, client: Any) -> list[str]:
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_stream_goes_on_where_it_was_cut(both: ClientKind) -> None:
+def test_cut_stream_resumes_after_its_last_event(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1, 2)),
         send_then_end(thinking_events(3)),
@@ -48,7 +48,7 @@ def test_a_stream_goes_on_where_it_was_cut(both: ClientKind) -> None:
 
 
 @pytest.mark.parametrize("end", [send_then_cut, send_then_end])
-def test_an_event_that_came_in_part_is_asked_for_again(both: ClientKind, end: Callable[..., Connection]) -> None:
+def test_partial_event_is_requested_again(both: ClientKind, end: Callable[..., Connection]) -> None:
     whole = responses.event(2, "thinking")
     for cut in (1, len(b"id: 2"), len(b"id: 2\n"), len(whole) - 2, len(whole) - 1):
         with scripted_stream(end(thinking_events(1) + whole[:cut]), send_then_end(thinking_events(2) + RESULT(3))) as (
@@ -59,7 +59,7 @@ def test_an_event_that_came_in_part_is_asked_for_again(both: ClientKind, end: Ca
         assert script.after == [0, 1]
 
 
-def test_what_a_server_repeats_is_dropped(both: ClientKind) -> None:
+def test_duplicate_events_are_dropped(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1, 2)),
         send_then_cut(thinking_events(1, 2, 3)),
@@ -72,7 +72,7 @@ def test_what_a_server_repeats_is_dropped(both: ClientKind) -> None:
     assert script.after == [0, 2, 3]
 
 
-def test_a_gap_is_read_again(both: ClientKind) -> None:
+def test_gap_is_requested_again(both: ClientKind) -> None:
     with scripted_stream(
         send_then_end(thinking_events(1, 2, 4) + RESULT(5)), send_then_end(thinking_events(3, 4) + RESULT(5))
     ) as (server, script):
@@ -81,7 +81,7 @@ def test_a_gap_is_read_again(both: ClientKind) -> None:
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_gap_that_stays_is_an_error(both: ClientKind) -> None:
+def test_persistent_gap_raises(both: ClientKind) -> None:
     with scripted_stream(
         send_then_end(thinking_events(1, 2, 4) + RESULT(5)), send_then_end(thinking_events(4) + RESULT(5))
     ) as (server, script):
@@ -95,7 +95,7 @@ def test_a_gap_that_stays_is_an_error(both: ClientKind) -> None:
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_stream_that_brings_nothing_new_is_given_up(both: ClientKind) -> None:
+def test_stream_without_progress_is_given_up(both: ClientKind) -> None:
     with (
         scripted_stream(send_then_cut(thinking_events(1)), hang_up) as (server, script),
         pytest.raises(errors.StreamInterruptedError) as caught,
@@ -108,7 +108,7 @@ def test_a_stream_that_brings_nothing_new_is_given_up(both: ClientKind) -> None:
     assert script.cancels == 0, "it can be taken up again"
 
 
-def test_progress_gives_all_reconnections_again(both: ClientKind) -> None:
+def test_progress_resets_the_reconnect_budget(both: ClientKind) -> None:
     each = [send_then_cut(thinking_events(number)) for number in range(1, 41)]
     start = time.monotonic()
     with scripted_stream(*each, send_then_end(RESULT(41))) as (server, script):
@@ -126,7 +126,7 @@ def test_progress_gives_all_reconnections_again(both: ClientKind) -> None:
         (501, "not_implemented_error", errors.NotSupportedError),
     ],
 )
-def test_a_server_that_refuses_is_not_asked_again(both: ClientKind, status: int, type: str, expected: Any) -> None:
+def test_refusal_is_not_retried(both: ClientKind, status: int, type: str, expected: Any) -> None:
     with (
         scripted_stream(send_then_cut(thinking_events(1)), respond_with_error(status, type)) as (server, script),
         pytest.raises(expected) as caught,
@@ -140,13 +140,13 @@ def page(_: int) -> list[bytes]:
     return raw_http.response(200, b"<html>Maintenance</html>", Content_Type="text/html")
 
 
-def test_a_page_where_a_stream_was_is_passed_over(both: ClientKind) -> None:
+def test_html_page_during_a_reconnect_is_retried(both: ClientKind) -> None:
     with scripted_stream(send_then_cut(thinking_events(1)), page, send_then_end(RESULT(2))) as (server, script):
         assert numbers_of(both, both.client(server.base_url)) == ["thinking", "result"]
     assert script.after == [0, 1, 1]
 
 
-def test_a_page_in_place_of_a_stream_is_an_error(both: ClientKind) -> None:
+def test_html_page_instead_of_a_stream_raises(both: ClientKind) -> None:
     with scripted_stream(page) as (server, script):
         with pytest.raises(errors.UnexpectedResponseError, match="no event stream but text/html") as caught:
             numbers_of(both, both.client(server.base_url))
@@ -156,7 +156,7 @@ def test_a_page_in_place_of_a_stream_is_an_error(both: ClientKind) -> None:
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_stream_that_never_opens_raises_what_the_server_said(both: ClientKind) -> None:
+def test_stream_that_never_opens_raises_the_servers_error(both: ClientKind) -> None:
     with (
         scripted_stream(respond_with_error(503, "overloaded_error")) as (server, script),
         pytest.raises(errors.OverloadedError) as caught,
@@ -167,7 +167,7 @@ def test_a_stream_that_never_opens_raises_what_the_server_said(both: ClientKind)
     assert script.cancels == 1
 
 
-def test_the_server_says_how_long_to_wait(both: ClientKind) -> None:
+def test_retry_field_sets_the_backoff(both: ClientKind) -> None:
     with scripted_stream(send_then_cut(b"retry: 400\n\n" + thinking_events(1)), send_then_end(RESULT(2))) as (
         server,
         _,
@@ -177,7 +177,7 @@ def test_the_server_says_how_long_to_wait(both: ClientKind) -> None:
         assert time.monotonic() - start >= 0.4
 
 
-def test_retry_after_is_kept(both: ClientKind) -> None:
+def test_retry_after_is_honoured(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1)),
         respond_with_error(503, "overloaded_error", Retry_After="0.4"),
@@ -192,7 +192,7 @@ def test_retry_after_is_kept(both: ClientKind) -> None:
 
 
 @pytest.mark.slow
-def test_the_deadline_holds_while_it_reconnects(both: ClientKind) -> None:
+def test_deadline_holds_during_reconnects(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1)), respond_with_error(503, "overloaded_error", Retry_After="30")
     ) as (server, script):
@@ -208,7 +208,7 @@ def test_the_deadline_holds_while_it_reconnects(both: ClientKind) -> None:
 NOTICE = b'event: notice\ndata: {"type": "notice", "content": "Soon."}\n\n'
 
 
-def test_an_event_without_a_number_passes(both: ClientKind) -> None:
+def test_event_without_an_id_is_passed_on(both: ClientKind) -> None:
     with scripted_stream(send_then_cut(thinking_events(1) + NOTICE + thinking_events(2)), send_then_end(RESULT(3))) as (
         server,
         script,
@@ -217,7 +217,7 @@ def test_an_event_without_a_number_passes(both: ClientKind) -> None:
     assert script.after == [0, 2]
 
 
-def test_a_stream_that_is_cut_after_an_event_without_a_number_cannot_go_on(both: ClientKind) -> None:
+def test_stream_cut_after_an_event_without_an_id_cannot_resume(both: ClientKind) -> None:
     with (
         scripted_stream(send_then_cut(thinking_events(1) + NOTICE), send_then_end(RESULT(2))) as (server, script),
         pytest.raises(errors.StreamInterruptedError) as caught,
@@ -228,7 +228,7 @@ def test_a_stream_that_is_cut_after_an_event_without_a_number_cannot_go_on(both:
 
 
 @pytest.mark.parametrize("after", [3, "3"])
-def test_events_from_another_process(both: ClientKind, after: str | int) -> None:
+def test_stream_events_resumes_the_task_of_another_process(both: ClientKind, after: str | int) -> None:
     with scripted_stream(send_then_cut(thinking_events(4)), send_then_end(thinking_events(5) + RESULT(6))) as (
         server,
         script,
@@ -241,14 +241,14 @@ def test_events_from_another_process(both: ClientKind, after: str | int) -> None
     assert (script.submits, script.cancels) == (0, 0)
 
 
-def test_leaving_what_another_process_runs_leaves_it_running(both: ClientKind) -> None:
+def test_abandoning_stream_events_keeps_the_task_running(both: ClientKind) -> None:
     with scripted_stream(send_then_cut(thinking_events(1, 2))) as (server, script):
         for _ in both.each(both.client(server.base_url).stream_events("task_1")):
             break
     assert script.cancels == 0
 
 
-def test_a_server_that_was_never_there_is_told_at_once(both: ClientKind) -> None:
+def test_server_unavailable_from_the_start_raises_at_once(both: ClientKind) -> None:
     with scripted_stream(respond_with_error(503, "overloaded_error")) as (server, script):
         client = both.client(server.base_url, max_retries=0)
         with pytest.raises(errors.OverloadedError) as caught:
@@ -262,7 +262,7 @@ def already_over(last: bytes) -> Connection:
     return lambda after: raw_http.event_stream(*([thinking_events(1), last][after:]))
 
 
-def test_after_the_last_event_there_is_nothing(both: ClientKind) -> None:
+def test_resuming_after_the_terminal_event_returns_nothing(both: ClientKind) -> None:
     with scripted_stream(already_over(RESULT(2))) as (server, script):
         client = both.client(server.base_url)
         assert list(both.each(client.stream_events("task_1", after=2))) == []
@@ -270,7 +270,7 @@ def test_after_the_last_event_there_is_nothing(both: ClientKind) -> None:
         assert [event["type"] for event in both.each(client.stream_events("task_1", after=1))] == ["result"]
 
 
-def test_after_a_last_event_that_was_an_error_there_is_that_error(both: ClientKind) -> None:
+def test_resuming_after_a_terminal_error_event_raises_it_again(both: ClientKind) -> None:
     failed = responses.event(2, "error", error={"type": "cost_exceeded_error", "message": "Spent."})
     with scripted_stream(already_over(failed)) as (server, _), pytest.raises(errors.CostExceededError) as caught:
         list(both.each(both.client(server.base_url).stream_events("task_1", after=2)))
@@ -278,13 +278,13 @@ def test_after_a_last_event_that_was_an_error_there_is_that_error(both: ClientKi
 
 
 @pytest.mark.parametrize("after", [-1, True, 1.5, "x", "", "²", b"1", "9" * 19])
-def test_after_must_be_the_id_of_an_event(both: ClientKind, after: Any) -> None:
+def test_after_must_be_an_event_id(both: ClientKind, after: Any) -> None:
     with pytest.raises(errors.InvalidRequestError, match="must be an event ID") as caught:
         both.client("http://127.0.0.1:9").stream_events("task_1", after=after)
     assert caught.value.param == "after"
 
 
-def test_a_handle_goes_on_after_an_event(both: ClientKind) -> None:
+def test_handle_stream_resumes_after_an_event(both: ClientKind) -> None:
     with scripted_stream(send_then_end(thinking_events(2) + RESULT(3))) as (server, script):
         handle = both.call(both.client(server.base_url).submit_task("x"))
         stream = handle.events(after=1)
@@ -293,7 +293,7 @@ def test_a_handle_goes_on_after_an_event(both: ClientKind) -> None:
     assert script.after == [1]
 
 
-def test_a_stream_knows_how_far_it_is(both: ClientKind) -> None:
+def test_stream_exposes_its_cursor(both: ClientKind) -> None:
     with scripted_stream(send_then_cut(thinking_events(1)), send_then_end(thinking_events(2) + RESULT(3))) as (
         server,
         _,
@@ -307,9 +307,7 @@ def test_a_stream_knows_how_far_it_is(both: ClientKind) -> None:
         ]
 
 
-def test_an_event_that_is_too_large_is_an_error_and_not_asked_for_again(
-    both: ClientKind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_oversized_event_raises_and_is_not_requested_again(both: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claude_code_common.sse.EventDecoder.__init__.__defaults__", (1000,))
     with scripted_stream(send_then_cut(thinking_events(1) + responses.event(2, "thinking", more="x" * 2000))) as (
         server,
@@ -325,7 +323,7 @@ def test_an_event_that_is_too_large_is_an_error_and_not_asked_for_again(
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_waiting_for_the_end_outlasts_a_server_in_trouble(both: ClientKind) -> None:
+def test_wait_survives_server_errors(both: ClientKind) -> None:
     trouble: list[Any] = [
         None,
         raw_http.response(503, responses.error("overloaded_error")),

@@ -31,7 +31,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLCont
     http_options._tls_context.cache_clear()
 
 
-def test_a_stream_goes_on_where_it_was_cut(both: ClientKind, tls: ssl.SSLContext) -> None:
+def test_cut_stream_resumes_over_tls(both: ClientKind, tls: ssl.SSLContext) -> None:
     script = StreamScript(
         [send_then_cut(thinking_events(1, 2)), send_then_end(thinking_events(3) + responses.result_event(4))]
     )
@@ -40,7 +40,7 @@ def test_a_stream_goes_on_where_it_was_cut(both: ClientKind, tls: ssl.SSLContext
     assert script.after == [0, 2]
 
 
-def test_a_thread_that_reads_is_interrupted(tls: ssl.SSLContext) -> None:
+def test_closing_interrupts_a_reading_thread(tls: ssl.SSLContext) -> None:
     over, seen, ended = threading.Event(), threading.Event(), []
     script = StreamScript([send_then_stall(thinking_events(1), until=over)])
     with (

@@ -84,7 +84,7 @@ def test_cut_at_every_byte(both: ClientKind, proxy: FaultProxy, tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_cut_again_and_again_at_random(both: ClientKind, proxy: FaultProxy, tmp_path: Path, seed: int) -> None:
+def test_repeated_random_cuts(both: ClientKind, proxy: FaultProxy, tmp_path: Path, seed: int) -> None:
     """The proxy cuts every response of the embedded server until most of the file has arrived."""
     chance = random.Random(seed)
     workspace = tmp_path / "workspace"
@@ -229,7 +229,7 @@ RESUMED: dict[str, tuple[list[DownloadResponse], list[str | None]]] = {
 
 
 @pytest.mark.parametrize("name", RESUMED)
-def test_goes_on_where_it_was(both: ClientKind, tmp_path: Path, name: str) -> None:
+def test_download_resumes_at_the_last_byte(both: ClientKind, tmp_path: Path, name: str) -> None:
     answers, ranges = RESUMED[name]
     old = old_file(tmp_path)
     with scripted_downloads(DATA, *answers) as script:
@@ -241,14 +241,14 @@ def test_goes_on_where_it_was(both: ClientKind, tmp_path: Path, name: str) -> No
         assert condition == expected
 
 
-def test_without_a_digest_only_a_strong_etag_joins_parts(both: ClientKind, tmp_path: Path) -> None:
+def test_without_a_digest_parts_need_a_strong_etag(both: ClientKind, tmp_path: Path) -> None:
     for answer, ranges in ((whole_file, [None, FROM_100]), (weak, [None, None]), (bare, [None, None])):
         with scripted_downloads(DATA, cut_after(100, answer), answer, sha256=None) as script:
             assert download(both, script, tmp_path / "x").read_bytes() == DATA
         assert script.ranges == ranges
 
 
-def test_another_file_meanwhile_is_read_from_its_start(both: ClientKind, tmp_path: Path) -> None:
+def test_changed_file_is_downloaded_from_the_start(both: ClientKind, tmp_path: Path) -> None:
     """Without size and digest either file is accepted."""
 
     def change(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
@@ -260,14 +260,14 @@ def test_another_file_meanwhile_is_read_from_its_start(both: ClientKind, tmp_pat
     assert script.ranges == [None, FROM_100]
 
 
-def test_memory_is_resumed_too(both: ClientKind) -> None:
+def test_download_to_memory_resumes(both: ClientKind) -> None:
     with scripted_downloads(DATA, cut_after(100), cut_after(900), giving(3), cut_after(50), requested_part) as script:
         client = both.client(script.base_url)
         artifact = attach_reader(both.call(client.get_task("task_1")), client._connection).artifacts[0]
         assert both.call(artifact.read_bytes() if both.kind == "sync" else artifact.aread_bytes()) == DATA
 
 
-def test_silence_is_a_cut(both: ClientKind, proxy: FaultProxy, tmp_path: Path) -> None:
+def test_stalled_download_resumes(both: ClientKind, proxy: FaultProxy, tmp_path: Path) -> None:
     with scripted_downloads(DATA) as script:
         port = proxy.open(_address(script), Once(Stall(1000), lambda exchange: "/artifacts/" in exchange.path))
         client = both.client(port.base_url, stream_read_timeout=0.2)
@@ -327,7 +327,7 @@ FAILING: dict[str, tuple[list[DownloadResponse], type[errors.ClaudeAPIError], in
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_what_cannot_be_had_leaves_the_old_file(both: ClientKind, tmp_path: Path, name: str) -> None:
+def test_failed_download_keeps_the_old_file(both: ClientKind, tmp_path: Path, name: str) -> None:
     answers, expected, opened = FAILING[name]
     old = old_file(tmp_path)
     with scripted_downloads(DATA, *answers) as script, assert_untouched(tmp_path):
@@ -355,7 +355,7 @@ def test_what_cannot_be_had_leaves_the_old_file(both: ClientKind, tmp_path: Path
         ({"sha256": "", "size_bytes": 0}, respond_with(200, DATA, ETag=f"W/{OTHER}")),
     ],
 )
-def test_bytes_that_are_not_those_of_the_record(
+def test_content_that_does_not_match_the_record(
     both: ClientKind, tmp_path: Path, record: dict[str, Any], answer: DownloadResponse
 ) -> None:
     old = old_file(tmp_path)
@@ -368,7 +368,7 @@ def test_bytes_that_are_not_those_of_the_record(
     assert isinstance(caught.value, errors.ArtifactError)
 
 
-def test_what_has_no_record_is_checked_by_its_etag_and_its_length(both: ClientKind, tmp_path: Path) -> None:
+def test_without_a_record_etag_and_length_are_verified(both: ClientKind, tmp_path: Path) -> None:
     old = old_file(tmp_path)
     nothing = {"sha256": "", "size_bytes": 0}
     for answer in (
@@ -392,7 +392,7 @@ def test_what_has_no_record_is_checked_by_its_etag_and_its_length(both: ClientKi
         ({"sha256": "", "size_bytes": 0}, until_closed(), 1),
     ],
 )
-def test_more_than_max_bytes(
+def test_max_bytes_exceeded(
     both: ClientKind, tmp_path: Path, record: dict[str, Any], answer: DownloadResponse, opened: int
 ) -> None:
     old = old_file(tmp_path)
@@ -403,7 +403,7 @@ def test_more_than_max_bytes(
         assert download(both, script, old, max_bytes=len(DATA)).read_bytes() == DATA
 
 
-def test_the_record_of_a_task_is_not_believed_before_it_is_seen(both: ClientKind, tmp_path: Path) -> None:
+def test_malformed_artifact_record_raises(both: ClientKind, tmp_path: Path) -> None:
     """A malformed task ends the call like any other unexpected response."""
     with raw_http.serve(
         raw_http.SocketServer(lambda _: raw_http.response(200, responses.task(artifacts=[{"id": 7, "path": "x"}])))

@@ -130,7 +130,7 @@ def _follow_all(kind: Kind, port: Port, offsets: Sequence[int]) -> list[list[Eve
         return list(pool.map(follow, offsets))
 
 
-def test_the_recording_has_what_it_takes(recording: Recording, both: ClientKind) -> None:
+def test_recording_covers_all_event_types(recording: Recording, both: ClientKind) -> None:
     events = _uncut(recording, both)
     assert len(events) >= 200
     types = ["thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke", UNKNOWN, "result"]

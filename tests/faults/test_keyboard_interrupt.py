@@ -22,7 +22,7 @@ BOUND = 2.0
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("call", ["execute_task", "stream_task", "stream_task, lingering", "submit_task"])
-def test_ctrl_c(server: ContextServer, proxy: FaultProxy, kind: str, call: str) -> None:
+def test_keyboard_interrupt_cancels_the_task(server: ContextServer, proxy: FaultProxy, kind: str, call: str) -> None:
     port = proxy.open(server.address)
     name, lingering, _ = call.partition(", lingering")
     with client_process(kind, port.base_url, name, {"description": "Wait", **HOLD}, linger=bool(lingering)) as worker:
@@ -42,7 +42,9 @@ def test_ctrl_c(server: ContextServer, proxy: FaultProxy, kind: str, call: str) 
 
 
 @pytest.mark.parametrize(("kind", "call"), [("sync", "execute_task"), ("async", "stream_task")])
-def test_ctrl_c_while_the_server_says_nothing(server: ContextServer, proxy: FaultProxy, kind: str, call: str) -> None:
+def test_keyboard_interrupt_with_a_silent_server(
+    server: ContextServer, proxy: FaultProxy, kind: str, call: str
+) -> None:
     """The responses to the submit and to the cancel never arrive."""
 
     def plan(exchange: Exchange) -> Fault | None:
@@ -59,7 +61,7 @@ def test_ctrl_c_while_the_server_says_nothing(server: ContextServer, proxy: Faul
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_ctrl_c_while_the_server_is_gone(server: ContextServer, proxy: FaultProxy, kind: str) -> None:
+def test_keyboard_interrupt_with_an_unresponsive_server(server: ContextServer, proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(server.address, lambda exchange: Stall(0) if exchange.path else None)
     with client_process(kind, port.base_url, "execute_task", {"description": "Wait", **HOLD}) as worker:
         server.engine.wait_until(lambda: server.engine.running == 1)
@@ -75,7 +77,7 @@ def _check_interrupted(seconds: float, code: int, said: str) -> None:
     print(f"{seconds:.3f} s")
 
 
-def test_ctrl_c_after_detach(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
+def test_keyboard_interrupt_after_detach(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address)
     task = {"description": "Wait", **HOLD}
     with client_process(both.kind, port.base_url, "submit_task", task, detach=True, stay=True) as worker:

@@ -76,7 +76,9 @@ LEAVING = [
 
 
 @pytest.mark.parametrize("leave", LEAVING, ids=lambda leave: leave.__name__)
-def test_leaving(server: ContextServer, proxy: FaultProxy, leave: Callable[[ClaudeClient], None]) -> None:
+def test_abandoned_task_is_cancelled(
+    server: ContextServer, proxy: FaultProxy, leave: Callable[[ClaudeClient], None]
+) -> None:
     port = proxy.open(server.address)
     with ClaudeClient(KEY, port.base_url, timeout=60) as client, client.budget(usd=1) as budget:
         start = time.monotonic()
@@ -164,7 +166,7 @@ ALEAVING = [
 
 
 @pytest.mark.parametrize("leave", ALEAVING, ids=lambda leave: leave.__name__)
-def test_leaving_async(
+def test_abandoned_async_task_is_cancelled(
     server: ContextServer, proxy: FaultProxy, leave: Callable[[AsyncClaudeClient], Coroutine[Any, Any, None]]
 ) -> None:
     port = proxy.open(server.address)
@@ -184,7 +186,7 @@ def test_leaving_async(
 
 
 @pytest.mark.parametrize("call", ["execute_task", "stream_task", "wait", "events"])
-def test_cancelled_tasks(server: ContextServer, proxy: FaultProxy, call: str) -> None:
+def test_cancelled_asyncio_tasks_cancel_their_tasks(server: ContextServer, proxy: FaultProxy, call: str) -> None:
     port = proxy.open(server.address)
 
     async def run() -> None:
@@ -229,7 +231,7 @@ def _check_left(server: ContextServer, port: Port) -> None:
     assert port.cancels == 1
 
 
-def test_detached(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
+def test_detached_task_keeps_running(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     """It keeps running when its streams are abandoned, and can still be cancelled."""
     port = proxy.open(server.address)
     client = both.client(port.base_url)
@@ -244,7 +246,7 @@ def test_detached(both: ClientKind, server: ContextServer, proxy: FaultProxy) ->
     assert (handle.status, handle.usage.cost, port.cancels) == ("cancelled", 0.25, 1)
 
 
-def test_what_has_ended_is_not_cancelled(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
+def test_finished_task_is_not_cancelled(both: ClientKind, server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address)
     client = both.client(port.base_url)
     both.call(client.execute_task("Count"))

@@ -173,9 +173,7 @@ def calls(both: ClientKind, server: Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", BY_STATUS)
-def test_a_status_with_every_shape_of_body(
-    both: ClientKind, server: Server, calls: dict[str, Any], status: int
-) -> None:
+def test_status_with_every_kind_of_body(both: ClientKind, server: Server, calls: dict[str, Any], status: int) -> None:
     names = itertools.cycle(calls)
     for shape, (body, content_type, said) in UNTYPED.items():
         server.set(status, body, content_type, X_Request_Id="req_7", Retry_After="7")
@@ -196,7 +194,7 @@ def test_a_status_with_every_shape_of_body(
 
 @pytest.mark.parametrize("type_", BY_TYPE)
 @pytest.mark.parametrize("status", [402, 429, 503])
-def test_a_type_decides_before_any_status(
+def test_error_type_takes_precedence_over_every_status(
     both: ClientKind, server: Server, calls: dict[str, Any], type_: str, status: int
 ) -> None:
     body = responses.error(type_, "That was far too much.", param="max_cost", estimated_cost=2.5, retry_after=3)
@@ -210,7 +208,7 @@ def test_a_type_decides_before_any_status(
         assert error.body == body
 
 
-def test_every_call_ends_in_the_same_exception(both: ClientKind, server: Server, calls: dict[str, Any]) -> None:
+def test_every_call_raises_the_same_exception(both: ClientKind, server: Server, calls: dict[str, Any]) -> None:
     server.set(403, responses.error("permission_error", "Not Bash."))
     for name, call in calls.items():
         error = failure_of(both, call)
@@ -252,7 +250,7 @@ NO_SUCCESS: dict[str, tuple[int, bytes, str]] = {
 
 
 @pytest.mark.parametrize("shape", NO_SUCCESS)
-def test_a_success_that_is_none(both: ClientKind, server: Server, calls: dict[str, Any], shape: str) -> None:
+def test_malformed_success(both: ClientKind, server: Server, calls: dict[str, Any], shape: str) -> None:
     status, body, content_type = NO_SUCCESS[shape]
     server.set(status, body, content_type, X_Request_Id="req_9")
     for name, call in calls.items():
@@ -285,7 +283,7 @@ USAGE = b'"usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "c
         b'{"id": "1", "content": "x", "model": "m", "usage": []}',
     ],
 )
-def test_documented_fields_of_a_completion_have_their_types_or_it_raises(
+def test_completion_with_wrong_field_types_raises(
     both: ClientKind, server: Server, calls: dict[str, Any], body: bytes
 ) -> None:
     server.set(200, body)
@@ -310,7 +308,7 @@ def test_documented_fields_of_a_completion_have_their_types_or_it_raises(
         {"completed_at": 5},
     ],
 )
-def test_documented_fields_of_a_task_have_their_types_or_it_raises(
+def test_task_with_wrong_field_types_raises(
     both: ClientKind, server: Server, calls: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     server.set(200, responses.task(**fields))
@@ -321,14 +319,14 @@ def test_documented_fields_of_a_task_have_their_types_or_it_raises(
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_body_that_cannot_be_decoded(both: ClientKind, server: Server, calls: dict[str, Any], status: int) -> None:
+def test_undecodable_body(both: ClientKind, server: Server, calls: dict[str, Any], status: int) -> None:
     server.set(status, b"this is not gzip", Content_Encoding="gzip")
     for name in ("complete", "stream_task", "api get_task"):
         assert isinstance(failure_of(both, calls[name]), errors.UnexpectedResponseError), name
 
 
 @pytest.mark.usefixtures("short_backoff")
-def test_a_failure_while_a_task_is_waited_for_names_the_task(both: ClientKind, httpserver: HTTPServer) -> None:
+def test_error_while_waiting_names_the_task(both: ClientKind, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/task").respond_with_json(responses.task("pending"), status=202)
     httpserver.expect_request("/v1/task/task_1").respond_with_json(responses.error("server_error"), status=500)
     httpserver.expect_request("/v1/task/task_1/events").respond_with_data("<html>", status=502)
@@ -341,7 +339,7 @@ def test_a_failure_while_a_task_is_waited_for_names_the_task(both: ClientKind, h
     assert (type(following), following.task_id) == (errors.ServerError, "task_1")
 
 
-def test_a_page_that_names_itself_as_the_next_one_ends_the_list(both: ClientKind, httpserver: HTTPServer) -> None:
+def test_page_that_links_to_itself_ends_the_list(both: ClientKind, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/task").respond_with_json({"data": [responses.task()], "next_cursor": "again"})
     tasks = both.each(both.client(httpserver.url_for("/v1")).list_tasks())
     assert [next(tasks).id, next(tasks).id] == ["task_1", "task_1"]

@@ -30,7 +30,7 @@ def _with_options(client: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
+def test_retries_end_when_the_quota_is_used_up(proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
     kinds = [_execute, _complete, _with_options]
     ended = call_concurrently(
@@ -45,7 +45,7 @@ def test_a_server_that_only_refuses(proxy: FaultProxy, kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_success_gives_back(proxy: FaultProxy, kind: str) -> None:
+def test_success_refills_the_quota(proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
     client = make_client(kind, port.base_url)
     storm = [_with_options] * 200

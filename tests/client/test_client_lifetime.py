@@ -69,7 +69,7 @@ each_stream = pytest.mark.parametrize("kind", STREAMS)
 
 
 @pytest.mark.slow
-def test_one_client_for_64_threads(server: raw_http.SocketServer) -> None:
+def test_client_shared_by_64_threads(server: raw_http.SocketServer) -> None:
     threads, calls = 64, 4
     together = threading.Barrier(threads, timeout=raw_http.TIMEOUT)
 
@@ -87,7 +87,7 @@ def test_one_client_for_64_threads(server: raw_http.SocketServer) -> None:
 
 
 @pytest.mark.slow
-def test_one_asynchronous_client_for_64_tasks(server: raw_http.SocketServer) -> None:
+def test_async_client_shared_by_64_tasks(server: raw_http.SocketServer) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             await asyncio.gather(*(client.complete("x") for _ in range(64)))
@@ -97,7 +97,7 @@ def test_one_asynchronous_client_for_64_tasks(server: raw_http.SocketServer) -> 
     server.wait_until(lambda: not server.open)
 
 
-def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw_http.SocketServer) -> None:
+def test_async_client_in_consecutive_event_loops(server: raw_http.SocketServer) -> None:
     client = AsyncClaudeClient(KEY, server.base_url)
 
     async def main() -> None:
@@ -112,7 +112,7 @@ def test_one_asynchronous_client_for_one_event_loop_after_another(server: raw_ht
         server.wait_until(lambda: not server.open)
 
 
-def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw_http.SocketServer) -> None:
+def test_async_client_in_two_concurrent_event_loops(server: raw_http.SocketServer) -> None:
     client = AsyncClaudeClient(KEY, server.base_url)
     together = threading.Barrier(2, timeout=raw_http.TIMEOUT)
 
@@ -135,9 +135,7 @@ def test_one_asynchronous_client_for_two_event_loops_at_once(server: raw_http.So
 
 
 @each_stream
-def test_a_stream_that_is_broken_off_closes_its_connection(
-    both: ClientKind, server: raw_http.SocketServer, kind: str
-) -> None:
+def test_abandoned_stream_closes_its_connection(both: ClientKind, server: raw_http.SocketServer, kind: str) -> None:
     start = STREAMS[kind]
     client = both.client(server.base_url)
     for _ in both.each(start(client)):
@@ -149,7 +147,7 @@ def test_a_stream_that_is_broken_off_closes_its_connection(
 
 
 @each_stream
-def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw_http.SocketServer, kind: str) -> None:
+def test_garbage_collected_stream_closes_its_connection(server: raw_http.SocketServer, kind: str) -> None:
     start = STREAMS[kind]
     with ClaudeClient(KEY, server.base_url) as client:
         stream = start(client)
@@ -162,9 +160,7 @@ def test_a_stream_that_is_dropped_half_read_closes_its_connection(server: raw_ht
 
 
 @each_stream
-def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
-    server: raw_http.SocketServer, kind: str
-) -> None:
+def test_garbage_collected_async_stream_closes_its_connection(server: raw_http.SocketServer, kind: str) -> None:
     start = STREAMS[kind]
 
     async def main() -> None:
@@ -180,16 +176,14 @@ def test_an_asynchronous_stream_that_is_dropped_half_read_closes_its_connection(
 
 
 @each_stream
-def test_a_stream_that_is_never_read_sends_nothing(both: ClientKind, server: raw_http.SocketServer, kind: str) -> None:
+def test_unread_stream_sends_nothing(both: ClientKind, server: raw_http.SocketServer, kind: str) -> None:
     start = STREAMS[kind]
     stream = start(both.client(server.base_url))
     both.call(stream.aclose() if both.kind == "async" else stream.close())
     assert server.connections == 0
 
 
-def test_a_list_that_is_broken_off_leaves_its_connection_for_others(
-    both: ClientKind, server: raw_http.SocketServer
-) -> None:
+def test_abandoned_list_returns_its_connection(both: ClientKind, server: raw_http.SocketServer) -> None:
     client = both.client(server.base_url)
     for _ in both.each(client.list_tasks()):
         break
@@ -197,7 +191,7 @@ def test_a_list_that_is_broken_off_leaves_its_connection_for_others(
     assert [request.connection for request in server.requests] == [0, 0]
 
 
-def test_exceptions_of_the_loops_body_pass_unchanged(both: ClientKind, server: raw_http.SocketServer) -> None:
+def test_exceptions_in_the_loop_body_propagate_unchanged(both: ClientKind, server: raw_http.SocketServer) -> None:
     client, raised = both.client(server.base_url), KeyError("mine")
 
     def loop() -> None:
@@ -211,7 +205,7 @@ def test_exceptions_of_the_loops_body_pass_unchanged(both: ClientKind, server: r
     server.wait_until(lambda: streaming not in server.open)
 
 
-def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server: raw_http.SocketServer) -> None:
+def test_cancelled_call_closes_only_its_own_connection(server: raw_http.SocketServer) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             await client.complete("x")
@@ -234,7 +228,7 @@ def test_a_call_that_is_cancelled_closes_its_connection_and_nothing_else(server:
 
 
 @pytest.mark.parametrize("closed_by", ["close", "with", "collection"])
-def test_a_client_leaves_no_connection_open(server: raw_http.SocketServer, closed_by: str) -> None:
+def test_client_leaves_no_connection_open(server: raw_http.SocketServer, closed_by: str) -> None:
     client = ClaudeClient(KEY, server.base_url)
     client.complete("x")
     assert server.open == {0}
@@ -248,7 +242,7 @@ def test_a_client_leaves_no_connection_open(server: raw_http.SocketServer, close
     server.wait_until(lambda: not server.open)
 
 
-def test_use_after_close(both: ClientKind, server: raw_http.SocketServer) -> None:
+def test_use_after_close_raises(both: ClientKind, server: raw_http.SocketServer) -> None:
     client = both.client(server.base_url)
     other, stream = client.with_options(timeout=9), client.stream_task("x")
     both.call(client.complete("x"))
@@ -271,7 +265,7 @@ async def in_loop(function: Callable[[], Any]) -> Any:
     return function()
 
 
-def test_closing_what_with_options_gave_closes_nothing(both: ClientKind, server: raw_http.SocketServer) -> None:
+def test_closing_a_with_options_copy_keeps_the_original_open(both: ClientKind, server: raw_http.SocketServer) -> None:
     client = both.client(server.base_url)
     other = client.with_options(timeout=9)
     both.call(other.complete("x"))
@@ -285,7 +279,7 @@ def test_closing_what_with_options_gave_closes_nothing(both: ClientKind, server:
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
-def test_copies_are_set_up_alike_and_live_on_their_own(
+def test_copies_are_configured_alike_and_independent(
     both: ClientKind, server: raw_http.SocketServer, duplicate: Callable[[Any], Any]
 ) -> None:
     secret = {"X-Team": "a", "Cookie": "session=secret"}
@@ -304,7 +298,7 @@ def test_copies_are_set_up_alike_and_live_on_their_own(
     assert server.requests[-1].connection == 0
 
 
-def test_a_pickle_carries_nothing_secret(both: ClientKind) -> None:
+def test_pickle_contains_no_secrets(both: ClientKind) -> None:
     headers = {"X-Team": "blue", "Cookie": "session=secret", "X-Api-Token": "secret"}
     stored = pickle.dumps(both.client("http://127.0.0.1:9", headers=headers))
     assert KEY.encode() not in stored
@@ -345,7 +339,7 @@ FORKED = """
 
 
 @pytest.mark.slow
-def test_a_fork_does_not_cancel_what_its_parent_follows(tmp_path: Path, server: raw_http.SocketServer) -> None:
+def test_fork_does_not_cancel_its_parents_tasks(tmp_path: Path, server: raw_http.SocketServer) -> None:
     run(tmp_path, FORKED, server.base_url)
     paths = [request.path.rpartition("/")[2] for request in server.requests]
     assert paths == ["task", "events", "completions", "cancel"]
@@ -382,7 +376,7 @@ WORKERS = """
         ("spawn", {}, {"Bearer sk-proj-parent": 1}, "Set CLAUDE_API_KEY in the process that uses it"),
     ],
 )
-def test_a_client_goes_to_the_workers_of_a_process_pool(
+def test_client_can_be_sent_to_a_process_pool(
     tmp_path: Path,
     server: raw_http.SocketServer,
     method: str,
@@ -396,9 +390,7 @@ def test_a_client_goes_to_the_workers_of_a_process_pool(
     assert Counter(request.headers["authorization"] for request in server.requests) == keys
 
 
-def test_a_client_from_elsewhere_has_no_key_until_its_process_has_one(
-    both: ClientKind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unpickled_client_needs_a_key_from_its_process(both: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
     state = {**both.client("http://127.0.0.1:9").__getstate__(), "fingerprint": "of another process"}
     arrived = object.__new__(both.client_class)
     arrived.__setstate__(state)
@@ -457,7 +449,7 @@ FORK = """
 
 
 @pytest.mark.slow
-def test_a_forked_process_talks_on_sockets_of_its_own(tmp_path: Path, server: raw_http.SocketServer) -> None:
+def test_forked_process_uses_its_own_sockets(tmp_path: Path, server: raw_http.SocketServer) -> None:
     assert run(tmp_path, FORK, server.base_url) == "closed\n"
     by_process: dict[str, set[int]] = {"parent": set(), "first child": set(), "second child": set()}
     for request in server.requests:
@@ -529,7 +521,7 @@ FORGETFUL = """
 
 
 @pytest.mark.slow
-def test_forgetting_to_close_warns_of_nothing_and_leaves_nothing_open(
+def test_unclosed_client_warns_of_nothing_and_leaves_nothing_open(
     tmp_path: Path, server: raw_http.SocketServer
 ) -> None:
     assert run(tmp_path, FORGETFUL, server.base_url) == "end\n"
@@ -552,5 +544,7 @@ INTERRUPTED = """
 
 
 @pytest.mark.slow
-def test_control_c_ends_a_stream_and_leaves_the_client_usable(tmp_path: Path, server: raw_http.SocketServer) -> None:
+def test_keyboard_interrupt_ends_a_stream_and_keeps_the_client_usable(
+    tmp_path: Path, server: raw_http.SocketServer
+) -> None:
     assert run(tmp_path, INTERRUPTED, server.base_url) == "Python is a language.\n"

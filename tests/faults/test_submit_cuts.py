@@ -28,7 +28,7 @@ Cut = CutRequest | CutResponse
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("stride", [STRIDE, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.timeout(300)
-def test_one_task_wherever_it_is_cut(
+def test_one_task_for_a_cut_at_any_byte(
     server: ContextServer, proxy: FaultProxy, kind: Literal["sync", "async"], way: Way, stride: int
 ) -> None:
     whole = _whole_exchange(kind, server, proxy)

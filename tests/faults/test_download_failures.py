@@ -46,7 +46,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
+def test_real_full_disk(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
         order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url]}
         try:
@@ -62,7 +62,7 @@ def test_a_disk_that_is_full(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: Path) -> None:
+def test_file_size_limit_exceeded(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
         said = run_download(
             {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url], "file_size": len(LARGE) - 1}
@@ -73,7 +73,7 @@ def test_a_file_that_is_larger_than_this_process_may_write(kind: str, tmp_path: 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_and_what_the_error_says(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_error_message(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, write = old_file(tmp_path), os.write
     with scripted_downloads(DATA) as script, Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(os, "write", lambda _, data: write(full.fileno(), data))
@@ -86,9 +86,7 @@ def test_a_full_disk_and_what_the_error_says(both: ClientKind, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_disk_that_fails_at_the_end(
-    both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
+def test_disk_failure_at_the_end(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -101,7 +99,7 @@ def test_a_disk_that_fails_at_the_end(
             assert caught.value.errno == errno.EIO
 
 
-def test_no_permission(both: ClientKind, tmp_path: Path) -> None:
+def test_permission_denied(both: ClientKind, tmp_path: Path) -> None:
     # Root may write into any folder of a disk.
     closed = tmp_path / "closed" if os.geteuid() else Path("/sys")
     if os.geteuid():
@@ -111,7 +109,7 @@ def test_no_permission(both: ClientKind, tmp_path: Path) -> None:
     assert caught.value.errno in (errno.EACCES, errno.EPERM)
 
 
-def test_a_disk_that_takes_little_at_a_time(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes(both: ClientKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, bytes(data[:999])))
     with scripted_downloads(DATA) as script:
@@ -127,7 +125,7 @@ class OwnError(Exception):
 
 @pytest.mark.parametrize("raised", [OwnError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("at", ["first", "last"])
-def test_what_the_callback_raises(both: ClientKind, tmp_path: Path, raised: type[BaseException], at: str) -> None:
+def test_exception_in_the_callback(both: ClientKind, tmp_path: Path, raised: type[BaseException], at: str) -> None:
     old = old_file(tmp_path)
     mine = raised("mine")
 
@@ -159,7 +157,7 @@ def stalling(after: int, stalled: threading.Event, released: threading.Event) ->
 
 
 @pytest.mark.parametrize("after", [0, 100, 2_000_000])
-def test_ctrl_c_while_nothing_comes(both: ClientKind, tmp_path: Path, after: int) -> None:
+def test_keyboard_interrupt_during_a_stall(both: ClientKind, tmp_path: Path, after: int) -> None:
     stalled, released = threading.Event(), threading.Event()
 
     def interrupt() -> None:
@@ -177,7 +175,7 @@ def test_ctrl_c_while_nothing_comes(both: ClientKind, tmp_path: Path, after: int
 
 
 @pytest.mark.parametrize("after", [0, 100, 2_000_000])
-def test_a_task_that_is_cancelled(tmp_path: Path, after: int) -> None:
+def test_cancelled_asyncio_task(tmp_path: Path, after: int) -> None:
     stalled, released = threading.Event(), threading.Event()
     old = old_file(tmp_path)
 
@@ -200,7 +198,7 @@ def test_a_task_that_is_cancelled(tmp_path: Path, after: int) -> None:
         released.set()
 
 
-def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asyncio_task_cancelled_during_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writing thread cannot be stopped; its file stays open until it is done."""
     busy, go_on = threading.Event(), threading.Event()
     write = os.write
@@ -230,7 +228,7 @@ def test_a_task_that_is_cancelled_while_the_disk_is_busy(tmp_path: Path, monkeyp
     assert wrote == [len(DATA)]
 
 
-def test_a_fork_takes_nothing_away_from_its_parent(tmp_path: Path) -> None:
+def test_fork_keeps_its_parents_files(tmp_path: Path) -> None:
     code = """
 import os, sys
 from claude_code_client._files.atomic_file import AtomicFile
@@ -248,7 +246,7 @@ print(target.commit().read_text())
     assert ran.stdout.split() == ["whole"], ran.stderr
 
 
-def test_a_client_that_is_closed_elsewhere(both: ClientKind, tmp_path: Path) -> None:
+def test_client_closed_by_another_thread(both: ClientKind, tmp_path: Path) -> None:
     stalled, released = threading.Event(), threading.Event()
     old = old_file(tmp_path)
 
@@ -271,7 +269,7 @@ def test_a_client_that_is_closed_elsewhere(both: ClientKind, tmp_path: Path) -> 
     assert caught.value.task_id == "task_1"
 
 
-def test_the_timeout_is_for_the_whole_download(both: ClientKind, tmp_path: Path) -> None:
+def test_timeout_covers_the_whole_download(both: ClientKind, tmp_path: Path) -> None:
     def dripping(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         data = b"".join(requested_part(script, request))
         for at in range(0, len(data), 20):
@@ -292,7 +290,7 @@ def test_the_timeout_is_for_the_whole_download(both: ClientKind, tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
+def test_memory_use_is_constant(kind: str, tmp_path: Path) -> None:
     block, blocks = DATA * 200, 200  # of 1 MB
     digest = hashlib.sha256()
     for _ in range(blocks):
@@ -313,7 +311,7 @@ def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     assert grown < 20e6
 
 
-def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -> None:
+def test_concurrent_downloads_to_the_same_target(both: ClientKind, tmp_path: Path) -> None:
     """Each writes a complete file; one that fails does not affect the others."""
     number = 12
     barrier = threading.Barrier(number, timeout=raw_http.TIMEOUT)
@@ -352,7 +350,7 @@ def test_downloads_to_the_same_place_at_once(both: ClientKind, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_many_artifacts_of_one_new_folder_at_once(tmp_path: Path) -> None:
+def test_concurrent_downloads_into_one_new_directory(tmp_path: Path) -> None:
     """A failed download removes the directories that it created, even while others are about to use them."""
 
     def call(number: int) -> str:

@@ -74,7 +74,7 @@ def run(both: ClientKind, started: Any) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stream_task", "execute_task", "stream_events"])
-def test_pings_alone_are_no_progress(both: ClientKind, over: Event, kind: str) -> None:
+def test_pings_are_not_progress(both: ClientKind, over: Event, kind: str) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
         began = time.monotonic()
@@ -88,7 +88,7 @@ def test_pings_alone_are_no_progress(both: ClientKind, over: Event, kind: str) -
 
 
 @pytest.mark.slow
-def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both: ClientKind, over: Event) -> None:
+def test_stalled_task_is_cancelled_by_a_slow_server(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over)) as (server, script):
         follow = server.handle
 
@@ -108,7 +108,7 @@ def test_a_stalled_task_is_cancelled_although_the_server_is_slow_to_say_so(both:
 
 
 @pytest.mark.slow
-def test_slow_progress_is_progress(both: ClientKind, over: Event) -> None:
+def test_slow_events_are_progress(both: ClientKind, over: Event) -> None:
     events = [thinking_events(number) for number in range(1, 14)]
     with scripted_stream(pings(over, *events, every=0.2, pings_between=4, last=responses.result_event(14))) as (
         server,
@@ -120,7 +120,7 @@ def test_slow_progress_is_progress(both: ClientKind, over: Event) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_loop_does_meanwhile_is_not_counted(both: ClientKind, over: Event) -> None:
+def test_time_in_the_loop_body_does_not_count(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1), pings_between=12, last=responses.result_event(2))) as (
         server,
         _,
@@ -129,7 +129,7 @@ def test_what_the_loop_does_meanwhile_is_not_counted(both: ClientKind, over: Eve
             over.wait(1.0)
 
 
-def test_repeats_are_no_progress(both: ClientKind, over: Event) -> None:
+def test_duplicate_events_are_not_progress(both: ClientKind, over: Event) -> None:
     def again_and_again(_: int) -> Iterator[bytes]:
         yield from raw_http.event_stream(end=False)
         while not over.wait(0.1):
@@ -140,7 +140,7 @@ def test_repeats_are_no_progress(both: ClientKind, over: Event) -> None:
 
 
 @pytest.mark.slow
-def test_silence_over_several_connections_adds_up(both: ClientKind, over: Event) -> None:
+def test_silence_adds_up_across_connections(both: ClientKind, over: Event) -> None:
     with scripted_stream(send_then_stall(until=over), send_then_stall(until=over), pings(over)) as (server, script):
         client = both.client(server.base_url, stream_read_timeout=0.4)
         with pytest.raises(TaskStalledError):
@@ -149,7 +149,7 @@ def test_silence_over_several_connections_adds_up(both: ClientKind, over: Event)
     assert script.after == [0, 0, 0]
 
 
-def test_time_without_a_connection_is_not_counted(both: ClientKind) -> None:
+def test_time_without_a_connection_does_not_count(both: ClientKind) -> None:
     busy = respond_with_error(503, "overloaded_error", Retry_After="0.7")
     with scripted_stream(send_then_cut(thinking_events(1)), busy, send_then_end(responses.result_event(2))) as (
         server,
@@ -189,7 +189,7 @@ def test_pings_keep_a_stream_alive(both: ClientKind, over: Event) -> None:
 
 
 @pytest.mark.slow
-def test_the_timeout_counts_whatever_comes(both: ClientKind, over: Event) -> None:
+def test_timeout_counts_despite_progress(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
         began = time.monotonic()
@@ -201,7 +201,7 @@ def test_the_timeout_counts_whatever_comes(both: ClientKind, over: Event) -> Non
     assert script.cancels == 1
 
 
-def test_a_handle_can_watch_too(both: ClientKind, over: Event) -> None:
+def test_handle_supports_stall_timeout(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, _):
         handle = both.call(both.client(server.base_url).submit_task("x"))
         with pytest.raises(TaskStalledError):
@@ -212,7 +212,7 @@ def test_a_handle_can_watch_too(both: ClientKind, over: Event) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, True, "1", float("nan"), float("inf")])
-def test_a_stall_timeout_is_a_number_of_seconds(both: ClientKind, seconds: Any) -> None:
+def test_stall_timeout_must_be_a_number_of_seconds(both: ClientKind, seconds: Any) -> None:
     client = both.client("http://127.0.0.1:9")
     for kind in ("stream_task", "execute_task", "stream_events"):
         with pytest.raises(ConfigurationError, match="stall_timeout must be") as caught:
@@ -224,7 +224,7 @@ def test_a_stall_timeout_is_a_number_of_seconds(both: ClientKind, seconds: Any) 
 
 
 @pytest.mark.slow
-def test_a_stall_timeout_is_of_one_call(both: ClientKind, over: Event) -> None:
+def test_stall_timeout_applies_to_one_call(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         handle = both.call(both.client(server.base_url).submit_task("x"))
         for _ in both.each(handle.events(stall_timeout=0.4)):

@@ -51,14 +51,14 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 # ---- where it is stored
 
 
-def test_to_a_file(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_download_to_a_file(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     place = download(both, script, tmp_path / "x.bin")
     assert place == tmp_path / "x.bin"
     assert place.read_bytes() == DATA
     assert file_names(tmp_path) == ["x.bin"]
 
 
-def test_a_new_file_has_the_mode_of_the_umask(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_new_file_follows_the_umask(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         place = download(both, script, f"{tmp_path}/new/")
@@ -68,7 +68,7 @@ def test_a_new_file_has_the_mode_of_the_umask(both: ClientKind, script: Download
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o750
 
 
-def test_a_relative_path(
+def test_download_to_a_relative_path(
     both: ClientKind, script: DownloadScript, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,13 +77,13 @@ def test_a_relative_path(
     assert (tmp_path / "x.bin").read_bytes() == (tmp_path / "sub" / "docs" / "report.bin").read_bytes() == DATA
 
 
-def test_into_a_folder_by_its_own_path(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_download_into_a_directory(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     assert download(both, script, tmp_path).read_bytes() == DATA
     assert download(both, script, tmp_path) == tmp_path / "docs" / "report.bin"
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["docs", "docs/report.bin"]
 
 
-def test_into_new_folders(both: ClientKind, tmp_path: Path) -> None:
+def test_download_creates_directories(both: ClientKind, tmp_path: Path) -> None:
     with scripted_downloads(DATA, path="a/b/c/ü 日本/x") as script:
         place = download(both, script, f"{tmp_path}/new/er/")
     assert place == tmp_path / "new" / "er" / "a" / "b" / "c" / "ü 日本" / "x"
@@ -91,7 +91,7 @@ def test_into_new_folders(both: ClientKind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o755, 0o6755])
-def test_what_it_replaces_keeps_its_mode(both: ClientKind, script: DownloadScript, tmp_path: Path, mode: int) -> None:
+def test_replaced_file_keeps_its_mode(both: ClientKind, script: DownloadScript, tmp_path: Path, mode: int) -> None:
     old = old_file(tmp_path)
     old.chmod(mode)
     place = download(both, script, old)
@@ -101,7 +101,7 @@ def test_what_it_replaces_keeps_its_mode(both: ClientKind, script: DownloadScrip
     assert file_names(tmp_path) == [old.name]
 
 
-def test_links_that_the_user_names_are_followed(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_symlinks_in_the_users_path_are_followed(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     (tmp_path / "real" / "docs").mkdir(parents=True)
     old = old_file(tmp_path / "real")
     (tmp_path / "folder").symlink_to("real")
@@ -115,7 +115,7 @@ def test_links_that_the_user_names_are_followed(both: ClientKind, script: Downlo
     assert all((tmp_path / name).is_symlink() for name in ("folder", "file", "dangling"))
 
 
-def test_an_empty_file(both: ClientKind, tmp_path: Path) -> None:
+def test_empty_artifact(both: ClientKind, tmp_path: Path) -> None:
     seen: list[Any] = []
     with scripted_downloads(b"") as script:
         place = download(both, script, tmp_path / "x", on_progress=lambda *at: seen.append(at))
@@ -123,7 +123,7 @@ def test_an_empty_file(both: ClientKind, tmp_path: Path) -> None:
     assert seen == []
 
 
-def test_megabytes_with_progress(both: ClientKind, tmp_path: Path) -> None:
+def test_large_download_reports_progress(both: ClientKind, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     async def wait(done: int, total: int) -> None:
@@ -144,9 +144,7 @@ def test_megabytes_with_progress(both: ClientKind, tmp_path: Path) -> None:
             assert seen[-1] == (len(LARGE), len(LARGE))
 
 
-def test_tasks_and_artifacts_may_be_given_by_their_ids(
-    both: ClientKind, script: DownloadScript, tmp_path: Path
-) -> None:
+def test_tasks_and_artifacts_are_accepted_by_id(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     client = both.client(script.base_url)
     task = both.call(client.get_task("task_1"))
     for number, (one, artifact) in enumerate(
@@ -156,7 +154,7 @@ def test_tasks_and_artifacts_may_be_given_by_their_ids(
         assert place.read_bytes() == DATA
 
 
-def test_the_task_is_asked_only_for_what_is_not_known(both: ClientKind, tmp_path: Path) -> None:
+def test_task_is_requested_only_for_unknown_artifacts(both: ClientKind, tmp_path: Path) -> None:
     asked: list[str] = []
 
     def handle(request: raw_http.Request) -> Any:
@@ -180,7 +178,7 @@ def test_the_task_is_asked_only_for_what_is_not_known(both: ClientKind, tmp_path
             assert len(asked) == requests
 
 
-def test_an_artifact_that_the_task_does_not_have(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_unknown_artifact(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     with assert_untouched(tmp_path), pytest.raises(errors.NotFoundError, match="art_2") as caught:
         download(both, script, tmp_path, artifact="art_2")
     assert caught.value.task_id == "task_1"
@@ -210,7 +208,7 @@ def test_an_artifact_that_the_task_does_not_have(both: ClientKind, script: Downl
         ("timeout", {"timeout": 0}),
     ],
 )
-def test_arguments_that_cannot_be(both: ClientKind, tmp_path: Path, param: str, arguments: dict[str, Any]) -> None:
+def test_invalid_arguments(both: ClientKind, tmp_path: Path, param: str, arguments: dict[str, Any]) -> None:
     client = both.client("http://127.0.0.1:9")
     usual = {"task": "task_1", "artifact": "art_1", "to": tmp_path}
     with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError)) as caught:
@@ -219,7 +217,7 @@ def test_arguments_that_cannot_be(both: ClientKind, tmp_path: Path, param: str, 
     assert file_names(tmp_path) == []
 
 
-def test_coroutine_functions_are_for_the_asynchronous_client(tmp_path: Path) -> None:
+def test_coroutine_callbacks_require_the_async_client(tmp_path: Path) -> None:
     async def wait(done: int, total: int) -> None: ...
 
     with ClaudeClient("sk-proj-x", "http://127.0.0.1:9") as client, pytest.raises(errors.InvalidRequestError) as caught:
@@ -227,7 +225,7 @@ def test_coroutine_functions_are_for_the_asynchronous_client(tmp_path: Path) -> 
     assert caught.value.param == "on_progress"
 
 
-def test_the_caps_are_what_is_documented() -> None:
+def test_limits_match_the_documentation() -> None:
     assert (MAX_DOWNLOAD_BYTES, MAX_READ_BYTES) == (2**30, 2**28)
     assert inspect.signature(ClaudeClient.download_artifact).parameters["max_bytes"].default == MAX_DOWNLOAD_BYTES
     assert inspect.signature(Artifact.read_bytes).parameters["max_bytes"].default == MAX_READ_BYTES
@@ -248,18 +246,18 @@ def read(both: ClientKind, artifact: Artifact, **options: Any) -> Any:
     return both.call(artifact.read_bytes(**options) if both.kind == "sync" else artifact.aread_bytes(**options))
 
 
-def test_an_artifact_reads_its_bytes(both: ClientKind, script: DownloadScript) -> None:
+def test_artifact_read_bytes(both: ClientKind, script: DownloadScript) -> None:
     artifact = a_task(both, script).artifacts[0]
     assert read(both, artifact) == DATA
     assert read(both, artifact, max_bytes=len(DATA)) == DATA
 
 
-def test_megabytes_in_memory(both: ClientKind) -> None:
+def test_large_download_to_memory(both: ClientKind) -> None:
     with scripted_downloads(LARGE) as script:
         assert read(both, a_task(both, script).artifacts[0]) == LARGE
 
 
-def test_what_is_read_into_memory_is_checked_too(both: ClientKind, script: DownloadScript) -> None:
+def test_download_to_memory_is_verified(both: ClientKind, script: DownloadScript) -> None:
     artifact = a_task(both, script).artifacts[0]
     with pytest.raises(errors.ArtifactTooLargeError):
         read(both, artifact, max_bytes=len(DATA) - 1)
@@ -274,7 +272,7 @@ def test_what_is_read_into_memory_is_checked_too(both: ClientKind, script: Downl
         assert mismatch.value.task_id == "task_1"
 
 
-def test_read_bytes_of_an_asynchronous_clients_artifact(script: DownloadScript) -> None:
+def test_read_bytes_of_an_async_clients_artifact_raises(script: DownloadScript) -> None:
     with open_client_kind("async") as both:
         artifact = a_task(both, script).artifacts[0]
         # No event loop runs here.
@@ -289,7 +287,7 @@ def test_read_bytes_of_an_asynchronous_clients_artifact(script: DownloadScript) 
         asyncio.run(main())
 
 
-def test_aread_bytes_of_a_synchronous_clients_artifact(script: DownloadScript) -> None:
+def test_aread_bytes_of_a_sync_clients_artifact_raises(script: DownloadScript) -> None:
     with open_client_kind("sync") as both:
         artifact = a_task(both, script).artifacts[0]
 
@@ -301,7 +299,7 @@ def test_aread_bytes_of_a_synchronous_clients_artifact(script: DownloadScript) -
         asyncio.run(main())
 
 
-def test_where_an_artifact_came_from_is_no_part_of_it(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_origin_is_not_part_of_an_artifacts_value(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     task = a_task(both, script)
     artifact, by_hand = task.artifacts[0], script.artifact
     assert artifact == by_hand
@@ -325,7 +323,7 @@ def test_where_an_artifact_came_from_is_no_part_of_it(both: ClientKind, script: 
         assert both.call(client.download_artifact(task, stranger, tmp_path)).read_bytes() == DATA
 
 
-def test_exceptions_start_at_the_public_method(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
+def test_exceptions_show_no_client_internals(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:
     """A crash reporter sees neither the key nor anything else inside a client."""
     client = both.client(script.base_url, api_key="sk-proj-CANARY")
     task = a_task(both, script, client)
@@ -347,7 +345,7 @@ def test_exceptions_start_at_the_public_method(both: ClientKind, script: Downloa
         assert "CANARY" not in repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + repr(task)
 
 
-def test_a_storage_error_keeps_its_errno_on_its_ways(script: DownloadScript, tmp_path: Path) -> None:
+def test_storage_error_keeps_errno_when_copied(script: DownloadScript, tmp_path: Path) -> None:
     with open_client_kind("sync") as both, pytest.raises(errors.StorageError) as caught:
         download(both, script, tmp_path / "nowhere" / "x")
     for error in (caught.value, pickle.loads(pickle.dumps(caught.value)), copy.deepcopy(caught.value)):
@@ -355,7 +353,7 @@ def test_a_storage_error_keeps_its_errno_on_its_ways(script: DownloadScript, tmp
         assert str(error) == str(caught.value)
 
 
-def test_a_closed_client_reads_nothing(both: ClientKind, script: DownloadScript) -> None:
+def test_closed_client_cannot_read_artifacts(both: ClientKind, script: DownloadScript) -> None:
     client = both.client(script.base_url)
     artifact = a_task(both, script, client).artifacts[0]
     both.call(client.close())
@@ -364,14 +362,14 @@ def test_a_closed_client_reads_nothing(both: ClientKind, script: DownloadScript)
     assert script.ranges == []
 
 
-def test_a_client_may_go_before_its_artifacts(both: ClientKind, script: DownloadScript) -> None:
+def test_artifacts_outlive_their_client(both: ClientKind, script: DownloadScript) -> None:
     client = both.client_class(api_key=KEY, base_url=script.base_url)
     artifact = a_task(both, script, client).artifacts[0]
     del client
     assert read(both, artifact) == DATA
 
 
-def test_artifacts_of_every_task_know_where_they_came_from(both: ClientKind, script: DownloadScript) -> None:
+def test_artifacts_of_every_task_can_be_read(both: ClientKind, script: DownloadScript) -> None:
     ended = responses.task(artifacts=[script.record])
     running = responses.task("running", artifacts=[script.record])
 
@@ -429,7 +427,7 @@ def whole_server(tmp_path: Path) -> Iterator[Running]:
         yield running
 
 
-def test_artifacts_of_a_task_on_the_embedded_server(both: ClientKind, whole_server: Running, tmp_path: Path) -> None:
+def test_artifacts_from_the_embedded_server(both: ClientKind, whole_server: Running, tmp_path: Path) -> None:
     client = both.client(whole_server.base_url, api_key=KEY)
     task = both.call(client.execute_task("Write the files."))
     assert {artifact.path for artifact in task.artifacts} == set(FILES)

@@ -208,7 +208,7 @@ FAILURES: dict[str, tuple[raw_http.Handler, tuple[type[errors.ClaudeAPIError], .
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_success(both: ClientKind, logs: io.StringIO, name: str) -> None:
+def test_successful_calls_leak_nothing(both: ClientKind, logs: io.StringIO, name: str) -> None:
     with raw_http.serve(raw_http.SocketServer(good)) as server:
         client = open_client(both, server.base_url)
         result = outcome(both, lambda: CALLS[name](client))
@@ -224,7 +224,7 @@ def test_success(both: ClientKind, logs: io.StringIO, name: str) -> None:
 
 @pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize("failure", FAILURES)
-def test_failure(both: ClientKind, logs: io.StringIO, failure: str) -> None:
+def test_failed_calls_leak_nothing(both: ClientKind, logs: io.StringIO, failure: str) -> None:
     handle, expected = FAILURES[failure]
     with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = open_client(both, server.base_url)
@@ -238,7 +238,9 @@ def test_failure(both: ClientKind, logs: io.StringIO, failure: str) -> None:
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_refused(both: ClientKind, logs: io.StringIO, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_calls_leak_nothing(
+    both: ClientKind, logs: io.StringIO, retries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("claude_code_client._policy.retry.BASE_DELAY", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -252,7 +254,9 @@ def test_refused(both: ClientKind, logs: io.StringIO, retries: int, monkeypatch:
 
 
 @pytest.mark.parametrize("name", ["complete", "stream_complete", "execute_task", "stream_task", "get_task"])
-def test_timeout(both: ClientKind, logs: io.StringIO, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_out_calls_leak_nothing(
+    both: ClientKind, logs: io.StringIO, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     released = threading.Event()
 
     def late(request: raw_http.Request) -> Any:
@@ -298,7 +302,7 @@ def test_timeout(both: ClientKind, logs: io.StringIO, name: str, monkeypatch: py
         ("execute_task", ended("timeout", error={"type": "timeout_error", "message": "Late."}), errors.TimeoutError),
     ],
 )
-def test_ends_of_tasks_and_streams(
+def test_ends_of_tasks_and_streams_leak_nothing(
     both: ClientKind, logs: io.StringIO, name: str, handle: raw_http.Handler, expected: type[errors.ClaudeAPIError]
 ) -> None:
     def hang_up_after(request: raw_http.Request) -> Any:
@@ -319,7 +323,7 @@ def test_ends_of_tasks_and_streams(
     assert MARK not in logs.getvalue()
 
 
-def test_a_task_that_does_not_end_in_time_is_attached_without_its_description(
+def test_timed_out_task_is_attached_without_its_description(
     both: ClientKind, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = responses.task("running", description=PROMPT)
@@ -357,7 +361,7 @@ ARGUMENTS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_invalid_argument(both: ClientKind, logs: io.StringIO, name: str) -> None:
+def test_invalid_argument_leaks_nothing(both: ClientKind, logs: io.StringIO, name: str) -> None:
     client = open_client(both, "http://127.0.0.1:9")
     result = outcome(both, lambda: ARGUMENTS[name](client))
     assert isinstance(result, errors.InvalidRequestError | errors.ConfigurationError)
@@ -365,7 +369,7 @@ def test_invalid_argument(both: ClientKind, logs: io.StringIO, name: str) -> Non
     assert MARK not in logs.getvalue()
 
 
-def test_an_argument_that_does_not_exist(both: ClientKind) -> None:
+def test_unknown_argument_leaks_nothing(both: ClientKind) -> None:
     client = open_client(both, "http://127.0.0.1:9")
     result = outcome(both, lambda: client.complete(PROMPT, nonsense=PROMPT))
     assert isinstance(result, TypeError)
@@ -393,7 +397,7 @@ SETUPS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", SETUPS)
-def test_unusable_setups(both: ClientKind, name: str) -> None:
+def test_unusable_configuration_leaks_nothing(both: ClientKind, name: str) -> None:
     options = {"api_key": KEY, "headers": HEADERS, **SETUPS[name]}
     result = outcome(both, lambda: both.client_class(**options))
     assert isinstance(result, errors.ConfigurationError | errors.AuthenticationError), result
@@ -409,7 +413,7 @@ def test_unusable_setups(both: ClientKind, name: str) -> None:
             assert MARK not in shown(result)
 
 
-def test_clients_show_nothing(both: ClientKind) -> None:
+def test_client_representations_leak_nothing(both: ClientKind) -> None:
     client = open_client(both, "http://127.0.0.1:9")
     for thing in (client, client.with_options(timeout=9), client.api, client.api.with_headers({"X-Token": SECRET})):
         assert MARK not in repr(thing) + str(thing) + repr(vars(thing)) + repr(getattr(thing, "_config", None))
@@ -417,7 +421,7 @@ def test_clients_show_nothing(both: ClientKind) -> None:
     assert MARK not in repr(client._connection) + repr(vars(client._connection))
 
 
-def test_generated_endpoints_keep_the_key(both: ClientKind, logs: io.StringIO) -> None:
+def test_generated_endpoints_do_not_leak_the_key(both: ClientKind, logs: io.StringIO) -> None:
     """Their frames belong to the caller and hold the request's body, but never the key."""
     for failure, (handle, _) in FAILURES.items():
         with raw_http.serve(raw_http.SocketServer(handle)) as server:
@@ -433,7 +437,7 @@ def test_generated_endpoints_keep_the_key(both: ClientKind, logs: io.StringIO) -
     assert MARK not in logs.getvalue()
 
 
-def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
+def test_cancelled_call_leaks_nothing(logs: io.StringIO) -> None:
     """asyncio's TimeoutError refers to the CancelledError, and so to the frames of the call."""
     released = threading.Event()
 
@@ -467,7 +471,7 @@ def test_a_call_that_the_caller_gives_up(logs: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("name", ["complete", "stream_task"])
-def test_control_c(both: ClientKind, logs: io.StringIO, name: str) -> None:
+def test_keyboard_interrupt_leaks_nothing(both: ClientKind, logs: io.StringIO, name: str) -> None:
     released = threading.Event()
 
     def interrupt(request: raw_http.Request) -> Any:
@@ -486,7 +490,7 @@ def test_control_c(both: ClientKind, logs: io.StringIO, name: str) -> None:
     assert MARK not in logs.getvalue()
 
 
-def test_the_marks_would_be_found(both: ClientKind, logs: io.StringIO) -> None:
+def test_leaks_would_be_detected(both: ClientKind, logs: io.StringIO) -> None:
     """The checks above can fail."""
     names: dict[str, Any] = {}
     exec(compile("def call(convert, prompt):\n    convert(prompt)", "elsewhere.py", "exec"), names)

@@ -76,22 +76,20 @@ def test_complete(both: ClientKind, older: Older) -> None:
         ({"content": [{"type": "text", "text": "Python is "}, {"type": "text", "text": "a language."}]}, 0.25, 17),
     ],
 )
-def test_completions_in_their_forms(
-    both: ClientKind, older: Older, fields: dict[str, Any], cost: float, tokens: int
-) -> None:
+def test_completion_variants(both: ClientKind, older: Older, fields: dict[str, Any], cost: float, tokens: int) -> None:
     older.set({**COMPLETION, **fields})
     reply = both.call(both.client(older.base_url).complete("x"))
     assert reply.content == "Python is a language."
     assert (reply.usage.cost, reply.usage.total_tokens) == (cost, tokens)
 
 
-def test_a_completion_without_cost_usage_and_id(both: ClientKind, older: Older) -> None:
+def test_completion_without_cost_usage_and_id(both: ClientKind, older: Older) -> None:
     older.set({"content": "Hello", "model": "m"})
     reply = both.call(both.client(older.base_url).complete("x"))
     assert (reply.id, reply.content, reply.usage.cost) == ("", "Hello", 0.0)
 
 
-def test_execute_task_blocks_and_is_not_polled(both: ClientKind, older: Older) -> None:
+def test_execute_task_blocks_without_polling(both: ClientKind, older: Older) -> None:
     older.set(TASK)
     task = both.call(both.client(older.base_url).execute_task("Count", allow_tools=["Bash"], context={"a": 1}))
     assert (task.id, task.status, task.is_terminal) == ("task_1", "completed", True)
@@ -126,7 +124,7 @@ def test_execute_task_blocks_and_is_not_polled(both: ClientKind, older: Older) -
         ({"cost_estimate": 1}, {"extra": {"cost_estimate": 1}}),
     ],
 )
-def test_tasks_in_their_forms(both: ClientKind, older: Older, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_task_variants(both: ClientKind, older: Older, fields: dict[str, Any], expected: dict[str, Any]) -> None:
     client = both.client(older.base_url)
     older.set({**TASK, **fields})
     tasks = [both.call(call()) for call in (partial(client.execute_task, "x"), partial(client.get_task, "task_1"))]
@@ -154,14 +152,14 @@ def test_get_and_cancel(both: ClientKind, older: Older) -> None:
 
 
 @pytest.mark.parametrize("body", [[TASK, TASK], {"data": [TASK, TASK]}, {"data": [TASK, TASK], "next_cursor": None}])
-def test_a_list_may_be_a_bare_one(both: ClientKind, older: Older, body: Any) -> None:
+def test_list_may_be_a_bare_array(both: ClientKind, older: Older, body: Any) -> None:
     older.set(body)
     assert [task.id for task in both.each(both.client(older.base_url).list_tasks())] == ["task_1", "task_1"]
     assert len(older.requests) == 1
 
 
 @pytest.mark.parametrize(("status", "error"), [("timeout", "TimeoutError"), ("cost_exceeded", "CostExceededError")])
-def test_limits_raise_here_too(both: ClientKind, older: Older, status: str, error: str) -> None:
+def test_exceeded_limits_raise(both: ClientKind, older: Older, status: str, error: str) -> None:
     older.set({**TASK, "status": status, "error": "It was too much."})
     with pytest.raises(getattr(errors, error), match="It was too much") as caught:
         both.call(both.client(older.base_url).execute_task("x"))
@@ -181,7 +179,7 @@ def test_limits_raise_here_too(both: ClientKind, older: Older, status: str, erro
         (500, errors.ServerError),
     ],
 )
-def test_error_bodies_have_a_detail(
+def test_error_bodies_with_a_detail_field(
     both: ClientKind, older: Older, status: int, expected: type[errors.ClaudeAPIError]
 ) -> None:
     client = both.client(older.base_url, max_retries=0)
@@ -192,7 +190,7 @@ def test_error_bodies_have_a_detail(
         assert (caught.value.status_code, caught.value.body) == (status, {"detail": "Not with this"})
 
 
-def test_bodies_of_the_contract_stay_as_they_are() -> None:
+def test_contract_bodies_are_unchanged() -> None:
     usage = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10}
     task = {
         "id": "task_1",

@@ -183,13 +183,13 @@ def words_of(doc: str | None) -> str:
 
 
 @pytest.mark.parametrize(("ours", "theirs", "names"), TWINS)
-def test_both_kinds_have_the_methods_that_are_promised(ours: type, theirs: type, names: list[str]) -> None:
+def test_both_clients_have_the_documented_methods(ours: type, theirs: type, names: list[str]) -> None:
     assert public(ours) == names
     assert public(theirs) == names
 
 
 @pytest.mark.parametrize(("ours", "theirs", "name"), METHODS + PROTOCOLS)
-def test_signatures_are_the_same_but_for_await(ours: type, theirs: type, name: str) -> None:
+def test_signatures_differ_only_in_await(ours: type, theirs: type, name: str) -> None:
     assert type(inspect.getattr_static(ours, name)) is type(inspect.getattr_static(theirs, name))
     blocking = inspect.signature(function_of(ours, name))
     awaiting = inspect.signature(function_of(theirs, name))
@@ -198,14 +198,14 @@ def test_signatures_are_the_same_but_for_await(ours: type, theirs: type, name: s
 
 
 @each_method
-def test_methods_wait_where_their_twins_are_awaited(ours: type, theirs: type, name: str) -> None:
+def test_blocking_methods_match_coroutine_methods(ours: type, theirs: type, name: str) -> None:
     returned = str(inspect.signature(function_of(ours, name)).return_annotation)
     at_once = name in AT_ONCE or returned.startswith(("Stream", "TaskStream"))
     assert inspect.iscoroutinefunction(function_of(theirs, name)) is not at_once
     assert not inspect.iscoroutinefunction(function_of(ours, name))
 
 
-def test_streams_have_the_methods_that_generators_have() -> None:
+def test_streams_have_the_methods_of_generators() -> None:
     assert public(TaskStream) == ["close", "last_event_id", "send", "task_id", "throw"]
     assert public(AsyncTaskStream) == ["aclose", "asend", "athrow", "last_event_id", "task_id"]
     for ours, theirs in ((TaskStream, AsyncTaskStream), (Stream, AsyncStream)):
@@ -213,7 +213,7 @@ def test_streams_have_the_methods_that_generators_have() -> None:
         assert theirs.__doc__
 
 
-def test_streams_are_generators_of_their_kind() -> None:
+def test_streams_implement_the_generator_protocol() -> None:
     client, other = ClaudeClient("sk-proj-x"), AsyncClaudeClient("sk-proj-x")
     for name in ("stream_task", "stream_complete"):
         assert isinstance(getattr(client, name)("x"), Generator)
@@ -226,12 +226,12 @@ def test_streams_are_generators_of_their_kind() -> None:
 
 
 @each_method
-def test_docstrings_are_the_same_but_for_known_words(ours: type, theirs: type, name: str) -> None:
+def test_docstrings_differ_only_in_known_words(ours: type, theirs: type, name: str) -> None:
     assert words_of(function_of(theirs, name).__doc__) == words_of(function_of(ours, name).__doc__)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [twins[:2] for twins in TWINS])
-def test_classes_are_described_alike(ours: type, theirs: type) -> None:
+def test_class_docstrings_match(ours: type, theirs: type) -> None:
     assert words_of(theirs.__doc__) == words_of(ours.__doc__)
 
 
@@ -250,14 +250,14 @@ def test_public_names_are_pinned(module: Any, names: list[str]) -> None:
     assert set(star) - {"__builtins__"} == set(names)
 
 
-def test_every_exception_and_the_models_of_results_are_at_the_top() -> None:
+def test_exceptions_and_result_models_are_exported() -> None:
     for name in ERRORS:
         assert getattr(claude_code_client, name) is getattr(errors, name)
     for name in ("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"):
         assert getattr(claude_code_client, name) is getattr(models, name)
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         claude_code_client.Nonsense  # type: ignore[attr-defined] # noqa: B018
     with pytest.raises(ImportError):
@@ -280,7 +280,7 @@ def newly_imported(statement: str) -> set[str]:
         ("from claude_code_client import TimeoutError", {*PACKAGE_MODULES, "claude_code_client.errors"}),
     ],
 )
-def test_importing_the_package_imports_no_other_library(statement: str, ours: set[str]) -> None:
+def test_importing_the_package_imports_no_third_party_library(statement: str, ours: set[str]) -> None:
     loaded = newly_imported(statement)
     assert {name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names} == ours
     assert not loaded & {"asyncio", "ssl", "http.client", "dataclasses", "inspect"}

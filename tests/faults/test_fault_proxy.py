@@ -60,14 +60,14 @@ def exchange(port: Port) -> tuple[bytes, str]:
     ],
     ids=repr,
 )
-def test_cuts(server: ContextServer, proxy: FaultProxy, fault: Fault, length: int, end: str) -> None:
+def test_cuts_end_the_connection(server: ContextServer, proxy: FaultProxy, fault: Fault, length: int, end: str) -> None:
     port = proxy.open(server.address, Once(fault))
     received, ended = exchange(port)
     assert (len(received), ended) == (length, end)
     assert port.counts == {fault.name: 1}
 
 
-def test_what_is_whole(server: ContextServer, proxy: FaultProxy) -> None:
+def test_complete_exchanges(server: ContextServer, proxy: FaultProxy) -> None:
     plans: dict[int, Fault] = {1: Stall(20, 0.1), 2: Drip(0, 0.0005), 3: error_response(503, "0")}
     port = proxy.open(server.address, lambda exchange: plans.get(exchange.number) if exchange.path else None)
     plain, delayed, dripped, refused = (exchange(port)[0] for _ in range(4))

@@ -41,7 +41,7 @@ def _events(stream: bytes) -> list[ServerSentEvent]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, len(STREAM)])
-def test_any_chunking_gives_the_same_events(size: int) -> None:
+def test_chunking_does_not_change_the_events(size: int) -> None:
     decoder = EventDecoder()
     events = [event for start in range(0, len(STREAM), size) for event in decoder.feed(STREAM[start : start + size])]
     assert events == EVENTS
@@ -49,14 +49,14 @@ def test_any_chunking_gives_the_same_events(size: int) -> None:
     assert decoder.last_event_id == ""
 
 
-def test_every_split_in_two_gives_the_same_events() -> None:
+def test_splitting_in_two_does_not_change_the_events() -> None:
     for cut in range(len(STREAM) + 1):
         decoder = EventDecoder()
         assert [*decoder.feed(STREAM[:cut]), *decoder.feed(b""), *decoder.feed(STREAM[cut:])] == EVENTS, cut
 
 
 @pytest.mark.parametrize("rest", ["", "id: 5", "id: 5\n", "id: 5\ndata: x\n", "id: 5\r\ndata: x\r\n"])
-def test_an_event_that_does_not_come_whole_is_not_the_last(rest: str) -> None:
+def test_incomplete_event_does_not_set_the_last_id(rest: str) -> None:
     """Otherwise a resumed stream would skip it."""
     decoder = EventDecoder()
     assert len(list(decoder.feed(b"id: 4\ndata: x\n\n" + rest.encode()))) == 1
@@ -65,20 +65,20 @@ def test_an_event_that_does_not_come_whole_is_not_the_last(rest: str) -> None:
     assert decoder.last_event_id == ("5" if rest else "4")
 
 
-def test_an_event_without_data_sets_the_last_id() -> None:
+def test_event_without_data_sets_the_last_id() -> None:
     decoder = EventDecoder()
     [event] = decoder.feed(b"id: 5\n\ndata: x\n\n")
     assert (event.id, event.has_id, decoder.last_event_id) == ("5", False, "5")
 
 
-def test_a_type_is_that_of_one_event() -> None:
+def test_event_type_applies_to_one_event() -> None:
     assert [event.type for event in _events(b"event: a\n\ndata: x\n\nevent: b\nevent: c\ndata: x\n\n")] == [
         "message",
         "c",
     ]
 
 
-def test_one_space_is_taken_away() -> None:
+def test_one_leading_space_is_removed() -> None:
     assert [event.data for event in _events(b"data:  a\n\ndata:\tb\n\ndata: \n\n")] == [" a", "\tb", ""]
 
 
@@ -95,19 +95,19 @@ def test_one_space_is_taken_away() -> None:
         ("\N{ARABIC-INDIC DIGIT ONE}".encode(), None),
     ],
 )
-def test_retry_is_ascii_digits(value: bytes, retry: float | None) -> None:
+def test_retry_accepts_ascii_digits_only(value: bytes, retry: float | None) -> None:
     decoder = EventDecoder()
     assert list(decoder.feed(b"retry: " + value + b"\n")) == []
     assert decoder.retry == retry
 
 
-def test_other_marks_of_unicode_end_no_line() -> None:
+def test_unicode_line_separators_do_not_end_a_line() -> None:
     text = "a\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029b"
     assert [event.data for event in _events(f"data: {text}\n\n".encode())] == [text]
 
 
 @pytest.mark.parametrize("chunk", [b"data: " + b"x" * 60 + b"\n", b"x" * 30, b"data: x\n", b"x\n", b": " + b"x" * 30])
-def test_an_endless_event_is_refused(chunk: bytes) -> None:
+def test_endless_event_raises(chunk: bytes) -> None:
     decoder = EventDecoder(max_event_bytes=100)
     with pytest.raises(EventTooLargeError, match="larger than the limit of 100 bytes"):
         list(chain.from_iterable(decoder.feed(chunk) for _ in range(101)))
@@ -116,7 +116,7 @@ def test_an_endless_event_is_refused(chunk: bytes) -> None:
 
 
 @pytest.mark.parametrize("ended", [b"\n\n", b"\n", b""])
-def test_what_comes_before_an_event_too_large_is_given(ended: bytes) -> None:
+def test_events_before_an_oversized_one_are_returned(ended: bytes) -> None:
     decoder = EventDecoder(max_event_bytes=100)
     events: deque[ServerSentEvent] = deque()
     with pytest.raises(EventTooLargeError):
@@ -126,7 +126,7 @@ def test_what_comes_before_an_event_too_large_is_given(ended: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_an_event_of_the_limit_is_given() -> None:
+def test_event_at_the_size_limit_is_returned() -> None:
     line = b"data: " + b"x" * (MAX_EVENT_BYTES - 6)
     [event] = _events(line + b"\r\n\r\n")
     assert len(event.data) == MAX_EVENT_BYTES - 6
@@ -135,7 +135,7 @@ def test_an_event_of_the_limit_is_given() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 5, 20, 100])
-def test_the_limit_counts_lines_without_their_ends(size: int) -> None:
+def test_size_limit_excludes_line_ends(size: int) -> None:
     stream = b"data: x\r\n" * 10 + b"\r\n"
     chunks = [stream[start : start + size] for start in range(0, len(stream), size)]
     decoder = EventDecoder(max_event_bytes=70)
@@ -145,7 +145,7 @@ def test_the_limit_counts_lines_without_their_ends(size: int) -> None:
         list(chain.from_iterable(map(decoder.feed, chunks)))
 
 
-def test_pings_do_not_count_as_an_event() -> None:
+def test_pings_do_not_count_towards_the_size_limit() -> None:
     decoder = EventDecoder(max_event_bytes=100)
     for _ in range(200):
         assert list(decoder.feed(b": ping\n\n")) == []
@@ -154,7 +154,7 @@ def test_pings_do_not_count_as_an_event() -> None:
     assert [event.data for event in decoder.feed(b"data: x\n\n")] == ["x"]
 
 
-def test_events_that_nobody_takes_do_not_hinder_the_next() -> None:
+def test_unconsumed_events_do_not_affect_the_next() -> None:
     decoder = EventDecoder()
     decoder.feed(b"id: 1\ndata: x\n\nid: 2\ndata: y\n\nid: 3\nda")
     assert [event.data for event in decoder.feed(b"ta: z\n\n")] == ["z"]
@@ -163,7 +163,7 @@ def test_events_that_nobody_takes_do_not_hinder_the_next() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", [b"x", b"data: xy\ndata: z\n"])
-def test_an_event_takes_no_more_memory_than_it_has_bytes(chunk: bytes) -> None:
+def test_memory_is_bounded_by_the_events_size(chunk: bytes) -> None:
     """However small its chunks and lines are."""
     decoder, pieces = EventDecoder(), 60_000 // len(chunk)
     tracemalloc.start()
@@ -186,7 +186,7 @@ def _fastest(work: Callable[[], object]) -> float:
 
 
 @pytest.mark.slow
-def test_an_event_of_8_mb_takes_less_than_five_times_the_time_of_its_json() -> None:
+def test_decoding_8_mb_takes_less_than_five_times_its_json_parsing() -> None:
     data = json.dumps({"type": "tool_result", "result": "x" * 8_000_000})
     stream = f"id: 1\ndata: {data}\n\n".encode()
     chunks = [stream[start : start + 65536] for start in range(0, len(stream), 65536)]

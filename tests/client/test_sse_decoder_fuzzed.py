@@ -81,13 +81,13 @@ def _both_agree(stream: bytes) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
-def test_any_split_decodes_as_the_whole_does(examples: int) -> None:
+def test_any_split_gives_the_same_events(examples: int) -> None:
     _run(given(_split(), _limits)(_splits_do_not_matter), examples)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
-def test_the_decoder_agrees_with_the_second_one(examples: int) -> None:
+def test_decoder_agrees_with_the_reference(examples: int) -> None:
     _run(given(_streams)(_both_agree), examples)
 
 
@@ -98,6 +98,6 @@ def _run(test: Callable[[], None], examples: int) -> None:
 @pytest.mark.slow
 @given(st.binary(max_size=40))
 @example(b"\xf0\x9f\x98\xf0\x9f\x98\x80\xe0\x80\x80\xed\xa0\x80\xf5\xc3")
-def test_the_second_one_decodes_utf8_as_python_does(data: bytes) -> None:
+def test_reference_decodes_utf8_like_python(data: bytes) -> None:
     """The reference parser relies on this."""
     assert utf8_decode(data) == data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")

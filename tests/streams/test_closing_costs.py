@@ -72,7 +72,7 @@ def busy(_: raw_http.Request) -> Any:
 
 
 @pytest.mark.parametrize("name", ["execute_task", "complete"])
-def test_closed_in_the_pause_after_a_refusal(both: ClientKind, tmp_path: Path, name: str) -> None:
+def test_closed_during_a_retry_backoff(both: ClientKind, tmp_path: Path, name: str) -> None:
     def handle(request: raw_http.Request) -> Any:
         return busy(request) if request.method == "POST" else raw_http.response(200, MODELS)
 
@@ -105,7 +105,7 @@ MODELS = {
 }
 
 
-def test_closed_while_the_submit_is_under_way(both: ClientKind, over: Event) -> None:
+def test_closed_during_the_submit(both: ClientKind, over: Event) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
             return raw_http.response(200, responses.task("cancelled"))
@@ -129,7 +129,7 @@ def test_closed_while_the_submit_is_under_way(both: ClientKind, over: Event) -> 
     assert len(keys) == 1
 
 
-def test_cancelled_again_while_it_tidies_up(over: Event) -> None:
+def test_cancelled_again_during_cleanup(over: Event) -> None:
     with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, script):
         answer = server.handle
 
@@ -161,7 +161,7 @@ def test_cancelled_again_while_it_tidies_up(over: Event) -> None:
         over.set()
 
 
-def test_an_asynchronous_stream_in_a_cycle_is_ended_with_its_client(over: Event) -> None:
+def test_async_stream_in_a_reference_cycle_ends_with_its_client(over: Event) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
             stream = client.stream_task("x")
@@ -177,7 +177,7 @@ def test_an_asynchronous_stream_in_a_cycle_is_ended_with_its_client(over: Event)
         over.set()
 
 
-def test_a_consumer_meets_a_close_that_is_under_way(both: ClientKind, over: Event) -> None:
+def test_consumer_meets_a_close_in_progress(both: ClientKind, over: Event) -> None:
     with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, _):
         answer, cancelling = server.handle, Event()
 
@@ -213,7 +213,7 @@ def test_a_consumer_meets_a_close_that_is_under_way(both: ClientKind, over: Even
             closing.join(raw_http.TIMEOUT)
 
 
-def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_after(over: Event) -> None:
+def test_generated_client_fetched_before_the_close_sends_nothing_after(over: Event) -> None:
     with scripted_stream(send_then_stall(until=over)) as (server, _):
         client = ClaudeClient(KEY, server.base_url)
         http = client.api.get_httpx_client()
@@ -224,7 +224,7 @@ def test_a_client_of_generated_endpoints_that_was_fetched_before_sends_nothing_a
 
 
 @pytest.mark.slow
-def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: ClientKind, over: Event) -> None:
+def test_received_result_survives_the_deadline(both: ClientKind, over: Event) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.method == "POST":
             return raw_http.response(202, responses.task("pending"))
@@ -239,7 +239,7 @@ def test_a_result_that_has_come_is_not_lost_to_the_deadline(both: ClientKind, ov
     assert (task.status, task.result["summary"]) == ("completed", "3 files.")
 
 
-def test_a_result_without_its_cost_is_settled_by_what_the_task_says(both: ClientKind) -> None:
+def test_result_without_cost_is_settled_from_the_task(both: ClientKind) -> None:
     bare = responses.event(1, "result", status="completed")
 
     def handle(request: raw_http.Request) -> Any:
@@ -254,7 +254,7 @@ def test_a_result_without_its_cost_is_settled_by_what_the_task_says(both: Client
             assert (budget.reserved, budget.spent) == (0, 0.5)
 
 
-def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
+def test_closed_while_a_failed_task_is_cancelled() -> None:
     refused = Event()
 
     def handle(request: raw_http.Request) -> Any:
@@ -286,7 +286,7 @@ def test_closed_while_a_task_that_failed_is_being_cancelled() -> None:
 
 
 @pytest.mark.slow
-def test_a_cancel_that_there_was_no_time_for_is_made_up_for(both: ClientKind) -> None:
+def test_cancel_without_time_left_is_sent_in_the_background(both: ClientKind) -> None:
     def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
             cancels.append(request)

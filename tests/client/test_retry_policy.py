@@ -33,12 +33,12 @@ def answer(status: int, type: str = "", retry_after: float | None = None) -> Cla
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
-def test_passing_faults_are_retried(status: int) -> None:
+def test_transient_errors_are_retried(status: int) -> None:
     assert decide(answer(status)) == 0.25
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 422, 501, 302])
-def test_other_answers_are_final(status: int) -> None:
+def test_other_responses_are_final(status: int) -> None:
     assert decide(answer(status)) is None
 
 
@@ -46,45 +46,45 @@ def test_other_answers_are_final(status: int) -> None:
     ("status", "type"),
     [(429, "cost_exceeded_error"), (500, "cost_exceeded_error"), (408, "timeout_error"), (503, "timeout_error")],
 )
-def test_spent_money_is_never_spent_again(status: int, type: str) -> None:
+def test_budget_and_timeout_errors_are_never_retried(status: int, type: str) -> None:
     assert decide(answer(status, type)) is None
     assert decide(answer(status, type), should_retry=True) is None
 
 
-def test_the_servers_wish_decides() -> None:
+def test_server_should_retry_header_takes_precedence() -> None:
     assert decide(answer(400), should_retry=True) == 0.25
     assert decide(answer(503), should_retry=False) is None
 
 
-def test_waits_grow_to_a_bound() -> None:
+def test_backoff_grows_to_its_limit() -> None:
     waits = [decide(answer(500), number=number, max_retries=9) for number in range(1, 8)]
     assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
 
 
-def test_retry_after_is_honoured_up_to_its_cap() -> None:
+def test_retry_after_is_honoured_up_to_its_limit() -> None:
     assert decide(answer(429, retry_after=30)) == 30
     assert decide(answer(429, retry_after=120)) == 120
     assert decide(answer(429, retry_after=121)) is None
 
 
-def test_no_wait_crosses_the_deadline() -> None:
+def test_backoff_never_exceeds_the_deadline() -> None:
     assert decide(answer(429, retry_after=30), time_left=29.0) is None
     assert decide(answer(500), time_left=0.1) is None
 
 
-def test_attempts_end() -> None:
+def test_attempts_are_limited() -> None:
     assert decide(answer(500), number=3) is not None
     assert decide(answer(500), number=4) is None
     assert decide(answer(500), max_retries=0) is None
 
 
-def test_what_may_have_been_received_is_repeated_only_if_that_does_no_harm() -> None:
+def test_possibly_received_requests_are_repeated_only_if_idempotent() -> None:
     assert decide(APIConnectionError("Cut.")) == 0.25
     assert decide(APIConnectionError("Cut."), repeatable=False) is None
     assert decide(APIConnectionError("Refused."), repeatable=False, sent=False) == 0.25
 
 
-def test_repeatable_calls() -> None:
+def test_idempotent_calls() -> None:
     assert is_repeatable("GET", {})
     assert not is_repeatable("POST", {})
     assert is_repeatable("POST", {"Idempotency-Key": "1"})
@@ -103,5 +103,5 @@ def test_repeatable_calls() -> None:
         (None, None),
     ],
 )
-def test_retry_after_header(value: str | None, seconds: float | None) -> None:
+def test_retry_after_parsing(value: str | None, seconds: float | None) -> None:
     assert parse_retry_after(value, datetime(2026, 11, 22, 12, 0, tzinfo=UTC)) == seconds
