@@ -13,7 +13,7 @@ from claude_code_api import events
 
 import claude_code_client
 from claude_code_client import errors, models
-from claude_code_client._transport import SyncEndpoints
+from claude_code_client._client.endpoints import SyncEndpoints
 from claude_code_client._wire.error_bodies import error_class
 from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
@@ -82,10 +82,7 @@ def errors_section() -> Iterator[str]:
     yield from ("## Errors", markdown.docstring(parse(errors), ""))
     yield from ("### `ClaudeAPIError`", markdown.docstring(parse(base), "ClaudeAPIError"))
     yield "### Exceptions"
-    yield (
-        "An error response raises the exception of its `error.type`, or of its status if the type is missing or "
-        "unknown. The other exceptions are raised without an error response."
-    )
+    yield "Exceptions with neither a status nor an `error.type` are raised without an error response."
     rows = []
     for name in [name for name in vars(errors) if name in errors.__all__ and name != base.__name__]:
         cls = getattr(errors, name)
@@ -113,10 +110,10 @@ def endpoints_section() -> Iterator[str]:
     api = next(prop for prop in properties(claude_code_client.ClaudeClient) if prop.name == "api")
     yield from ("## Generated endpoints", markdown.inline(api.doc))
     yield markdown.docstring(parse(SyncEndpoints), "")
-    for base in SyncEndpoints.__mro__:
-        for name, member in members(base):
-            if name.startswith("with_"):
-                yield from method("client.api", name, member, level=3)
+    named = {name: member for base in reversed(SyncEndpoints.__mro__) for name, member in members(base)}
+    for name, member in sorted(named.items()):
+        if name.startswith("with_"):
+            yield from method("client.api", name, member, level=3)
     yield "### Endpoints"
     yield "Each is a module with the functions `sync`, `sync_detailed`, `asyncio` and `asyncio_detailed`."
     contract = json.loads(Path(inspect.getfile(claude_code_api)).with_name("openapi.json").read_bytes())
