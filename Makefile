@@ -11,6 +11,8 @@ NODE_INSTALLED := node_modules/.installed
 TYPED := claude_code_client claude_code_common claude_code_server generated/claude_code_api scripts $(wildcard tests examples benchmarks)
 # Checked by pyright as well as mypy: what users of the library see.
 TYPED_TWICE := claude_code_client claude_code_common claude_code_server generated/claude_code_api $(wildcard tests/typing)
+# The contract's package first, because the other scripts import or describe it.
+GENERATORS := generate generate_sync generate_api_reference generate_module_tables
 # Three workers for two cores, because many tests wait for a deadline or a process.
 TEST_OPTIONS ?= -n 3 --dist loadgroup
 
@@ -74,8 +76,8 @@ check-pyright: $(INSTALLED) $(NODE_INSTALLED)
 	@$(call quietly,$(NODE) node_modules/pyright/index.js --pythonpath $(RUN) $(TYPED_TWICE))
 
 check-generated: $(INSTALLED)
-	@echo "== generated code is up to date"
-	@$(RUN) scripts/generate.py --check
+	@echo "== generated files are up to date"
+	@for script in $(GENERATORS); do $(RUN) scripts/$$script.py --check || exit 1; done
 
 check-spec: $(INSTALLED) $(NODE_INSTALLED)
 	@echo "== contract: openapi-spec-validator"
@@ -87,8 +89,8 @@ check-imports: $(INSTALLED)
 	@echo "== import layers"
 	@$(call quietly,$(VENV)/bin/lint-imports --no-logo)
 
-generate: $(INSTALLED) ## Regenerate generated/ from openapi/claude-code-api.yaml
-	@$(RUN) scripts/generate.py
+generate: $(INSTALLED) ## Regenerate what is written from the contract, the asynchronous client and the docstrings
+	@for script in $(GENERATORS); do $(RUN) scripts/$$script.py || exit 1; done
 
 bench: $(INSTALLED) benchmarks/run.py ## Measure the cost of a call, a stream and an import
 	@$(RUN) benchmarks/run.py

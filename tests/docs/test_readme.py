@@ -33,13 +33,16 @@ def test_python_blocks_run(block: Block, docs_environment: ServerProcess, capsys
     gc.collect()
 
 
-def commands() -> list[str]:
-    """Return the shell commands, one per line, without comments."""
-    lines = [line for block in BLOCKS if block.language == "sh" for line in block.code.splitlines()]
+def commands(document: str = "README.md") -> list[str]:
+    """Return the shell commands of a document, one per line, without comments."""
+    lines = [line for block in blocks(document) if block.language == "sh" for line in block.code.splitlines()]
     return [re.sub(r"\s+#.*", "", line) for line in lines]
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("make")])
+MAKE_COMMANDS = [each for each in commands() + commands("CONTRIBUTING.md") if each.startswith("make")]
+
+
+@pytest.mark.parametrize("command", MAKE_COMMANDS)
 def test_make_targets_exist(command: str) -> None:
     # The targets call this test, so that they are only looked at here; make demo is run by its own test.
     done = subprocess.run(

@@ -1,0 +1,1 @@
+"""Parts of the scripts that write documentation: reading docstrings and source files."""
