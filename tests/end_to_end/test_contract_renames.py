@@ -1,4 +1,4 @@
-"""A changed contract and `make generate` change the names on the wire of client and server, with no other edit."""
+"""Renamed paths and fields in the contract: client and server follow after `make generate`, without another edit."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ PROGRAM = """
         [*_, last] = client.stream_task("Count Python files in src/", allow_tools=["Bash"])
         listed = [task.id for task in client.list_tasks()]
         raw = httpx.Client(headers={{"Authorization": "Bearer " + client._server.api_key}}, trust_env=False)
-        answers = {{
+        responses = {{
             "old path": raw.post(client.base_url + "/task", json={{"description": "x"}}),
             "old field": raw.post(client.base_url + "/agentic-tasks", json={{"description": "x"}}),
             "one task": raw.get(client.base_url + "/agentic-tasks/" + result.id),
         }}
-        told = {{name: [answer.status_code, answer.json()] for name, answer in answers.items()}}
+        received = {{name: [response.status_code, response.json()] for name, response in responses.items()}}
     print("OUT " + json.dumps({{
         "generated": claude_code_api.__file__,
         "summary": result.result["summary"],
         "steps": len(result.execution_log),
         "last": last,
         "listed": result.id in listed,
-        "told": told,
+        "received": received,
     }}))
 """
 
 
-def changed_contract() -> dict[str, Any]:
+def renamed_contract() -> dict[str, Any]:
     """Return the contract with other paths and other names for a required, an optional and a response field."""
     contract: dict[str, Any] = YAML(typ="safe").load(ROOT / "openapi" / "claude-code-api.yaml")
     contract["paths"] = {
@@ -63,10 +63,10 @@ def changed_contract() -> dict[str, Any]:
 
 
 @pytest.mark.timeout(120)
-def test_facade_and_server_follow_the_contract(workspace: Path, tmp_path: Path) -> None:
+def test_client_and_server_follow_renamed_paths_and_fields(workspace: Path, tmp_path: Path) -> None:
     contract = tmp_path / "contract.yaml"
     with contract.open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(json.loads(json.dumps(changed_contract())), file)
+        YAML(typ="safe").dump(json.loads(json.dumps(renamed_contract())), file)
     generated = tmp_path / "generated"
     command = [sys.executable, "scripts/generate.py", "--spec", str(contract)]
     command += ["--output", str(generated / "claude_code_api")]
@@ -87,11 +87,11 @@ def test_facade_and_server_follow_the_contract(workspace: Path, tmp_path: Path) 
     assert out["steps"] >= 3
     assert out["last"]["type"] == "result"
     assert out["listed"]
-    status, body = out["told"]["old path"]
+    status, body = out["received"]["old path"]
     assert (status, body["error"]["type"]) == (404, "not_found_error")
-    status, body = out["told"]["old field"]
+    status, body = out["received"]["old field"]
     assert (status, body["error"]["param"]) == (400, "instructions")
-    status, body = out["told"]["one task"]
+    status, body = out["received"]["one task"]
     assert status == 200
     assert body["steps"]
     assert "execution_log" not in body

@@ -1,0 +1,204 @@
+"""Additions to the contract: `make generate`, and the files that must be edited by hand until both clients use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from generation.generator import changed_spec
+from support.clients import evolution_program as programs
+from support.code_blocks import ROOT
+from support.project_copy import ProjectCopy
+
+pytestmark = [pytest.mark.xdist_group("evolution"), pytest.mark.timeout(180)]
+
+OPTIONS = "claude_code_client/_client/options.py"
+HAND_EDIT = (
+    ("        idempotency_key: Calls with the same key run one task.", "        priority: From 1 to 5. Default: 3.\n"),
+    ("    idempotency_key: str | None\n\n\nclass CompletionOptions", "    priority: int | None\n"),
+)
+"""Lines of TaskOptions, each inserted before a text that occurs once: one of documentation, one of code."""
+PROJECT = f"{ROOT}:{ROOT / 'generated'}"
+
+
+def extend(document: dict[str, Any]) -> None:
+    """Make all five kinds of additions to the contract."""
+    schemas = document["components"]["schemas"]
+    # A task field.
+    schemas["CreateTaskRequest"]["properties"]["priority"] = {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": 5,
+        "x-default": 3,
+        "description": "Tasks with a higher priority start first. Defaults to `3`.",
+    }
+    # Response fields: an object, and a field of a nested object.
+    schemas["Worker"] = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"type": "string"}, "region": {"type": "string", "enum": ["north", "south"]}},
+    }
+    schemas["AgenticTaskResponse"]["properties"]["worker"] = {"$ref": "#/components/schemas/Worker"}
+    schemas["TaskUsage"]["properties"]["cached_tokens"] = {"type": "integer"}
+    # An event type, with nested objects and an enum.
+    todo = {"text": {"type": "string"}, "state": {"type": "string", "enum": ["open", "done"]}}
+    schemas["Todo"] = {"type": "object", "required": ["text", "state"], "properties": todo}
+    schemas["TodoUpdateEvent"] = {
+        "type": "object",
+        "description": "The agent changed its list of things to do.",
+        "required": ["type", "timestamp", "content", "todos"],
+        "properties": {
+            "type": {"const": "todo_update"},
+            "timestamp": {"type": "string"},
+            "content": {"type": "string"},
+            "todos": {"type": "array", "items": {"$ref": "#/components/schemas/Todo"}},
+        },
+    }
+    reference = "#/components/schemas/TodoUpdateEvent"
+    schemas["TaskEvent"]["oneOf"].append({"$ref": reference})
+    schemas["TaskEvent"]["discriminator"]["mapping"]["todo_update"] = reference
+    # An endpoint.
+    schemas["TaskSummary"] = {
+        "type": "object",
+        "required": ["text", "words"],
+        "properties": {"text": {"type": "string"}, "words": {"type": "integer"}},
+    }
+    get_task = document["paths"]["/task/{task_id}"]["get"]
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/TaskSummary"}}}
+    document["paths"]["/task/{task_id}/summary"] = {
+        "get": {
+            "operationId": "get_task_summary",
+            "tags": ["tasks"],
+            "summary": "Summarize a task",
+            "security": get_task["security"],
+            "parameters": [{"$ref": "#/components/parameters/TaskId"}],
+            "responses": {**get_task["responses"], "200": {"description": "The summary.", "content": content}},
+        }
+    }
+    # Enum values.
+    for name, value in (("TaskStatus", "paused"), ("UsagePeriod", "year"), ("Role", "developer")):
+        schemas[name]["enum"].append(value)
+
+
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    """A copy of the project with the changed contract and what `make generate` made of it."""
+    copy = ProjectCopy(tmp_path_factory.mktemp("evolved"))
+    changed_spec(copy.directory / "openapi" / "claude-code-api.yaml", extend)
+    copy.generate()
+    return copy
+
+
+@pytest.fixture(scope="module")
+def with_task_field(evolved: ProjectCopy, tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    """The copy, with the task field in TaskOptions too."""
+    copy = ProjectCopy(tmp_path_factory.mktemp("field"), evolved.directory)
+    path = copy.directory / OPTIONS
+    text = path.read_text(encoding="utf-8")
+    for before, line in HAND_EDIT:
+        assert text.count(before) == 1
+        text = text.replace(before, line + before)
+    path.write_text(text, encoding="utf-8")
+    copy.generate()
+    return copy
+
+
+def assert_edits(capsys: pytest.CaptureFixture[str], addition: str, copy: ProjectCopy, expected: set[str]) -> None:
+    """Count the files edited by hand, and print the count."""
+    edited = copy.edited_by_hand()
+    with capsys.disabled():
+        print(f"\nNew {addition}: files edited by hand: {len(edited)} {sorted(edited) or ''}")
+    assert edited == expected
+
+
+def alike(found: dict[str, Any]) -> Any:
+    """Return what both clients found."""
+    assert found["sync"] == found["async"]
+    return found["sync"]
+
+
+def test_programs_use_the_packages_of_the_copy(evolved: ProjectCopy) -> None:
+    generated = str(evolved.directory / "generated")
+    expected = [str(evolved.directory), generated, str(evolved.directory)]
+    assert programs.run("packages", evolved.python_path) == expected
+
+
+def test_new_response_fields(evolved: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:
+    before = alike(programs.run("response_fields", PROJECT))
+    after = alike(programs.run("response_fields", evolved.python_path))
+    assert after == before
+    assert after["extra"] == {"worker": programs.EXTRA}
+    assert after["usage"] == {"cached_tokens": 4}
+    assert (after["dict"]["worker"], after["dict"]["usage"]["cached_tokens"]) == (programs.EXTRA, 4)
+    assert_edits(capsys, "response field", evolved, set())
+
+
+def test_new_event_type(evolved: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:
+    found = programs.run("event_type", evolved.python_path)
+    assert found["typed"] == ["content", "timestamp", "todos", "type"]
+    for kind in ("sync", "async"):
+        event, result = found[kind]["events"]
+        timestamp = event["timestamp"]
+        content = {"content": "1 of 2 done", "todos": programs.TODOS}
+        assert event == {"type": "todo_update", "timestamp": timestamp, **content}
+        assert result["type"] == "result"
+        assert found[kind]["log"] == [{"action": "todo_update", "timestamp": timestamp, **content}]
+    assert_edits(capsys, "event type", evolved, set())
+
+
+def test_new_endpoint(evolved: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:
+    found = alike(programs.run("endpoint", evolved.python_path))
+    assert found == {"text": "3 files.", "words": 2, "path": "/v1/task/task_1/summary"}
+    assert_edits(capsys, "endpoint", evolved, set())
+
+
+def test_new_enum_values(evolved: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:
+    found = alike(programs.run("enum_values", evolved.python_path))
+    assert found == {
+        "values": ["paused", "year"],
+        "types": ["str", "str"],
+        "sent": ["/v1/task?status=paused", "/v1/usage?period=year", "/v1/chat/completions"],
+        "roles": ["developer"],
+    }
+    assert_edits(capsys, "enum value", evolved, set())
+
+
+def test_embedded_server_with_the_changed_contract(evolved: ProjectCopy) -> None:
+    found = alike(programs.run("embedded_server", evolved.python_path))
+    assert found["summary"].startswith("Found 2 Python files")
+    del found["summary"]
+    assert found == {
+        "status": "completed",
+        "endpoint": ["NotSupportedError", 501],
+        "paused": [],
+        "period": ["NotSupportedError", 501],
+        "role": "end_turn",
+    }
+
+
+def test_new_task_field(with_task_field: ProjectCopy, capsys: pytest.CaptureFixture[str]) -> None:
+    found = alike(programs.run("task_field_checked", with_task_field.python_path))
+    message = "priority must be from 1 to 5, not 9."
+    assert found == {
+        "errors": [[name, "priority", message] for name in programs.TASK_METHODS],
+        "requests": 0,
+        "listed": list(programs.TASK_METHODS),
+        # The documentation of the other methods refers to that of execute_task().
+        "explained": ["execute_task"],
+        "sent": [3, 4, 5],
+    }
+    reference = (with_task_field.directory / "docs" / "api-reference.md").read_text(encoding="utf-8")
+    assert "From 1 to 5. Default: 3." in reference
+    assert_edits(capsys, "task field", with_task_field, {OPTIONS})
+
+
+def test_new_task_field_on_the_embedded_server(with_task_field: ProjectCopy) -> None:
+    found = programs.run("task_field_served", with_task_field.python_path)
+    assert alike(found) == ["completed"] * 3
+    assert found["raw"] == [400, "priority"]
+
+
+def test_generating_again_changes_nothing(with_task_field: ProjectCopy) -> None:
+    before = with_task_field.contents()
+    with_task_field.generate()
+    assert with_task_field.contents() == before
