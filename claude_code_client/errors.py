@@ -1,33 +1,37 @@
-"""What can go wrong, as exceptions.
+"""Exceptions of this library.
 
 ::
 
     ClaudeAPIError
-    ├── ConfigurationError (ValueError)          the client was set up wrongly; nothing was sent
-    ├── APIConnectionError (ConnectionError)     no answer: refused, reset, DNS, TLS
-    ├── TimeoutError (builtins.TimeoutError)     the task, or the call, ran out of time
-    │   └── TaskStalledError                     no event of the task came for its stall_timeout
-    ├── InvalidRequestError (ValueError)         400, 405, 413, 416, 422: the request is wrong
-    ├── AuthenticationError                      401, or no key at all
-    ├── CostExceededError                        402, or type cost_exceeded_error: a budget does not allow it
-    ├── PermissionError (builtins.PermissionError)  403
-    ├── NotFoundError (LookupError)              404
-    ├── ConflictError                            409
-    ├── RateLimitError                           429
-    ├── ServerError                              5xx
-    │   ├── NotSupportedError                    501: this server does not offer the operation
-    │   └── OverloadedError                      503, 529
-    ├── UnexpectedResponseError                  an answer that is not of this API, such as a proxy's page
-    ├── StreamInterruptedError (ConnectionError) a stream ended without its terminal event, and could not go on
-    ├── ClosedError                              the stream, or the client, was closed while the call waited
-    └── ArtifactError                            an artifact was not stored; what was at the target is as it was
-        ├── ArtifactMismatchError                its bytes are not those that the task made
-        ├── ArtifactTooLargeError                it is larger than max_bytes
-        ├── UnsafePathError (ValueError)         its path leads out of the target folder
-        └── StorageError (OSError)               the disk did not take it: full, read-only, no permission
+    ├── ConfigurationError (ValueError)             the client or a call is set up wrongly; nothing was sent
+    ├── APIConnectionError (ConnectionError)        no response: connection refused or lost, DNS or TLS failure
+    ├── TimeoutError (builtins.TimeoutError)        408, or the task or the call exceeded its timeout
+    │   └── TaskStalledError                        the task had no event for its stall_timeout
+    ├── InvalidRequestError (ValueError)            400, 405, 413, 415, 416, 422: the request is invalid
+    ├── AuthenticationError                         401, or no API key
+    ├── CostExceededError                           402, or a budget: the cost exceeds a limit
+    ├── PermissionError (builtins.PermissionError)  403: the key may not do this
+    ├── NotFoundError (LookupError)                 404
+    ├── ConflictError                               409: the idempotency key belongs to another request
+    ├── RateLimitError                              429
+    ├── ServerError                                 5xx
+    │   ├── NotSupportedError                       501: the server does not support the operation
+    │   └── OverloadedError                         503, 529
+    ├── UnexpectedResponseError                     a response that is not from this API, such as a proxy's page
+    ├── StreamInterruptedError (ConnectionError)    a stream ended early and could not be resumed
+    ├── ClosedError                                 the stream or the client was closed during the call
+    └── ArtifactError                               an artifact was not stored; an existing file is unchanged
+        ├── ArtifactMismatchError                   the received bytes differ from what the task wrote
+        ├── ArtifactTooLargeError                   the artifact is larger than max_bytes
+        ├── UnsafePathError (ValueError)            the artifact's path leads out of the directory
+        └── StorageError (OSError)                  the file system refused: disk full, read-only, no permission
 
-``TimeoutError`` and ``PermissionError`` are subclasses of Python's own, so that ``except TimeoutError:`` works
-without importing them. Every exception can be pickled, copied and deep-copied; none carries the key or the prompt.
+The ``error.type`` of a response decides before its status: type ``cost_exceeded_error`` raises CostExceededError with
+any status. Further 4xx statuses raise InvalidRequestError.
+
+``TimeoutError`` and ``PermissionError`` are subclasses of Python's own exceptions, so that ``except TimeoutError:``
+works without an import. Every exception can be pickled, copied and deep-copied, and none contains the API key or the
+prompt.
 """
 
 from __future__ import annotations
@@ -66,24 +70,24 @@ __all__ = [
 
 
 class ClaudeAPIError(Exception):
-    """Base of all exceptions of this library.
+    """Base class of this library's exceptions.
 
     Attributes:
-        message (str): What happened, and what to do next.
-        status_code (int | None): The HTTP status; None where no answer came.
-        error_type (str | None): The API's ``error.type``, as ``rate_limit_error``.
-        param (str | None): The field or parameter that is meant.
-        request_id (str | None): ``X-Request-Id`` of the answer; quote it in a report.
-        body (Any): What was received: the decoded JSON, else text (both shortened), else None.
-        task_id (str | None): The task in question, where known.
-        last_event_id (str | None): The last of the task's events that came, for ``stream_events(task_id, after=…)``.
-        retry_after (float | None): Seconds that the server asks to wait.
-        estimated_cost (float | None): USD; what it would have cost, where known.
-        task (AgenticTaskResponse | None): The task as far as it came, where known.
-        attempts (int): HTTP attempts of the request that failed; 0 where none did: nothing was sent, or the task itself
-            ended so.
-        history (tuple[str, ...]): What each attempt met, the last one included.
-        outcome_unknown (bool): The server may have run the call nonetheless, or still be running it.
+        message (str): Description of the problem, and of what to do next.
+        status_code (int | None): HTTP status of the response; None without a response.
+        error_type (str | None): ``error.type`` of the API, such as ``rate_limit_error``.
+        param (str | None): Name of the invalid parameter or field.
+        request_id (str | None): ``X-Request-Id`` of the response, for reports to the server's operator.
+        body (Any): Body of the response, shortened: decoded JSON, or else text; None without a body.
+        task_id (str | None): ID of the task, if known.
+        last_event_id (str | None): ID of the last event received from the task, for
+            ``stream_events(task_id, after=…)``.
+        retry_after (float | None): Seconds that the server requests to wait before the next attempt.
+        estimated_cost (float | None): Expected cost of the refused call in USD, if known.
+        task (AgenticTaskResponse | None): Task as last reported by the server, if known.
+        attempts (int): HTTP attempts of the failed request; 0 if nothing was sent, or if the task itself failed.
+        history (tuple[str, ...]): Outcome of each attempt, oldest first.
+        outcome_unknown (bool): True if the server may have run the call, or may still be running it.
     """
 
     def __init__(
@@ -148,96 +152,96 @@ def _restore(cls: type[_E], message: str) -> _E:
 
 
 class ConfigurationError(ClaudeAPIError, ValueError):
-    """The client was set up in a way that cannot work. Nothing was sent."""
+    """Invalid setting of the client or of a call; nothing was sent."""
 
 
 class APIConnectionError(ClaudeAPIError, builtins.ConnectionError):
-    """No answer came: the connection was refused, reset or could not be made secure."""
+    """No response: connection refused or lost, or DNS or TLS failure."""
 
 
 class TimeoutError(ClaudeAPIError, builtins.TimeoutError):
-    """The task ran past its timeout, or the call past its deadline. ``task`` is what there is of it."""
+    """Timeout of the task, or deadline of the call, exceeded. ``task`` is the task as last reported."""
 
 
 class InvalidRequestError(ClaudeAPIError, ValueError):
-    """The request is wrong; ``param`` names the field. Found here before sending, or by the server."""
+    """Invalid request; ``param`` names the parameter. Raised before sending, or by the server."""
 
 
 class AuthenticationError(ClaudeAPIError):
-    """There is no key, or the server does not accept it."""
+    """Missing API key, or a key that the server does not accept."""
 
 
 class CostExceededError(ClaudeAPIError):
-    """A budget does not allow it, or ended the task: ``estimated_cost`` is USD where known."""
+    """Call refused, or task ended, because of its cost. ``estimated_cost`` is in USD, if known."""
 
 
 class PermissionError(ClaudeAPIError, builtins.PermissionError):
-    """The key may not do this; the message names the tool, agent, skill or model."""
+    """Tool, agent, skill or model that the key may not use, named in the message."""
 
 
 class NotFoundError(ClaudeAPIError, LookupError):
-    """There is no such task, artifact or path."""
+    """Unknown task, artifact or path."""
 
 
 class ConflictError(ClaudeAPIError):
-    """The ``Idempotency-Key`` was used before with another body."""
+    """``Idempotency-Key`` that was used before with a different request."""
 
 
 class RateLimitError(ClaudeAPIError):
-    """Too many calls; ``retry_after`` says how many seconds to wait, where known."""
+    """Too many calls. ``retry_after`` is the seconds to wait, if known."""
 
 
 class ServerError(ClaudeAPIError):
-    """The server failed."""
+    """Failure of the server."""
 
 
 class NotSupportedError(ServerError):
-    """This server does not offer the operation."""
+    """Operation that the server does not support."""
 
 
 class OverloadedError(ServerError):
-    """The server, or the model behind it, is overloaded."""
+    """Overload of the server, or of the model behind it."""
 
 
 class UnexpectedResponseError(ClaudeAPIError):
-    """The answer is not one of this API: HTML of a proxy, broken JSON, missing fields. ``body`` has its start."""
+    """Response that is not from this API: a proxy's HTML, broken JSON, missing fields. ``body`` is its start."""
 
 
 class StreamInterruptedError(ClaudeAPIError, builtins.ConnectionError):
-    """A stream ended before its terminal event, and reconnecting did not help.
+    """Stream that ended before its terminal event and could not be resumed.
 
-    A task may still run: ``stream_events(error.task_id, after=error.last_event_id)`` goes on where it ended.
+    The task may still be running: resume with ``stream_events(error.task_id, after=error.last_event_id)``.
     """
 
 
 class TaskStalledError(TimeoutError):
-    """No event of the task came for its ``stall_timeout``, although the connection lived. The task was cancelled."""
+    """Task without an event for its ``stall_timeout``, over a working connection. The task was cancelled."""
 
 
 class ClosedError(ClaudeAPIError):
-    """The stream, or the client, was closed elsewhere while the call waited. A task that it waited for is cancelled."""
+    """Stream or client closed during the call. A task that the call waited for was cancelled."""
 
 
 class ArtifactError(ClaudeAPIError):
-    """An artifact was not stored; what was at the target is as it was."""
+    """Artifact that was not stored. A file that existed at its path is unchanged."""
 
 
 class ArtifactMismatchError(ArtifactError):
-    """The bytes that came are not those that the task made: another length, or another SHA-256."""
+    """Received bytes that differ in length or SHA-256 from the file that the task wrote."""
 
 
 class ArtifactTooLargeError(ArtifactError):
-    """The artifact is larger than ``max_bytes``."""
+    """Artifact larger than ``max_bytes``."""
 
 
 class UnsafePathError(ArtifactError, ValueError):
-    """The artifact's path leads out of the target folder: absolute, with ``..``, or through a symbolic link."""
+    """Artifact path that leads out of the directory: absolute, with ``..`` or through a symbolic link."""
 
 
 class StorageError(ArtifactError, OSError):
-    """The disk did not take the artifact: it is full or read-only, or a permission is missing. ``errno`` says which."""
+    """Refusal of the file system: disk full, read-only, no permission. ``errno`` is the reason."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # OSError keeps these two outside of the __dict__.
-        make, arguments, state = super().__reduce__()
-        return make, arguments, {**state, "errno": self.errno, "strerror": self.strerror}
+        # OSError keeps errno and strerror outside of __dict__.
+        restore, arguments, state = super().__reduce__()
+        return restore, arguments, {**state, "errno": self.errno, "strerror": self.strerror}

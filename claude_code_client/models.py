@@ -1,13 +1,14 @@
-"""What the client's methods give back. Immutable; compare, copy and pickle them freely. They have no hash.
+"""Value objects that the client's methods return.
 
-Fields that this version does not know are kept, in ``extra`` and in ``to_dict()``.
+They are immutable and can be compared, copied and pickled, but not hashed. Response fields without an attribute of
+their own are kept in ``extra``, and ``to_dict()`` includes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 from claude_code_api.events import (
@@ -21,8 +22,6 @@ from claude_code_api.events import (
     ToolCallEvent,
     ToolResultEvent,
 )
-
-from ._client.readable import Readable
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -49,81 +48,93 @@ __all__ = [
 ]
 
 Message = Mapping[str, str]
-"""One turn for ``complete(messages=[…])``: ``{"role": "user", "content": "…"}``."""
+"""One turn of ``complete(messages=[…])``: ``{"role": "user", "content": "…"}``."""
 
 TERMINAL_STATUSES: Final = frozenset({"completed", "failed", "timeout", "cancelled", "cost_exceeded"})
-"""The statuses that a task does not leave any more."""
+"""Statuses of tasks that have ended."""
 
-_PATHS_SHOWN: Final = 5
+MAX_READ_BYTES: Final = 256 * 1024**2
+"""Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
+
+_PATHS_IN_REPR: Final = 5
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
+    """Return a copy of ``value`` made of JSON types only."""
     if isinstance(value, _Model):
         return value.to_dict()
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _to_json(item) for name, item in value.items()}
     return value
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class _Model:
     extra: dict[str, Any] = attrs.field(factory=dict)
-    """Fields that the server sent and this version does not know."""
+    """Response fields that this class has no attribute for, by their JSON names, as JSON types."""
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON types, unknown ones included; a copy, for the caller to change."""
+        """Return all fields, those in ``extra`` included, as JSON types. The caller may change the result."""
         known = {
-            field.name: _plain(getattr(self, field.name)) for field in attrs.fields(type(self)) if field.name != "extra"
+            field.name: _to_json(getattr(self, field.name))
+            for field in attrs.fields(type(self))
+            if field.name != "extra"
         }
-        return {**_plain(self.extra), **known}
+        return {**_to_json(self.extra), **known}
 
-    def _shown(self) -> Iterator[tuple[str, object]]:
+    def _repr_fields(self) -> Iterator[tuple[str, object]]:
         for field in attrs.fields(type(self)):
             if field.name != "extra":
                 yield field.name, getattr(self, field.name)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._shown())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._repr_fields())})"
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Usage(_Model):
-    """Tokens, and their cost in USD. ``cost`` and ``total_cost`` are the same figure."""
+    """Token counts and their cost. ``cost`` and ``total_cost`` are the same amount."""
 
     input_tokens: int = 0
+    """Tokens in the prompts."""
     output_tokens: int = 0
+    """Tokens in the replies."""
     total_tokens: int = 0
+    """Input and output tokens together."""
     cost: float = 0.0
+    """USD."""
 
     @property
     def total_cost(self) -> float:
-        """USD; the name that tasks use."""
+        """Cost in USD, under the name that tasks use in JSON."""
         return self.cost
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON types, with the cost under both its names."""
+        """Return all fields as JSON types, with the cost under both of its names."""
         return {**super().to_dict(), "total_cost": self.cost}
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class CompletionResponse(_Model):
-    """The reply to ``complete()``."""
+    """Response to ``complete()``."""
 
     id: str
     content: str
-    """The text."""
+    """Text of the reply."""
     model: str
-    """The id of the model that was used."""
+    """ID of the model that wrote the reply."""
     stop_reason: str | None = None
-    """``end_turn``, ``max_tokens``, ``stop_sequence``; others may come. None where the server does not say."""
+    """``end_turn``, ``max_tokens``, ``stop_sequence`` or a newer value; None if the server does not report it."""
     stop_sequence: str | None = None
+    """Stop sequence that ended the reply, if one did."""
     usage: Usage = attrs.field(factory=Usage)
+    """Tokens and cost of this completion."""
     warnings: list[str] = attrs.field(factory=list)
-    """What was asked for and not done, such as a temperature that the model does not take."""
+    """Parameters that the server ignored, such as a temperature that the model does not support."""
 
-    def _shown(self) -> Iterator[tuple[str, object]]:
+    def _repr_fields(self) -> Iterator[tuple[str, object]]:
         yield from (
             ("id", self.id),
             ("model", self.model),
@@ -132,131 +143,191 @@ class CompletionResponse(_Model):
         )
 
 
-class _WithSource(_Model, Readable):
-    """A slot that attrs does not know of: what compares, shows, copies or stores a model leaves it out."""
+class ArtifactReader(Protocol):
+    """Source of an artifact's bytes. The client attaches one to every artifact that it returns."""
 
-    __slots__ = ("_source",)
+    def read_bytes(self, artifact: Artifact, max_bytes: int) -> bytes:
+        """Return the verified bytes of ``artifact``."""
+        ...
+
+    async def aread_bytes(self, artifact: Artifact, max_bytes: int) -> bytes:
+        """Return the verified bytes of ``artifact``."""
+        ...
+
+
+class _WithReader(_Model):
+    # A slot outside attrs: comparing, printing, copying and pickling an artifact leave its reader out.
+    __slots__ = ("_reader",)
+
+    _reader: ArtifactReader
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Artifact(_WithSource):
-    """A file that a task made or changed."""
+class Artifact(_WithReader):
+    """File that a task created or changed."""
 
     id: str = ""
     type: str = "file"
     path: str
-    """Relative to the task's working directory, with forward slashes."""
+    """Path relative to the task's working directory, with forward slashes."""
     size_bytes: int = 0
+    """Size in bytes."""
     sha256: str | None = None
+    """SHA-256 digest in hexadecimal; None if the server does not report it."""
     created_at: str = ""
-    """ISO 8601, UTC."""
+    """Timestamp in ISO 8601, UTC; empty if the server does not report it."""
 
     @property
     def created_datetime(self) -> datetime | None:
-        """``created_at`` as a datetime in UTC; None where the server does not say, or not in ISO 8601."""
-        return _datetime(self.created_at)
+        """``created_at`` as an aware datetime in UTC; None if it is missing or not in ISO 8601."""
+        return _parse_datetime(self.created_at)
+
+    def read_bytes(self, *, max_bytes: int = MAX_READ_BYTES) -> bytes:
+        """Download the artifact into memory. To store it in a file, use the client's ``download_artifact()``.
+
+        The bytes are verified against ``size_bytes`` and ``sha256``. The download may take as long as the client's
+        timeout.
+
+        Args:
+            max_bytes: Largest size to accept, in bytes; 256 MiB by default.
+
+        Raises:
+            ConfigurationError: The artifact has no client, because it was unpickled, copied or created by hand; or its
+                client is an AsyncClaudeClient, and an event loop is running in this thread.
+            ArtifactTooLargeError: The artifact is larger than ``max_bytes``.
+            ArtifactMismatchError: The received bytes differ from the file that the task wrote.
+            ClaudeAPIError: The call failed in another way.
+        """
+        return self._attached_reader().read_bytes(self, max_bytes)
+
+    async def aread_bytes(self, *, max_bytes: int = MAX_READ_BYTES) -> bytes:
+        """Download the artifact into memory, like :meth:`read_bytes`, for artifacts of an AsyncClaudeClient."""
+        return await self._attached_reader().aread_bytes(self, max_bytes)
+
+    def _attached_reader(self) -> ArtifactReader:
+        reader: ArtifactReader | None = getattr(self, "_reader", None)
+        if reader is None:
+            from . import ConfigurationError  # one of the package's lazy exports: errors.py is above this module
+
+            raise ConfigurationError(
+                "This artifact has no client: it was unpickled, copied or created by hand. "
+                "Use client.download_artifact(task, artifact, to=…) instead."
+            )
+        return reader
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class AgenticTaskResponse(_Model):
-    """A task: ended, or as far as it has come."""
+    """Task, as the server last reported it: running or ended."""
 
     id: str
     status: str
-    """``pending``, ``running``, ``completed``, ``failed``, ``timeout``, ``cancelled``, ``cost_exceeded``, or new."""
+    """``pending``, ``running``, ``completed``, ``failed``, ``timeout``, ``cancelled``, ``cost_exceeded`` or a newer
+    value."""
     description: str | None = None
+    """Prompt of the task; None if the server does not repeat it."""
     result: dict[str, Any] = attrs.field(factory=dict)
-    """Free-form; ``result["summary"]`` is there once the task has ended."""
+    """Free-form result. ``result["summary"]`` is present once the task has ended."""
     execution_log: list[dict[str, Any]] = attrs.field(factory=list)
-    """One dict for each step, with ``timestamp`` and ``action``."""
+    """One entry per step, each with ``timestamp`` and ``action``."""
     artifacts: list[Artifact] = attrs.field(factory=list)
+    """Files that the task created or changed."""
     usage: Usage = attrs.field(factory=Usage)
+    """Tokens and cost so far."""
     error: dict[str, Any] | None = None
-    """``type`` and ``message`` of why it did not complete."""
+    """``type`` and ``message`` of the reason why the task did not complete; else None."""
     created_at: str = ""
-    """ISO 8601, UTC."""
+    """Timestamp in ISO 8601, UTC; empty if the server does not report it."""
     completed_at: str | None = None
-    """ISO 8601, UTC; None while it runs."""
+    """Timestamp in ISO 8601, UTC; None while the task runs."""
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the task has ended."""
+        """True if the task has ended."""
         return self.status in TERMINAL_STATUSES or self.completed_at is not None
 
     @property
     def created_datetime(self) -> datetime | None:
-        """``created_at`` as a datetime in UTC; None where the server does not say, or not in ISO 8601."""
-        return _datetime(self.created_at)
+        """``created_at`` as an aware datetime in UTC; None if it is missing or not in ISO 8601."""
+        return _parse_datetime(self.created_at)
 
     @property
     def completed_datetime(self) -> datetime | None:
-        """``completed_at`` as a datetime in UTC; None while the task runs."""
-        return _datetime(self.completed_at)
+        """``completed_at`` as an aware datetime in UTC; None while the task runs, or if it is not in ISO 8601."""
+        return _parse_datetime(self.completed_at)
 
-    def _shown(self) -> Iterator[tuple[str, object]]:
-        # What the task was asked and what it did stay out of logs.
+    def _repr_fields(self) -> Iterator[tuple[str, object]]:
+        # The prompt, the result and the log stay out of reprs, and so out of logs.
         yield from (("id", self.id), ("status", self.status))
-        paths = [artifact.path for artifact in self.artifacts[:_PATHS_SHOWN]]
-        if len(self.artifacts) > _PATHS_SHOWN:
-            paths.append(f"… {len(self.artifacts) - _PATHS_SHOWN} more")
+        paths = [artifact.path for artifact in self.artifacts[:_PATHS_IN_REPR]]
+        if len(self.artifacts) > _PATHS_IN_REPR:
+            paths.append(f"… {len(self.artifacts) - _PATHS_IN_REPR} more")
         yield from (("steps", len(self.execution_log)), ("artifacts", paths), ("usage", self.usage))
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class ModelInfo(_Model):
-    """A model that may be named."""
+    """Model that the server offers."""
 
     id: str
     alias: str | None = None
-    """The short name, as ``sonnet``."""
+    """Short name, such as ``sonnet``."""
     input_price: float
     """USD per million input tokens."""
     output_price: float
     """USD per million output tokens."""
     context_window: int
-    """Tokens."""
+    """Size in tokens."""
     max_output_tokens: int
+    """Longest reply, in tokens."""
     default: bool
-    """Whether it is used when none is named."""
+    """True if requests that name no model use this one."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class ModelUsage(_Model):
-    """What one model was used for in a period."""
+    """Usage of one model in a period."""
 
     model: str
+    """Model ID."""
     requests: int
+    """Number of requests to the model."""
     usage: Usage
+    """Tokens and cost of these requests."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class UsageReport(_Model):
-    """What this key has used in a period."""
+    """Usage of the API key in a period."""
 
     period: str
+    """``day``, ``week``, ``month`` or a newer value."""
     start: str
-    """ISO 8601, UTC."""
+    """Timestamp in ISO 8601, UTC."""
     end: str
-    """ISO 8601, UTC."""
+    """Timestamp in ISO 8601, UTC."""
     usage: Usage
+    """Tokens and cost of all models together."""
     limit: float | None = None
-    """USD that may be spent in the period; None without a limit."""
+    """Spending limit for the period, in USD; None if there is none."""
     remaining: float | None = None
-    """USD left of the limit; None without a limit."""
+    """USD left of the limit; None if there is no limit."""
     models: list[ModelUsage] = attrs.field(factory=list)
+    """Usage per model."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Capability(_Model):
-    """A tool, an agent or a skill."""
+    """Tool, agent or skill that tasks may use."""
 
     name: str
+    """Name for ``allow_tools``, ``allow_agents`` or ``allow_skills``."""
     description: str = ""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Capabilities(_Model):
-    """What this key may use."""
+    """Tools, agents and skills that the API key may use."""
 
     tools: list[Capability] = attrs.field(factory=list)
     agents: list[Capability] = attrs.field(factory=list)
@@ -265,24 +336,29 @@ class Capabilities(_Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Health(_Model):
-    """The server, and what it runs."""
+    """State of the server."""
 
     status: str
+    """``ok`` when the server is ready."""
     version: str
+    """Version of the server."""
     engine: str
+    """Engine that runs tasks, such as ``claude-code``."""
     upstream: str | None = None
-    """Where the model is reached: ``anthropic``, ``offline`` or a host name."""
+    """Source of the model's replies: ``anthropic``, ``offline`` or a host name; None if the server does not report
+    it."""
     spec_version: str
+    """Version of the API contract that the server implements."""
 
 
-def _datetime(value: str | None) -> datetime | None:
+def _parse_datetime(value: str | None) -> datetime | None:
     if not value:
         return None
-    from dateutil.parser import isoparse  # 40 ms, which most programs need not spend
+    from dateutil.parser import isoparse  # takes 40 ms to import, which most programs need not spend
 
     try:
         moment = isoparse(value)
     except ValueError:
         return None
-    # A timestamp without an offset is taken as UTC, which the contract says that all are.
+    # The contract says that all timestamps are in UTC, so one without an offset is taken as UTC.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

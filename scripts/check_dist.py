@@ -1,4 +1,6 @@
-"""Tries the built wheel as a user gets it: installed into a new environment, away from this repository."""
+"""Test the built wheel as users get it: installed into a new environment, outside this repository."""
+
+from __future__ import annotations
 
 import argparse
 import subprocess
@@ -36,33 +38,33 @@ for module in pkgutil.walk_packages(claude_code_server.__path__, "claude_code_se
 
 
 def check_content(wheel: Path) -> None:
-    """Raises SystemExit when the wheel lacks a file or has one too many."""
+    """Exit with an error if the wheel lacks a required file or holds another package."""
     names = set(zipfile.ZipFile(wheel).namelist())
     if missing := FILES - names:
         sys.exit(f"{wheel.name} lacks {', '.join(sorted(missing))}")
     roots = {name.split("/")[0] for name in names}
     if surplus := {root for root in roots - PACKAGES if not root.endswith(".dist-info")}:
-        sys.exit(f"{wheel.name} also holds {', '.join(sorted(surplus))}")
+        sys.exit(f"{wheel.name} holds unexpected packages: {', '.join(sorted(surplus))}")
 
 
 def check_installed(wheel: Path, extra: str, *programs: list[str]) -> None:
-    """Installs the wheel into a new environment, and runs each of `programs` of that environment."""
+    """Install the wheel into a new environment and run `programs`, commands of that environment."""
     with tempfile.TemporaryDirectory() as work:
         venv.create(Path(work, "venv"), with_pip=True)
         install = ["python", "-m", "pip", "install", "-qq", f"{wheel}{extra}"]
         print(f"== {wheel.name}{extra}", flush=True)
         for program, *arguments in (install, *programs):
             command = [str(Path(work, "venv", "bin", program)), *arguments]
-            done = subprocess.run(command, check=False, cwd=work, stdout=subprocess.DEVNULL, timeout=600)
-            if done.returncode != 0:
-                sys.exit(f"{program} failed")
+            result = subprocess.run(command, check=False, cwd=work, stdout=subprocess.DEVNULL, timeout=600)
+            if result.returncode != 0:
+                sys.exit(f"{wheel.name}{extra}: {' '.join(command)} failed with exit status {result.returncode}")
 
 
 def main() -> int:
-    """Checks the one wheel of a folder."""
+    """Check the wheel in the directory given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="holds exactly one wheel")
-    (wheel,) = parser.parse_args().folder.resolve().glob("*.whl")
+    parser.add_argument("directory", type=Path, help="directory with exactly one wheel")
+    (wheel,) = parser.parse_args().directory.resolve().glob("*.whl")
     check_content(wheel)
     check_installed(wheel, "", ["python", "-c", _CLIENT])
     check_installed(wheel, "[server]", ["python", "-c", _SERVER], ["claude-code-client", "--help"])

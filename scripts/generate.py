@@ -1,4 +1,6 @@
-"""Makes the generated client package out of the contract, or checks that it is up to date."""
+"""Generate the client package from the OpenAPI contract, or check that it is up to date."""
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -34,7 +36,7 @@ _RUFF_OPTIONS = ("--isolated", "--no-cache", "--quiet", "--target-version", "py3
 
 
 def build(spec: Path, package: Path) -> None:
-    """Writes the whole package to `package`, which must not exist yet. Raises GenerationError."""
+    """Write the whole package to `package`, which must not exist yet. Raises GenerationError."""
     contract = Contract.load(spec)
     contract.check_references()
     client = write_client(contract, package, settings=SETTINGS, templates=TEMPLATES)
@@ -49,7 +51,7 @@ def build(spec: Path, package: Path) -> None:
     for command, *options in _RUFF:
         _ruff(package, command, *options)
     for path in package.rglob("*.py"):
-        _write(path, f"{package_directory.MARK}\n\n{path.read_text(encoding='utf-8')}")
+        _write(path, f"{package_directory.HEADER}\n\n{path.read_text(encoding='utf-8')}")
     _ruff(package, "format", "--line-length", "120", "--check")
 
 
@@ -57,7 +59,7 @@ def _as_json(contract: Contract) -> str:
     try:
         text = json.dumps(contract.document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise GenerationError(f"the contract cannot be told in JSON: {error}") from error
+        raise GenerationError(f"the contract cannot be written as JSON: {error}") from error
     return text + "\n"
 
 
@@ -67,38 +69,38 @@ def _write(path: Path, text: str) -> None:
 
 def _ruff(package: Path, *arguments: str) -> None:
     command = [find_ruff_bin(), *arguments, *_RUFF_OPTIONS]
-    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise GenerationError(f"ruff {arguments[0]} failed on the generated code:\n{done.stdout}{done.stderr}")
+    result = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise GenerationError(f"ruff {arguments[0]} failed on the generated code:\n{result.stdout}{result.stderr}")
 
 
 def run(spec: Path, output: Path, *, check: bool) -> int:
-    """The exit status: 0, or 1 when a check finds a difference. Raises GenerationError."""
+    """Return the exit status: 1 if a check finds a difference, else 0. Raises GenerationError."""
     check_tool_versions(ROOT / "pyproject.toml")
     if check:
         with tempfile.TemporaryDirectory() as work:
             fresh = Path(work, output.name)
             build(spec, fresh)
-            found = list(package_directory.differences(output, fresh))
-        if found:
-            print(*found, sep="\n")
-            print(f"{output.name} is not what {spec.name} gives: run `make generate`", file=sys.stderr)
-        return 1 if found else 0
+            differences = list(package_directory.differences(output, fresh))
+        if differences:
+            print(*differences, sep="\n")
+            print(f"{output.name} does not match {spec.name}: run `make generate`", file=sys.stderr)
+        return 1 if differences else 0
     package_directory.check_replaceable(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
         fresh = Path(work, "fresh")
         build(spec, fresh)
-        package_directory.replace(output, fresh, aside=Path(work, "aside"))
+        package_directory.replace(output, fresh, backup=Path(work, "backup"))
     return 0
 
 
 def main() -> int:
-    """Parses the command line and runs."""
+    """Parse the command line, run, and return the exit status: 2 if the code cannot be generated."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=Path, default=SPEC, help="the OpenAPI document (YAML)")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the folder of the package")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on a difference")
+    parser.add_argument("--spec", type=Path, default=SPEC, help="OpenAPI document (YAML)")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="directory of the package")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the package is out of date")
     arguments = parser.parse_args()
     try:
         return run(arguments.spec.resolve(), arguments.output.resolve(), check=arguments.check)

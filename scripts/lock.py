@@ -1,4 +1,6 @@
-"""Writes constraints.txt: the newest versions that pyproject.toml allows, as a new environment gets them."""
+"""Write constraints.txt: the newest versions that pyproject.toml allows, resolved in a new environment."""
+
+from __future__ import annotations
 
 import subprocess
 import sys
@@ -7,20 +9,20 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAD = "# The versions that make installs. Written by `make lock`; not to be edited."
-_LEFT_OUT = ("claude-code-client", "setuptools")
+HEADER = "# Versions of the development environment. Written by `make lock`. Do not edit."
+_EXCLUDED = ("claude-code-client", "setuptools")
 
 
 def main() -> int:
-    """Installs, lists, writes."""
+    """Install everything, list the versions and write them."""
     with tempfile.TemporaryDirectory() as work:
         venv.create(work, with_pip=True)
         pip = [str(Path(work, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "-qq", "--upgrade", "pip"], check=True)
         subprocess.run([*pip, "install", "-qq", "--editable", ".[server]", "--group", "dev"], cwd=ROOT, check=True)
-        excluded = [option for name in _LEFT_OUT for option in ("--exclude", name)]
-        done = subprocess.run([*pip, "list", "--format", "freeze", *excluded], check=True, stdout=subprocess.PIPE)
-    lines = [HEAD, *sorted(done.stdout.decode().splitlines(), key=str.lower)]
+        excluded = [option for name in _EXCLUDED for option in ("--exclude", name)]
+        listing = subprocess.run([*pip, "list", "--format", "freeze", *excluded], check=True, stdout=subprocess.PIPE)
+    lines = [HEADER, *sorted(listing.stdout.decode().splitlines(), key=str.lower)]
     (ROOT / "constraints.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 0
 

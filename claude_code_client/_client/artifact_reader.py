@@ -1,4 +1,4 @@
-"""Artifacts that know where their bytes are."""
+"""Readers that download artifacts over the connection that their task came from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .._operations.download import read_artifact
 from ..errors import ClaudeAPIError, ConfigurationError
 from ..models import AgenticTaskResponse, Artifact
+from .tracebacks import strip_tracebacks, strip_tracebacks_async
 
 if TYPE_CHECKING:
     from .._transport import AsyncConnection, SyncConnection
@@ -17,24 +18,29 @@ T = TypeVar("T")
 
 
 def attach_reader(value: T, connection: SyncConnection | AsyncConnection) -> T:
-    """The value; the artifacts of a task, or of an exception's task, can be read over this connection from now on."""
+    """Return ``value``, with a reader attached to each artifact of the task that it is or, as an exception, carries."""
     task = value.task if isinstance(value, ClaudeAPIError) else value
     if isinstance(task, AgenticTaskResponse):
-        source = ArtifactSource(connection, task.id)
+        reader = ConnectionReader(connection, task.id)
         for artifact in task.artifacts:
-            # Not one of the fields that make it what it is, and that nobody may change.
-            object.__setattr__(artifact, "_source", source)
+            # Artifacts are frozen; the reader is not one of their fields.
+            object.__setattr__(artifact, "_reader", reader)
     return value
 
 
-class ArtifactSource:
-    """A task's artifacts, over the connection that the task came over."""
+class ConnectionReader:
+    """Reader of one task's artifacts over a connection; an ``ArtifactReader``.
+
+    Its methods strip tracebacks, so that an exception shows the public method and nothing of the connection.
+    """
 
     def __init__(self, connection: SyncConnection | AsyncConnection, task_id: str) -> None:
         self._connection = connection
         self._task_id = task_id
 
-    def read(self, artifact: Artifact, max_bytes: int) -> bytes:
+    @strip_tracebacks
+    def read_bytes(self, artifact: Artifact, max_bytes: int) -> bytes:
+        """Return the verified bytes of ``artifact``; over a connection of its own if the task's is asynchronous."""
         from .._transport import SyncConnection
 
         connection = self._connection
@@ -42,11 +48,13 @@ class ArtifactSource:
         if isinstance(connection, SyncConnection):
             return connection.run(operation)
         if _in_event_loop():
-            raise ConfigurationError("read_bytes() would hold up the event loop: use await artifact.aread_bytes().")
+            raise ConfigurationError("read_bytes() would block the event loop: use await artifact.aread_bytes().")
         with closing(SyncConnection(connection.config, connection.state)) as other:
             return other.run(operation)
 
-    async def aread(self, artifact: Artifact, max_bytes: int) -> bytes:
+    @strip_tracebacks_async
+    async def aread_bytes(self, artifact: Artifact, max_bytes: int) -> bytes:
+        """Return the verified bytes of ``artifact``."""
         from .._transport import SyncConnection
 
         connection = self._connection

@@ -1,1 +1,1 @@
-"""The embedded server as a child process, and the command line."""
+"""Embedded server as a child process, and the command line."""

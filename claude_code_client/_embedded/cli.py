@@ -1,4 +1,4 @@
-"""The command ``claude-code-client``."""
+"""Command line of the package: ``claude-code-client``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .local_server import check_installed
 
 _USAGE = """usage: claude-code-client serve [options]
 
-  serve   run the embedded server in the foreground; 'claude-code-client serve --help' lists its options
+  serve   run the embedded server in the foreground; for its options, see 'claude-code-client serve --help'
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit status."""
+    """Run the command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(_USAGE)

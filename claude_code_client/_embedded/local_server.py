@@ -1,4 +1,4 @@
-"""The embedded server as a child process, for ``ClaudeClient.local()``."""
+"""Embedded server as a child process, for ``ClaudeClient.local()``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from typing import Any, Final
 from ..errors import ConfigurationError
 
 START_TIMEOUT: Final = 60.0
-"""Seconds."""
+"""Seconds that the server may take to start."""
 _STOP_TIMEOUT: Final = 15.0
-_NEEDED: Final = ("starlette", "uvicorn", "jsonschema", "referencing", "psutil", "claude_agent_sdk")
+"""Seconds that the server may take to stop, before SIGTERM and again before SIGKILL."""
+_REQUIRED: Final = ("starlette", "uvicorn", "jsonschema", "referencing", "psutil", "claude_agent_sdk")
 
 
 class LocalServer:
-    """A running embedded server. It ends with ``stop()``, when this object is collected, and with this process."""
+    """Running embedded server. It stops on ``stop()``, when this object is garbage-collected, and with this process."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class LocalServer:
         state_dir: str | os.PathLike[str] | None,
         anthropic_api_key: str | None,
     ) -> None:
+        """Start the server and wait until it accepts calls. Raises ConfigurationError if it does not start."""
         check_installed()
         self.api_key = f"sk-proj-{secrets.token_urlsafe(24)}"
         process = _spawn()
@@ -51,39 +53,43 @@ class LocalServer:
         )
         if "base_url" not in ready:
             self.stop()
-            raise ConfigurationError(f"The embedded server did not start: {ready.get('error', 'it ended')}")
+            raise ConfigurationError(f"The embedded server did not start: {ready.get('error', 'its process ended')}")
         self.base_url: str = ready["base_url"]
         self.upstream: str = ready["upstream"]
+        """Source of the model's replies: ``anthropic``, ``offline`` or a host name."""
         self.pid = process.pid
 
 
 def check_installed() -> None:
-    """Raises ConfigurationError where the embedded server cannot run."""
+    """Raise ConfigurationError if the embedded server cannot run here."""
     if sys.platform == "win32":
-        raise ConfigurationError("The embedded server does not run on Windows; use WSL, or a server elsewhere.")
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        raise ConfigurationError(
+            "The embedded server does not run on Windows; use WSL, or a server on another machine."
+        )
+    missing = [name for name in _REQUIRED if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"The embedded server needs more packages ({', '.join(missing)}): pip install 'claude-code-client[server]'."
+            f"The embedded server needs packages that are missing ({', '.join(missing)}): "
+            "run pip install 'claude-code-client[server]'."
         )
 
 
 def _spawn() -> subprocess.Popen[bytes]:
-    # The settings go through stdin: a command line and an environment can be read by others.
+    # Settings include keys, and other users can read command lines and environments: they go through stdin.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE_"))}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "claude_code_server", "child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environ,
-        # Ctrl-C is for this process to handle; the server ends when its stdin does.
+        # Ctrl-C is for this process to handle. The server stops when its stdin closes.
         start_new_session=True,
     )
 
 
 def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
     if process.stdin is None or process.stdout is None:
-        raise TypeError("the child process needs pipes")
+        raise TypeError("the child process has no pipes")
     try:
         process.stdin.write(json.dumps(settings).encode() + b"\n")
         process.stdin.flush()
@@ -95,14 +101,14 @@ def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> di
         _stop(process, os.getpid())
         raise
     try:
-        answer = json.loads(line)
+        ready = json.loads(line)
     except ValueError:
-        return {"error": "it gave no answer; what it printed on stderr says why."}
-    return answer if isinstance(answer, dict) else {}
+        return {"error": "its process did not report an address. See what it printed on stderr."}
+    return ready if isinstance(ready, dict) else {}
 
 
 def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
-    if os.getpid() != owner:  # a fork has the handles, not the server
+    if os.getpid() != owner:  # a forked process has the pipes, but the server is its parent's
         return
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

@@ -1,1 +1,1 @@
-"""The local disk: the task journal, and files written atomically below a directory."""
+"""Local disk: the task journal, and files that are written atomically below a directory."""

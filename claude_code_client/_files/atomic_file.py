@@ -1,7 +1,7 @@
-"""Storing a file whole, or not at all, below a folder that it must not leave.
+"""File that is stored whole or not at all, below a directory that it must not leave.
 
-On POSIX every name is looked up from the descriptor of the folder that it is in, and never through a symbolic link:
-nobody can lead the file elsewhere, not even by swapping a folder for a link while the file is on its way.
+Every name is looked up from the descriptor of its directory, and never through a symbolic link. So nobody can redirect
+the file, not even by replacing a directory with a link during the download.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ from .directory import Directory
 from .safe_path import path_segments
 
 _ATTEMPTS: Final = 5
-"""How often the way to the file is walked: another download may remove a folder that it made and does not need."""
-_LONGEST: Final = 4096
-"""Bytes of a path that Linux takes from a user; walked name by name, it could become one that nobody can name."""
+"""Attempts to reach the file's directory; another download may remove a directory that it created and left unused."""
+_MAX_PATH_BYTES: Final = 4096
+"""PATH_MAX of Linux. Descriptors allow longer paths, but such a file could not be opened by its path."""
 _NEW_FILE: Final = 0o666
-_TAKEN: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""How a temporary file is opened."""
-_SEPARATORS: Final = tuple(filter(None, (os.sep, os.altsep)))
+_CREATE_EXCLUSIVELY: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def check_destination(to: str | os.PathLike[str]) -> str:
-    """``to`` as a str. Raises InvalidRequestError for what can be no path."""
+    """Return ``to`` as a str. Raises InvalidRequestError if it cannot be a path."""
     try:
         path = os.fspath(to)
     except TypeError:
@@ -48,43 +46,44 @@ def check_destination(to: str | os.PathLike[str]) -> str:
 
 
 class AtomicFile:
-    """A file on its way to its place. Safe to discard from another thread, whatever it is doing."""
+    """File under a temporary name until it is committed. Another thread may discard it at any time."""
 
-    def __init__(self, place: Path, root: str, names: tuple[str, ...], *, root_is_made: bool) -> None:
-        self._place = place
+    def __init__(self, destination: Path, root: str, names: tuple[str, ...], *, create_root: bool) -> None:
+        self._destination = destination
         self._root = root
         self._names = names
-        self._root_is_made = root_is_made
+        self._create_root = create_root
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._way: list[str] = []
-        """The names of the folders that lead to the file, from the first that was there on."""
-        self._folders: list[Directory] = []
-        self._made: list[tuple[Directory, str]] = []
-        """Folders that were not there, each with the one that it is in."""
+        self._route: list[str] = []
+        """Names of the directories from the first that existed to the file."""
+        self._directories: list[Directory] = []
+        """Open directories of the route."""
+        self._created: list[tuple[Directory, str]] = []
+        """Directories that did not exist, each as its parent and its name."""
         self._temporary = ""
         self._file: int | None = None
-        self._over = False
+        self._discarded = False
 
     @classmethod
     def locate(cls, to: str, artifact_path: str) -> Self:
-        """The file that ``to`` names, or the artifact's own path below the folder that it names.
+        """Return the file that ``to`` names or, if ``to`` is a directory, the artifact's own path in it.
 
-        What ``to`` leads through is the user's choice, links included. Raises UnsafePathError, StorageError.
+        Symbolic links in ``to`` are the user's choice, and are followed. Raises UnsafePathError, StorageError.
         """
-        with told(to):
-            place = Path(to).absolute()
+        with storage_errors(to):
+            destination = Path(to).absolute()
             root = os.path.realpath(to)
-            if not (to.endswith(_SEPARATORS) or os.path.isdir(root)):  # noqa: PTH112 (pathlib hides some errors)
+            if not (to.endswith(os.sep) or os.path.isdir(root)):  # noqa: PTH112 (pathlib hides some errors)
                 root, name = os.path.split(root)
-                return cls(place, root, (name,), root_is_made=False)
+                return cls(destination, root, (name,), create_root=False)
             names = path_segments(artifact_path)
-            return cls(place.joinpath(*names), root, names, root_is_made=True)
+            return cls(destination.joinpath(*names), root, names, create_root=True)
 
     def begin(self) -> None:
-        """Make a temporary file beside the place, and the folders that are missing."""
-        with self._working():
-            if len(os.fsencode(self._place)) >= _LONGEST:
+        """Create missing directories, and a temporary file next to the destination."""
+        with self._guard():
+            if len(os.fsencode(self._destination)) >= _MAX_PATH_BYTES:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
@@ -94,57 +93,58 @@ class AtomicFile:
                 except FileNotFoundError:
                     if attempt == _ATTEMPTS:
                         raise
-                    self._leave()
+                    self._clean_up()
 
     def write(self, data: bytes) -> None:
-        with self._working() as file:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(file, left) :]
+        """Append ``data``."""
+        with self._guard() as file:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(file, rest) :]
 
     def restart(self) -> None:
-        """Forget what was written."""
-        with self._working() as file:
+        """Drop everything that was written."""
+        with self._guard() as file:
             os.ftruncate(file, 0)
             os.lseek(file, 0, os.SEEK_SET)
 
     def commit(self) -> Path:
-        """Put what was written in its place, in one step, and give that place."""
-        with self._working() as file:
+        """Move the file to its destination in one step, and return the destination."""
+        with self._guard() as file:
             os.fsync(file)
             self._close()
-            self._check_way()
-            folder = self._folders[-1]
-            folder.replace(self._temporary, self._names[-1])
-            changed = [*(parent for parent, _ in self._made), folder]
-            self._temporary, self._made = "", []
-            # The file is in its place and whole; where folders cannot be synced there is nothing to be done.
-            for folder in changed:
+            self._check_route()
+            directory = self._directories[-1]
+            directory.replace(self._temporary, self._names[-1])
+            changed = [*(parent for parent, _ in self._created), directory]
+            self._temporary, self._created = "", []
+            # The file is whole and at its destination, so a directory that cannot be synced is not an error.
+            for directory in changed:
                 with suppress(OSError):
-                    folder.sync()
-        return self._place
+                    directory.sync()
+        return self._destination
 
     def discard(self) -> None:
-        """Leave no trace of what was not committed."""
+        """Remove everything that was not committed."""
         with self._lock:
-            self._over = True
-            self._leave()
+            self._discarded = True
+            self._clean_up()
 
-    def _leave(self) -> None:
+    def _clean_up(self) -> None:
         with suppress(OSError):
             self._close()
-        # A fork has a copy of this object; the file is its parent's.
+        # A forked process has a copy of this object, but the files belong to its parent.
         if os.getpid() == self._process:
             if self._temporary:
                 with suppress(OSError):
-                    self._folders[-1].unlink(self._temporary)
-            for folder, name in reversed(self._made):
+                    self._directories[-1].unlink(self._temporary)
+            for directory, name in reversed(self._created):
                 with suppress(OSError):
-                    folder.rmdir(name)
-        for folder in self._folders:
+                    directory.rmdir(name)
+        for directory in self._directories:
             with suppress(OSError):
-                folder.close()
-        self._temporary, self._made, self._folders = "", [], []
+                directory.close()
+        self._temporary, self._created, self._directories = "", [], []
 
     def _close(self) -> None:
         if self._file is not None:
@@ -152,53 +152,55 @@ class AtomicFile:
             os.close(file)
 
     @contextmanager
-    def _working(self) -> Iterator[int]:
-        """Within, nobody discards it. Gives the temporary file's descriptor, once there is one."""
-        with self._lock, told(self._place):
-            if self._over:
-                raise ArtifactError("The download was given up.")
+    def _guard(self) -> Iterator[int]:
+        """Keep other threads from discarding the file meanwhile. Yield the descriptor of the temporary file, or -1."""
+        with self._lock, storage_errors(self._destination):
+            if self._discarded:
+                raise ArtifactError("The download was cancelled.")
             yield -1 if self._file is None else self._file
 
     def _enter(self) -> None:
-        """Open the folder that the file is to be in."""
-        root, *self._way = self._root, *self._names[:-1]
-        while self._root_is_made and not os.path.lexists(root):
+        """Open the directories on the route to the file, and create missing ones."""
+        root, *self._route = self._root, *self._names[:-1]
+        while self._create_root and not os.path.lexists(root):
             root, name = os.path.split(root)
-            self._way.insert(0, name)
-        self._folders.append(Directory.open(root))
-        for name in self._way:
-            here = self._folders[-1]
+            self._route.insert(0, name)
+        self._directories.append(Directory.open(root))
+        for name in self._route:
+            parent = self._directories[-1]
             try:
-                inner = here.enter(name)
+                directory = parent.enter(name)
             except FileNotFoundError:
                 with suppress(FileExistsError):
-                    here.mkdir(name)
-                    self._made.append((here, name))
-                inner = here.enter(name)
-            if inner is None:
-                raise _through_link(name, self._place)
-            self._folders.append(inner)
+                    parent.mkdir(name)
+                    self._created.append((parent, name))
+                directory = parent.enter(name)
+            if directory is None:
+                raise _unsafe_route(name, self._destination)
+            self._directories.append(directory)
 
-    def _check_way(self) -> None:
-        """Raises UnsafePathError where something else has come into the way meanwhile."""
-        for outer, name, inner in zip(self._folders, self._way, self._folders[1:], strict=False):
-            if not outer.leads_to(name, inner):
-                raise _through_link(name, self._place)
+    def _check_route(self) -> None:
+        """Raise UnsafePathError if a directory was moved or replaced since ``begin()``."""
+        for parent, name, directory in zip(self._directories, self._route, self._directories[1:], strict=False):
+            if not parent.contains(name, directory):
+                raise _unsafe_route(name, self._destination)
 
     def _create(self) -> None:
-        folder = self._folders[-1]
+        directory = self._directories[-1]
         mode = None
         with suppress(FileNotFoundError):
-            mode = _mode_to_keep(folder.stat(self._names[-1]))
-        # Noted first, so that Ctrl-C at any moment leaves no file.
+            mode = _mode_to_keep(directory.stat(self._names[-1]))
+        # Set before the file exists, so that Ctrl-C at any moment leaves no file behind.
         self._temporary = f".{secrets.token_hex(12)}.part"
-        self._file = folder.open_file(self._temporary, _TAKEN, _NEW_FILE if mode is None else 0o600)
-        if mode is not None and hasattr(os, "fchmod"):
+        self._file = directory.open_file(
+            self._temporary, _CREATE_EXCLUSIVELY, _NEW_FILE if mode is None else stat.S_IRUSR | stat.S_IWUSR
+        )
+        if mode is not None:
             os.fchmod(self._file, mode)
 
 
 def _mode_to_keep(old: os.stat_result) -> int | None:
-    """The permissions of what is replaced. Raises OSError for what is not to be replaced."""
+    """Return the permissions of the file to replace; None for a link. Raises OSError if it must not be replaced."""
     if stat.S_ISDIR(old.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if stat.S_ISLNK(old.st_mode):
@@ -208,45 +210,45 @@ def _mode_to_keep(old: os.stat_result) -> int | None:
     return stat.S_IMODE(old.st_mode) & 0o777
 
 
-def _through_link(name: str, place: Path) -> UnsafePathError:
+def _unsafe_route(name: str, destination: Path) -> UnsafePathError:
     return UnsafePathError(
-        f"The artifact's way to {str(place)!r} leads through {name!r}, which is a link or was moved. "
-        "Nothing was written; to store it, name a file yourself."
+        f"The path to {str(destination)!r} leads through {name!r}, which is a symbolic link or was moved. "
+        "Nothing was written; to store the artifact, pass the path of a file instead."
     )
 
 
 @contextmanager
-def told(place: str | Path) -> Iterator[None]:
-    """Turns what a file system can say into StorageError."""
+def storage_errors(destination: str | Path) -> Iterator[None]:
+    """Convert the errors of the file system to StorageError."""
     problem: StorageError | None = None
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
-        problem = _storage_error(place, error.errno, error.strerror or type(error).__name__)
+        problem = _storage_error(destination, error.errno, error.strerror or type(error).__name__)
     except UnicodeError:
-        problem = _storage_error(place, errno.EILSEQ, "this system's file names cannot have such characters")
+        problem = _storage_error(destination, errno.EILSEQ, "the system's file names cannot have such characters")
     if problem is not None:
         raise problem
 
 
-def _storage_error(place: str | Path, code: int | None, reason: str) -> StorageError:
-    advice = _ADVICE.get(code or 0, "Name another place.")
-    error = StorageError(f"The artifact cannot be stored at {str(place)!r}: {reason}. {advice}")
+def _storage_error(destination: str | Path, code: int | None, reason: str) -> StorageError:
+    advice = _ADVICE.get(code or 0, "Pass another path.")
+    error = StorageError(f"Cannot store the artifact at {str(destination)!r}: {reason}. {advice}")
     error.errno, error.strerror = code, reason
     return error
 
 
 _ADVICE: Final = {
-    errno.ENOSPC: "Make room on the disk, or name a place on another one.",
-    errno.EDQUOT: "Make room within the quota, or name a place on another disk.",
-    errno.EFBIG: "It is larger than the file system, or a limit of this process, allows.",
-    errno.EACCES: "Get the right to write into the folder, or name another one.",
-    errno.EPERM: "Get the right to write into the folder, or name another one.",
-    errno.EROFS: "Name a place on another disk: this one is read-only.",
-    errno.ENOENT: "Make the folder first; one that is named with a separator at its end is made.",
-    errno.ENOTDIR: "What should be a folder is a file: move it away, or name another place.",
-    errno.EISDIR: "A folder has this name: name a file in it, or move the folder away.",
-    errno.ENAMETOOLONG: "Name a file with a shorter path.",
+    errno.ENOSPC: "Make room on the disk, or pass a path on another disk.",
+    errno.EDQUOT: "Make room within the quota, or pass a path on another disk.",
+    errno.EFBIG: "The artifact exceeds the largest size that the file system, or a limit of this process, allows.",
+    errno.EACCES: "Get the right to write to the directory, or pass another path.",
+    errno.EPERM: "Get the right to write to the directory, or pass another path.",
+    errno.EROFS: "Pass a path on another disk: this one is read-only.",
+    errno.ENOENT: "Create the directory first, or pass it with a separator at the end to have it created.",
+    errno.ENOTDIR: "A directory on the path is a file: move it away, or pass another path.",
+    errno.EISDIR: "A directory has this name: pass the path of a file in it, or move the directory away.",
+    errno.ENAMETOOLONG: "Pass a shorter path.",
 }

@@ -63,6 +63,6 @@ def _field(event: dict[str, Any], name: str, kind: type[Any]) -> Any:
 def _completion(body: dict[str, Any]) -> CompletionResponse:
     try:
         return responses.completion(generated.CompletionResponse.from_dict(body))
-    except responses.MISREADINGS as error:
+    except responses.PARSE_ERRORS as error:
         problem = f"{type(error).__name__}: {error}"
     raise UnexpectedResponseError(f"The completion in the stream does not match the API contract: {problem}.")

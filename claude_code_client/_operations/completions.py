@@ -12,7 +12,7 @@ from claude_code_api.api.completions import create_completion, stream_completion
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
 
 from .._config import Config
-from .._policy.pricing import completion_bound
+from .._policy.pricing import max_completion_cost
 from .._wire import legacy, responses
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
 from ..errors import ClaudeAPIError
@@ -98,4 +98,4 @@ def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> 
         return ReservedCost()
     if state.models is None:
         state.models = yield from list_models(config)
-    return ReservedCost(state.budgets.reserve(completion_bound(request.body, state.models)))
+    return ReservedCost(state.budgets.reserve(max_completion_cost(request.body, state.models)))

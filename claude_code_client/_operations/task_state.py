@@ -142,5 +142,5 @@ class TaskSnapshot:
         return self.has_log and self.task.is_terminal
 
     def with_result(self, event: generated.ResultEvent) -> TaskSnapshot:
-        """Return the snapshot after the ``result`` event. Raises ``responses.MISREADINGS`` if it is malformed."""
+        """Return the snapshot after the ``result`` event. Raises ``responses.PARSE_ERRORS`` if it is malformed."""
         return TaskSnapshot(responses.task_after(self.task, event), has_log=self.is_final)

@@ -145,7 +145,7 @@ class TaskTracker:
     def record_result(self, event: dict[str, Any]) -> Operation[None]:
         """Record the ``result`` event, with which the task has ended."""
         # An event that is malformed ends the task as well; its cost becomes known with the next response.
-        with suppress(*responses.MISREADINGS):
+        with suppress(*responses.PARSE_ERRORS):
             self._snapshot = self.snapshot.with_result(generated.ResultEvent.from_dict(event))
             self._ledger.settle(self._snapshot.task.usage.cost)
         yield from self._end()

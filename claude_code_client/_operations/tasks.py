@@ -91,7 +91,7 @@ def _list(config: Config, status: TaskStatus | Unset, limit: int | Unset) -> Ope
         for task in page.tasks:
             yield Emit(task)
         if page.next_cursor == cursor:
-            raise responses.unexpected(response, "it names itself as the next page")
+            raise responses.unexpected_response(response, "it names itself as the next page")
         cursor = page.next_cursor
 
 

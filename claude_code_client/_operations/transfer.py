@@ -158,13 +158,13 @@ class Transfer(Generic[T]):
             attempts=head.attempts,
             history=(*head.history, f"{head.status_code}, then its end"),
         )
-        if head.status_code == _OK and content_range.ends_by_itself(head):
+        if head.status_code == _OK and content_range.is_delimited(head.headers):
             raise too_short
         return too_short
 
     def _begin(self, head: Head) -> Operation[ClaudeAPIError | None]:
         """Process the head of a response; return why it cannot be used if another request may help."""
-        encoded = content_range.is_encoded(head)
+        encoded = content_range.is_encoded(head.headers)
         if head.status_code == _PARTIAL_CONTENT:
             mismatch = "it is encoded" if encoded else self._range_mismatch(head)
             if mismatch is not None:
@@ -175,7 +175,7 @@ class Transfer(Generic[T]):
                 yield from self._start_over()
             self._etag = head.headers.get("etag")
             self._whole_only = encoded or not (content_range.is_strong(self._etag) or self._spec.sha256)
-            self._set_total(content_range.length(head))
+            self._set_total(content_range.content_length(head.headers))
         else:
             raise _unexpected(head, "it is neither the file nor a range of it")
         if not self._opened:
@@ -185,11 +185,11 @@ class Transfer(Generic[T]):
 
     def _range_mismatch(self, head: Head) -> str | None:
         """Return why a range does not continue the bytes received."""
-        part = content_range.part(head)
+        part = content_range.content_range(head.headers)
         if part is None or not self._received or part.start != self._received:
             self._supports_ranges = False
             return f"the range from byte {self._received} was requested" if self._received else "no range was requested"
-        if self._etag is not None and not content_range.same(head.headers.get("etag", self._etag), self._etag):
+        if self._etag is not None and not content_range.same_etag(head.headers.get("etag", self._etag), self._etag):
             return "it is a range of another file"
         if self._total is not None and part.size != self._total:
             return f"it is a range of {part.size} bytes instead of {self._total}"
@@ -249,7 +249,7 @@ class Transfer(Generic[T]):
 
     def _finish(self) -> T:
         digest = self._digest.hexdigest()
-        expected = self._spec.sha256 or content_range.sha256(self._etag)
+        expected = self._spec.sha256 or content_range.etag_sha256(self._etag)
         if expected is not None and digest != expected.lower():
             raise ArtifactMismatchError(
                 f"The bytes received have the SHA-256 {digest}; the artifact's is {expected}. "

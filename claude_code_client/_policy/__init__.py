@@ -1,1 +1,1 @@
-"""Pure decisions: retries, reconnects, budgets, prices."""
+"""Pure decisions: retries, reconnects, budgets and prices."""

@@ -1,4 +1,4 @@
-"""A spend budgets: what calls may cost at most is reserved before they are sent, and settled when it is known."""
+"""Spending budgets: the most that a call may cost is reserved before it is sent, and settled once the cost is known."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..errors import ConfigurationError, CostExceededError
 
 __all__ = ["Budget"]
 
-_EPSILON: Final = 1e-9
-"""USD; sums of floats are not exact, and a budget of 0.3 is to hold three calls of 0.1."""
+_TOLERANCE: Final = 1e-9
+"""USD. Sums of floats are not exact, and a budget of 0.3 must allow three calls of 0.1."""
 
 
 class Budget:
-    """USD that calls may spend together. Safe to use from several threads and coroutines.
+    """Amount in USD that calls may spend together. Threads and coroutines may share it.
 
-    Made by ``client.budget(usd=…)``. ``spent + reserved`` is never more than ``limit``, unless the server charges a
-    call more than the maximum that it was given.
+    ``client.budget(usd=…)`` creates one. ``spent + reserved`` never exceeds ``limit``, unless the server charges more
+    for a call than the maximum that the call stated.
     """
 
     def __init__(self, usd: float) -> None:
-        """Raises ConfigurationError if ``usd`` is not a positive number."""
+        """Raise ConfigurationError if ``usd`` is not a positive number."""
         if isinstance(usd, bool) or not isinstance(usd, int | float) or not math.isfinite(usd) or usd <= 0:
-            raise ConfigurationError(f"usd must be a number of more than 0 USD, not {usd!r}.", param="usd")
+            raise ConfigurationError(f"usd must be a number greater than 0, not {usd!r}.", param="usd")
         self._limit = float(usd)
         self._spent = 0.0
         self._reserved = 0.0
@@ -37,17 +37,17 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """USD that calls have cost."""
+        """USD that ended calls have cost."""
         return self._spent
 
     @property
     def reserved(self) -> float:
-        """USD that running calls, and calls of which no cost is known, may cost at most."""
+        """USD that running calls, and ended calls of unknown cost, may cost at most."""
         return self._reserved
 
     @property
     def remaining(self) -> float:
-        """USD that further calls may reserve; never below 0."""
+        """USD left for further calls; never negative."""
         with self._lock:
             return self._remaining()
 
@@ -56,15 +56,15 @@ class Budget:
             return f"Budget(limit={self._limit:g}, spent={self._spent:.6g}, reserved={self._reserved:.6g})"
 
     def reserve(self, usd: float) -> Reservation:
-        """Set aside what a call may cost at most. Raises CostExceededError, with ``estimated_cost``."""
+        """Reserve the most that a call may cost. Raises CostExceededError, with ``estimated_cost``."""
         with self._lock:
             remaining = self._remaining()
-            if usd <= remaining + _EPSILON:
+            if usd <= remaining + _TOLERANCE:
                 self._reserved += usd
                 return Reservation(self, usd)
         raise CostExceededError(
-            f"The call may cost ${usd:.4f}, and the budget of ${self._limit:.4f} has ${remaining:.4f} left; "
-            "nothing was sent. Give it a smaller max_cost, or the budget more.",
+            f"The call may cost ${usd:.4f}, but only ${remaining:.4f} of the budget of ${self._limit:.4f} is left; "
+            "nothing was sent. Pass a smaller max_cost, or use a larger budget.",
             estimated_cost=usd,
             error_type="cost_exceeded_error",
         )
@@ -79,21 +79,21 @@ class Budget:
 
 
 class Reservation:
-    """What one call may cost at most, until its cost is known."""
+    """Part of a budget that is set aside for one call until its cost is known."""
 
     def __init__(self, budget: Budget, usd: float) -> None:
         self._budget = budget
         self._usd: float | None = usd
 
     def settle(self, cost: float) -> None:
-        """The call has cost this many USD; 0 for one that did not run. Only the first time counts."""
+        """Replace the reservation by the cost of the call in USD; 0 if the call did not run. Later calls do nothing."""
         usd, self._usd = self._usd, None
         if usd is not None:
             self._budget._settle(usd, cost)
 
 
 class ActiveBudgets:
-    """The budgets that a client's calls count against at the moment."""
+    """Budgets that the calls of a client currently count against."""
 
     def __init__(self) -> None:
         self._budgets: list[Budget] = []
@@ -101,25 +101,27 @@ class ActiveBudgets:
 
     @property
     def active(self) -> bool:
-        """Whether calls count against any budget."""
+        """True if calls count against any budget."""
         return bool(self._budgets)
 
     def open(self, budget: Budget) -> None:
+        """Count calls against ``budget`` from now on."""
         with self._lock:
             self._budgets.append(budget)
 
     def close(self, budget: Budget) -> None:
+        """Stop counting calls against ``budget``."""
         with self._lock:
             self._budgets.remove(budget)
 
     def reserve(self, usd: float) -> list[Reservation]:
-        """Reserve in every budget, or in none. Raises CostExceededError."""
+        """Reserve ``usd`` in every budget, or in none. Raises CostExceededError."""
         with self._lock:
             budgets = list(self._budgets)
         reservations: list[Reservation] = []
         try:
             for budget in budgets:
-                reservations.append(budget.reserve(usd))  # noqa: PERF401 (what was reserved must be known on failure)
+                reservations.append(budget.reserve(usd))  # noqa: PERF401 (a failure must find those made so far)
         except CostExceededError:
             for reservation in reservations:
                 reservation.settle(0.0)

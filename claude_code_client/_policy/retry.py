@@ -1,4 +1,4 @@
-"""Whether to try again, and when. Pure: no I/O, no clock, no randomness of its own."""
+"""Retry policy of calls: whether, and when, to make another attempt. Pure: clock and randomness are passed in."""
 
 from __future__ import annotations
 
@@ -12,66 +12,66 @@ import attrs
 from ..errors import ClaudeAPIError, CostExceededError, RateLimitError, ServerError, TimeoutError
 
 BASE_DELAY: Final = 0.5
-"""Seconds; the bound of the first wait."""
+"""Longest first wait, in seconds."""
 MAX_DELAY: Final = 8.0
-"""Seconds; the bound that waits grow to."""
+"""Longest wait, in seconds."""
 MAX_RETRY_AFTER: Final = 120.0
-"""Seconds; a server that asks for more gets no retry, so that the caller can decide."""
+"""Longest ``Retry-After`` to obey, in seconds; a longer one is left to the caller."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
 
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """One attempt that did not succeed."""
+    """Failed attempt of a call."""
 
     error: ClaudeAPIError
     sent: bool = True
-    """Whether the server may have received anything."""
+    """True if the server may have received anything."""
     should_retry: bool | None = None
-    """``x-should-retry``, where the server says so."""
+    """``x-should-retry`` header of the response, if any."""
     timed_out: bool = False
-    """Whether it was given up waiting."""
+    """True if the attempt ended with a timeout."""
 
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """Where a call stands."""
+    """State of a call after an attempt."""
 
     number: int
     """From 1."""
     max_retries: int
     repeatable: bool
-    """Whether the call may reach the server twice and do no harm."""
+    """True if it is safe for the server to receive the call twice."""
     time_left: float
     """Seconds until the call's deadline."""
 
 
 def is_repeatable(method: str, headers: Mapping[str, str]) -> bool:
-    """A call may be repeated if it changes nothing, or if its key makes the server run it once."""
+    """Return whether a call may be repeated: it changes nothing, or its key makes the server run it once."""
     return is_safe(method) or bool(headers.get("Idempotency-Key"))
 
 
 def is_safe(method: str) -> bool:
-    """Whether a call with this method changes nothing."""
+    """Return whether a call with this method changes nothing."""
     return method.upper() in _SAFE_METHODS
 
 
 def may_have_run(failure: Failure) -> bool:
-    """Whether the server may have run what was sent: it did not refuse it in so many words."""
+    """Return whether the server may have run the request, because it did not clearly refuse it."""
     status, type_ = failure.error.status_code, failure.error.error_type
     if not failure.sent:
         return False
     if status is None or status < 400:
         return True
-    # Ended by a limit: it did run, or may have.
+    # A limit ended the task, which has run or may have.
     if type_ in ("timeout_error", "cost_exceeded_error"):
         return True
     return status >= 500 and type_ not in ("overloaded_error", "not_implemented_error")
 
 
 def summarize(failure: Failure) -> str:
-    """One attempt, for a history of them."""
+    """Return the outcome of an attempt for ``error.history``."""
     error = failure.error
     if error.status_code is None:
         return type(error).__name__
@@ -114,7 +114,7 @@ def _worth_retrying(failure: Failure) -> bool:
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds of a ``Retry-After`` header, given as seconds or as a date (RFC 9110, 10.2.3); None if it is neither."""
+    """Return the seconds of a ``Retry-After`` header with seconds or a date (RFC 9110, 10.2.3); None if invalid."""
     if not value:
         return None
     value = value.strip()

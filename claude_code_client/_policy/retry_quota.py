@@ -1,7 +1,7 @@
-"""A bound on retries, state by all calls of a client, so that a server in trouble is not stormed.
+"""Limit on the retries of all calls of a client, so that many calls do not overload a server in trouble.
 
-The scheme and its figures are those of botocore's standard retry mode: each retry takes from a bucket, success gives
-back, and an empty bucket means that errors are raised at once.
+The scheme and its numbers are those of botocore's standard retry mode: each retry acquires tokens from a bucket,
+success releases some, and while the bucket is empty errors are raised at once.
 """
 
 from __future__ import annotations
@@ -10,36 +10,38 @@ import threading
 from typing import Final
 
 CAPACITY: Final = 500
+"""Tokens in a full bucket."""
 COST: Final = 5
+"""Tokens for one retry."""
 COST_OF_TIMEOUT: Final = 10
-"""A server that does not answer is in more trouble than one that says no."""
+"""Tokens for one retry after a timeout: a server that does not respond is in more trouble than one that refuses."""
 INCOME: Final = 1
-"""For a call that succeeds without a retry."""
+"""Tokens for a call that succeeds without a retry."""
 
 
 class RetryQuota:
-    """Safe to use from several threads."""
+    """Bucket of retry tokens. Threads may share it."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._left = capacity
+        self._available = capacity
         self._lock = threading.Lock()
 
     @property
-    def left(self) -> int:
-        """What retries may still take."""
-        return self._left
+    def available(self) -> int:
+        """Tokens left for retries."""
+        return self._available
 
-    def take(self, *, timed_out: bool) -> int:
-        """What the retry takes; 0 if there must be none."""
+    def acquire(self, *, timed_out: bool) -> int:
+        """Take the tokens for one retry and return their number; return 0 if there are too few."""
         cost = COST_OF_TIMEOUT if timed_out else COST
         with self._lock:
-            if cost > self._left:
+            if cost > self._available:
                 return 0
-            self._left -= cost
+            self._available -= cost
             return cost
 
-    def give_back(self, taken: int) -> None:
-        """A call has succeeded; ``taken`` is what its last retry took, 0 if it had none."""
+    def release(self, acquired: int) -> None:
+        """Put tokens back after a call that succeeded. ``acquired`` are those of its last retry, 0 without a retry."""
         with self._lock:
-            self._left = min(self._capacity, self._left + (taken or INCOME))
+            self._available = min(self._capacity, self._available + (acquired or INCOME))

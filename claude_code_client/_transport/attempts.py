@@ -146,7 +146,7 @@ class Call:
     def succeeded(self, response: httpx.Response) -> None:
         """Log the answer that ends this call, and note how many attempts it took."""
         response.extensions |= {"attempts": self._number, "history": tuple(self._history)}
-        self._quota.give_back(self._taken)
+        self._quota.release(self._taken)
         self._log(str(response.status_code), response.headers.get("X-Request-Id"))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("headers %s", _redacted(response.headers))
@@ -196,7 +196,7 @@ class Call:
         if not isinstance(error, ConfigurationError | UnexpectedResponseError):
             wait = wait_before_retry(failure, attempt, random.random)  # jitter, not a secret
         if wait is not None:
-            self._taken = self._quota.take(timed_out=failure.timed_out)
+            self._taken = self._quota.acquire(timed_out=failure.timed_out)
             if not self._taken:
                 logger.info("not retrying: this client's calls have used up their quota of retries")
         if wait is None or not self._taken:

@@ -11,7 +11,7 @@ import httpx
 from claude_code_common.loopback import is_loopback
 from claude_code_common.version import __version__
 
-from .._config import Config, merged
+from .._config import Config, merge_headers
 from ..errors import ConfigurationError
 
 CLOSED: Final = "This client is closed: make a new one."
@@ -32,7 +32,7 @@ def _no_tls_context() -> ssl.SSLContext:
 
 def default_headers(config: Config) -> dict[str, str]:
     """Headers of every request; the caller's own come last."""
-    return merged({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
+    return merge_headers({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
 def inner_arguments(config: Config) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import claude_code_api
 import httpx
 from claude_code_api import models
 
-from .._wire.responses import MISREADINGS, unexpected, what_is_wrong
+from .._wire.responses import PARSE_ERRORS, describe_parse_error, unexpected_response
 
 
 def check(response: httpx.Response) -> None:
@@ -25,11 +25,11 @@ def check(response: httpx.Response) -> None:
         return
     try:
         model.from_dict(response.json())
-    except MISREADINGS as error:
-        problem = what_is_wrong(error)
+    except PARSE_ERRORS as error:
+        problem = describe_parse_error(error)
     else:
         return
-    raise unexpected(response, problem)
+    raise unexpected_response(response, problem)
 
 
 async def check_async(response: httpx.Response) -> None:

@@ -1,61 +1,65 @@
-"""What the headers of an answer say of the file in it (RFC 9110). Pure."""
+"""Headers that describe a file, or a range of it, in a response (RFC 9110). No I/O.
+
+Functions take the headers of a response by their lower-case names.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
-from .._operations.effects import Head
-
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
-_LENGTH: Final = re.compile(r"\d{1,18}", re.ASCII)
+_CONTENT_LENGTH: Final = re.compile(r"\d{1,18}", re.ASCII)
 _STRONG_ETAG: Final = re.compile(r'"[^"]*"')
 _SHA256_ETAG: Final = re.compile(r'(?:W/)?"([0-9a-fA-F]{64})"')
 
 
 @attrs.frozen
-class Part:
-    """A part of a file, from its byte ``start`` on; the file has ``size`` bytes."""
+class ContentRange:
+    """Range of a file in a 206 response."""
 
     start: int
+    """Offset of the first byte."""
     size: int
+    """Bytes of the whole file."""
 
 
-def part(head: Head) -> Part | None:
-    """What a 206 says it is; None where it does not say, or not in full."""
-    match = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", "").strip())
-    return Part(int(match[1]), int(match[2])) if match else None
+def content_range(headers: Mapping[str, str]) -> ContentRange | None:
+    """Return the range in the body of a 206 response; None if ``Content-Range`` is missing or incomplete."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    return ContentRange(int(match[1]), int(match[2])) if match else None
 
 
-def length(head: Head) -> int | None:
-    """The bytes of the body, where they are said and not those of an encoded form."""
-    match = _LENGTH.fullmatch(head.headers.get("content-length", ""))
-    return int(match[0]) if match and not is_encoded(head) else None
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """Return the bytes of the file in the body; None if the headers do not state them, or the body is encoded."""
+    match = _CONTENT_LENGTH.fullmatch(headers.get("content-length", ""))
+    return int(match[0]) if match and not is_encoded(headers) else None
 
 
-def is_encoded(head: Head) -> bool:
-    """Whether the body is another form of the file, such as a compressed one."""
-    return head.headers.get("content-encoding", "identity").strip().lower() != "identity"
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Return whether the body is encoded, such as compressed."""
+    return headers.get("content-encoding", "identity").strip().lower() != "identity"
 
 
-def ends_by_itself(head: Head) -> bool:
-    """Whether a body that is cut can be told from one that is at its end (RFC 9112, 6.3)."""
-    return "content-length" in head.headers or "chunked" in head.headers.get("transfer-encoding", "").lower()
+def is_delimited(headers: Mapping[str, str]) -> bool:
+    """Return whether a truncated body can be told from a complete one (RFC 9112, section 6.3)."""
+    return "content-length" in headers or "chunked" in headers.get("transfer-encoding", "").lower()
 
 
 def is_strong(etag: str | None) -> bool:
-    """Whether parts of files with this tag go together (8.8.1)."""
+    """Return whether ranges of responses with this ETag may be combined (RFC 9110, section 8.8.1)."""
     return etag is not None and _STRONG_ETAG.fullmatch(etag) is not None
 
 
-def same(etag: str, other: str) -> bool:
-    """Whether they mean the same file, but for a weakness that proxies add (8.8.3.2)."""
+def same_etag(etag: str, other: str) -> bool:
+    """Compare two ETags weakly, because proxies may mark them as weak (RFC 9110, section 8.8.3.2)."""
     return etag.removeprefix("W/") == other.removeprefix("W/")
 
 
-def sha256(etag: str | None) -> str | None:
-    """The digest that this API's tags are, if it is one."""
+def etag_sha256(etag: str | None) -> str | None:
+    """Return the SHA-256 digest that this API's ETags consist of; None for any other ETag."""
     match = _SHA256_ETAG.fullmatch(etag or "")
     return match[1] if match else None

@@ -1,4 +1,7 @@
-"""Error responses to exceptions: one table of types and statuses, and what of a body an exception may keep. No I/O."""
+"""Conversion of error responses to exceptions. No I/O.
+
+The ``error.type`` of a body decides first, the HTTP status second.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
 from ..errors import (
     AuthenticationError,
@@ -26,7 +31,6 @@ from ..errors import (
 if TYPE_CHECKING:
     from ..models import AgenticTaskResponse
 
-# The API's error.type decides first, the status second.
 _BY_TYPE: Final[Mapping[str, type[ClaudeAPIError]]] = {
     "invalid_request_error": InvalidRequestError,
     "request_too_large": InvalidRequestError,
@@ -41,54 +45,36 @@ _BY_TYPE: Final[Mapping[str, type[ClaudeAPIError]]] = {
     "overloaded_error": OverloadedError,
     "server_error": ServerError,
 }
-_BY_STATUS: Final[Mapping[int, type[ClaudeAPIError]]] = {
-    400: InvalidRequestError,
-    401: AuthenticationError,
-    402: CostExceededError,
-    403: PermissionError,
-    404: NotFoundError,
-    405: InvalidRequestError,
-    408: TimeoutError,
-    409: ConflictError,
-    413: InvalidRequestError,
-    415: InvalidRequestError,
-    416: InvalidRequestError,
-    422: InvalidRequestError,
-    429: RateLimitError,
-    501: NotSupportedError,
-    503: OverloadedError,
-    529: OverloadedError,
-}
 _ADVICE: Final[Mapping[type[ClaudeAPIError], str]] = {
-    AuthenticationError: "Check CLAUDE_API_KEY, or the api_key argument; a key starts with sk-proj-.",
-    PermissionError: "Check what the key may do (client.get_capabilities()), or use a key of a higher tier.",
-    RateLimitError: "Wait before calling again, send fewer calls at once, or use a key of a higher tier.",
-    TimeoutError: "Give it a larger timeout, or a smaller task.",
+    AuthenticationError: "Check CLAUDE_API_KEY or the api_key argument; keys start with sk-proj-.",
+    PermissionError: "Check what the key may do with client.get_capabilities(), or use a key of a higher tier.",
+    RateLimitError: "Wait before calling again, make fewer calls at once, or use a key of a higher tier.",
+    TimeoutError: "Pass a larger timeout, or split the task into smaller ones.",
     CostExceededError: "Raise max_cost or the key's budget, or use a cheaper model.",
     ConflictError: "Use a new idempotency_key for a new request.",
-    NotFoundError: "Check the id, and that base_url is the server that knows it.",
-    NotSupportedError: "This server does not offer the operation: check base_url and the server's version.",
+    NotFoundError: "Check the ID, and that base_url points to the server that created it.",
+    NotSupportedError: "This server does not support the operation: check base_url and the server's version.",
     OverloadedError: "Try again later.",
-    ServerError: "Try again; if it stays, report it with the request id.",
-    UnexpectedResponseError: "Check that base_url is a Claude Code API, and what proxies are on the way.",
+    ServerError: "Try again; if the error persists, report it with the request ID.",
+    UnexpectedResponseError: "Check that base_url points to a Claude Code API, and any proxy in between.",
 }
-_BODY_LIMIT: Final = 2000
-"""Characters of a received body that an exception keeps."""
-_NESTING_LIMIT: Final = 200
-"""Lists and objects in a body that is kept decoded; what is nested deeply can be neither copied nor pickled."""
+_MAX_BODY_CHARS: Final = 2000
+"""Longest body that an exception keeps."""
+_MAX_NODES: Final = 200
+"""Most lists and objects in a decoded body that an exception keeps; deep nesting breaks copying and pickling."""
 _PROMPT_FIELDS: Final = frozenset({"content", "context", "description", "input", "messages", "prompt"})
 _PROMPT: Final = re.compile(rf'("(?:{"|".join(sorted(_PROMPT_FIELDS))})")\s*:\s*"(?:[^"\\]|\\.)*"?')
 _KEY: Final = re.compile(r"(sk-proj-|\bBearer )[\w.~+/=-]+")
 
 
-def classify(status_code: int | None, error_type: str | None) -> type[ClaudeAPIError]:
-    """The exception for an ``error.type`` and a status, known or not."""
-    by_type = _BY_TYPE.get(error_type or "")
+def error_class(status_code: int | None, error_type: str | None) -> type[ClaudeAPIError]:
+    """Return the exception class for an ``error.type``; for a missing or unknown type, the class for the status."""
+    by_type = _BY_TYPE.get(error_type or "") or _BY_TYPE.get(ERROR_TYPE_BY_STATUS.get(status_code or 0, ""))
     if by_type is not None:
         return by_type
     if status_code is None or status_code >= 500:
-        return _BY_STATUS.get(status_code or 0, ServerError)
-    return _BY_STATUS.get(status_code, InvalidRequestError if status_code >= 400 else UnexpectedResponseError)
+        return ServerError
+    return InvalidRequestError if status_code >= 400 else UnexpectedResponseError
 
 
 def from_detail(
@@ -100,12 +86,12 @@ def from_detail(
     task_id: str | None = None,
     task: AgenticTaskResponse | None = None,
 ) -> ClaudeAPIError:
-    """The exception for an ``error`` object of the API, as in a task or in an event."""
+    """Return the exception for an ``error`` object of the API, from a response, a task or an event."""
     error_type = _text(detail.get("type"))
-    cls = classify(status_code, error_type)
-    message = _text(detail.get("message")) or f"The server answered with status {status_code} and no message."
+    cls = error_class(status_code, error_type)
+    message = _text(detail.get("message")) or f"The server responded with status {status_code} and no message."
     return cls(
-        _advise(cls, message),
+        _with_advice(cls, message),
         status_code=status_code,
         error_type=error_type,
         param=_text(detail.get("param")),
@@ -120,27 +106,27 @@ def from_detail(
 def from_response(
     status_code: int, content: bytes, *, request_id: str | None = None, retry_after: float | None = None
 ) -> ClaudeAPIError:
-    """The exception for an answer that is not a success, whatever its body: typed JSON, ``detail``, HTML, nothing."""
-    detail = _detail_of(_load(content))
+    """Return the exception for an unsuccessful response with any body: the API's JSON, ``detail``, HTML or none."""
+    detail = _find_detail(_load(content))
     if not 400 <= status_code <= 599 and not detail.get("type"):
-        detail = {**detail, "message": f"The server answered with the unexpected status {status_code}."}
+        detail = {**detail, "message": f"The server responded with the unexpected status {status_code}."}
     error = from_detail(detail, status_code=status_code, request_id=request_id, retry_after=retry_after)
     error.body = shorten_body(content)
     return error
 
 
 def shorten_body(content: bytes) -> Any:
-    """What was received, for an exception to carry: small JSON decoded, else the text's start; None if empty.
+    """Return a received body for an exception to keep: small JSON decoded, else the start of the text; None if empty.
 
-    Keys, and fields in which a server may repeat a prompt, are left out.
+    Keys are redacted, and so are fields in which a server may repeat a prompt.
     """
     decoded = _load(content)
-    if decoded is None or content.count(b"[") + content.count(b"{") > _NESTING_LIMIT:
-        text = content[: _BODY_LIMIT * 4].decode("utf-8", "replace").strip()
-        return _PROMPT.sub(r'\1: "…"', _printable(text))[:_BODY_LIMIT] or None
-    harmless = _without_prompts(decoded)
-    text = json.dumps(harmless, ensure_ascii=False)
-    return harmless if len(text) <= _BODY_LIMIT else text[:_BODY_LIMIT]
+    if decoded is None or content.count(b"[") + content.count(b"{") > _MAX_NODES:
+        text = content[: _MAX_BODY_CHARS * 4].decode("utf-8", "replace").strip()
+        return _PROMPT.sub(r'\1: "…"', _printable(text))[:_MAX_BODY_CHARS] or None
+    redacted = _without_prompts(decoded)
+    text = json.dumps(redacted, ensure_ascii=False)
+    return redacted if len(text) <= _MAX_BODY_CHARS else text[:_MAX_BODY_CHARS]
 
 
 def _without_prompts(value: Any) -> Any:
@@ -152,7 +138,7 @@ def _without_prompts(value: Any) -> Any:
 
 
 def _printable(text: str) -> str:
-    """The text as anything can show it: without keys, and without halves of surrogate pairs."""
+    """Return the text without keys and lone surrogates, so that it can be shown and encoded anywhere."""
     return _KEY.sub(r"\1…", text.encode("utf-8", "replace").decode())
 
 
@@ -163,24 +149,24 @@ def _load(content: bytes) -> Any:
         return None
 
 
-def _detail_of(body: Any) -> Mapping[str, Any]:
+def _find_detail(body: Any) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         return {}
     error = body.get("error")
     if isinstance(error, dict):
         return error
-    # {"detail": …} is FastAPI's form, which the service that the contract's paths come from uses.
+    # {"detail": …} is FastAPI's form, which the legacy service uses.
     for message in (error, body.get("detail"), body.get("message")):
         if isinstance(message, str) and message:
             return {"message": message, "type": body.get("type")}
     if isinstance(body.get("detail"), list):
-        complaints = "; ".join(_complaint(item) for item in body["detail"])
-        return {"message": f"The request is not valid: {complaints[:_BODY_LIMIT]}"}
+        problems = "; ".join(_validation_problem(item) for item in body["detail"])
+        return {"message": f"The request is not valid: {problems[:_MAX_BODY_CHARS]}"}
     return {}
 
 
-def _complaint(item: Any) -> str:
-    """One of FastAPI's: where, and what is wrong; its ``input`` may be the prompt."""
+def _validation_problem(item: Any) -> str:
+    """Return the location and message of one FastAPI validation error, without its ``input``: that may be a prompt."""
     if not isinstance(item, dict):
         return "invalid"
     location = item.get("loc")
@@ -188,7 +174,7 @@ def _complaint(item: Any) -> str:
     return ": ".join(part for part in (where, _text(item.get("msg")) or "invalid") if part)
 
 
-def _advise(cls: type[ClaudeAPIError], message: str) -> str:
+def _with_advice(cls: type[ClaudeAPIError], message: str) -> str:
     advice = _ADVICE.get(cls)
     if advice is None or advice in message:
         return message

@@ -1,51 +1,57 @@
-"""Which events of a task have come, by their sequence numbers. Pure."""
+"""Cursor in a task's event stream: which events have been received, by their sequence numbers. No I/O."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 from claude_code_common.sse import ServerSentEvent
 
+_MAX_DIGITS: Final = len(str(2**63))
+
 
 class Continuity(Enum):
-    """What an event is, after those that have come."""
+    """Place of an event relative to the cursor."""
 
     NEXT = auto()
+    """Directly after the cursor, or without a number."""
     DUPLICATE = auto()
+    """At or before the cursor."""
     GAP = auto()
-    """At least one is missing before it."""
+    """Further on: at least one event before it is missing."""
 
 
 class EventCursor:
-    """The last event that was handed on. The contract numbers a task's events from 1 without gaps."""
+    """Number of the last event that was delivered. The contract numbers a task's events from 1 without gaps."""
 
     def __init__(self, after: int = 0) -> None:
         self.number = after
-        """0 before the first."""
+        """0 before the first event."""
         self.resumable = True
-        """Whether the server can be asked for what follows: not after an event without a number."""
+        """True if the stream can be resumed after this event; False after an event without a number."""
         self.task_id: str | None = None
 
     @property
     def last_event_id(self) -> str | None:
-        """The number, as the wire and users have it."""
+        """The number as an event ID; None before the first event."""
         return str(self.number) if self.number else None
 
     def classify(self, event: ServerSentEvent) -> Continuity:
+        """Return the place of ``event`` relative to the cursor."""
         number = _number(event)
         if number is None or number == self.number + 1:
             return Continuity.NEXT
         return Continuity.DUPLICATE if number <= self.number else Continuity.GAP
 
     def advance(self, event: ServerSentEvent) -> None:
-        """The event is handed on."""
+        """Move the cursor to ``event``, which is being delivered."""
         number = _number(event)
         self.resumable = number is not None
         self.number = self.number if number is None else number
 
 
 def _number(event: ServerSentEvent) -> int | None:
-    """The event's own number; None for one that the server has not numbered, such as a type of a later version."""
-    if not event.has_id or not (event.id.isascii() and event.id.isdigit()) or len(event.id) > len(str(2**63)):
+    """Return the event's own number; None if the server did not number it."""
+    if not event.has_id or not (event.id.isascii() and event.id.isdigit()) or len(event.id) > _MAX_DIGITS:
         return None
     return int(event.id) or None

@@ -1,53 +1,58 @@
-"""Bodies of the older service that the contract's paths come from, put into the contract's form. No I/O.
+"""Conversion of response bodies of the legacy service to the contract's form. No I/O.
 
-It answers as the contract says but for what stands here; a body that is in the contract's form stays as it is.
+The contract's paths come from this service. Its responses follow the contract except where these functions convert them;
+bodies that already follow the contract stay as they are.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-_TASK_USAGE: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0.0}
-_ARTIFACT = {"id": "", "type": "file", "size_bytes": 0, "sha256": "", "created_at": ""}
-_STEP = {"timestamp": "", "action": ""}
+_TASK_USAGE: Final[dict[str, Any]] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0.0}
+_ARTIFACT: Final[dict[str, Any]] = {"id": "", "type": "file", "size_bytes": 0, "sha256": "", "created_at": ""}
+_STEP: Final[dict[str, Any]] = {"timestamp": "", "action": ""}
 
 
 def task(body: Any) -> Any:
-    """A task: ``task_id`` for ``id``, no ``created_at``, a ``usage`` of the cost alone or null, nulls for lists."""
+    """Convert a task.
+
+    The legacy form has ``task_id`` for ``id``, no ``created_at``, a ``usage`` that is null or has the cost only, and
+    null for empty lists.
+    """
     if not isinstance(body, dict) or not ("id" in body or "task_id" in body):
         return body
-    known = {name: value for name, value in body.items() if name != "task_id"} if "id" not in body else dict(body)
-    known.setdefault("id", body.get("task_id"))
-    known["created_at"] = body.get("created_at") or ""
-    known["result"] = _result(body.get("result"))
-    known["execution_log"] = [_filled(_STEP, step) for step in body.get("execution_log") or []]
-    known["artifacts"] = [_filled(_ARTIFACT, artifact) for artifact in body.get("artifacts") or []]
-    known["usage"] = _with_total(_filled(_TASK_USAGE, body.get("usage") or {}))
+    converted = dict(body) if "id" in body else {name: value for name, value in body.items() if name != "task_id"}
+    converted.setdefault("id", body.get("task_id"))
+    converted["created_at"] = body.get("created_at") or ""
+    converted["result"] = _result(body.get("result"))
+    converted["execution_log"] = [_with_defaults(_STEP, step) for step in body.get("execution_log") or []]
+    converted["artifacts"] = [_with_defaults(_ARTIFACT, artifact) for artifact in body.get("artifacts") or []]
+    converted["usage"] = _with_total(_with_defaults(_TASK_USAGE, body.get("usage") or {}))
     if isinstance(body.get("error"), str):
-        known["error"] = {"type": "", "message": body["error"]}
-    return known
+        converted["error"] = {"type": "", "message": body["error"]}
+    return converted
 
 
 def task_list(body: Any) -> Any:
-    """A page of tasks: a bare list, or one without a cursor."""
+    """Convert a page of tasks. The legacy form is a bare list, or has no cursor."""
     page = {"data": body} if isinstance(body, list) else body
     tasks = page.get("data") if isinstance(page, dict) else None
     return {"next_cursor": None, **page, "data": [task(item) for item in tasks]} if isinstance(tasks, list) else page
 
 
 def completion(body: Any) -> Any:
-    """A completion: the ``cost`` beside ``usage`` instead of inside, no total."""
+    """Convert a completion. The legacy form has the ``cost`` next to ``usage`` instead of inside, and no total."""
     if not isinstance(body, dict) or "content" not in body:
         return body
     usage = body.get("usage")
     if not isinstance(usage, dict | None):
         return body
-    counts: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cost": 0.0}
-    known = {"id": "", **body}
+    defaults: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cost": 0.0}
+    converted = {"id": "", **body}
     if isinstance(body.get("cost"), int | float) and "cost" not in (usage or {}):
-        counts["cost"] = known.pop("cost")
-    known["usage"] = _with_total(_filled(counts, usage or {}))
-    return known
+        defaults["cost"] = converted.pop("cost")
+    converted["usage"] = _with_total(_with_defaults(defaults, usage or {}))
+    return converted
 
 
 def _result(result: Any) -> Any:
@@ -56,7 +61,8 @@ def _result(result: Any) -> Any:
     return {"summary": result} if isinstance(result, str) else result
 
 
-def _filled(defaults: dict[str, Any], value: Any) -> Any:
+def _with_defaults(defaults: dict[str, Any], value: Any) -> Any:
+    """Return ``value`` with the defaults in place of missing and null fields."""
     if not isinstance(value, dict):
         return value
     return {**defaults, **{name: item for name, item in value.items() if item is not None or name not in defaults}}

@@ -1,4 +1,7 @@
-"""Arguments → generated request bodies; what the contract does not allow is an error before it is sent. No I/O."""
+"""Checks of arguments, and conversion of arguments to generated request bodies. No I/O.
+
+Whatever the contract rules out raises InvalidRequestError, with the parameter in ``param``, before anything is sent.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ B = TypeVar("B")
 _Rule: TypeAlias = Mapping[str, Any]
 """An entry of CONSTRAINTS."""
 _LARGEST: Final = 2**53
-"""Beyond it, JSON numbers are not the same for everyone (RFC 8259, 6)."""
+"""Implementations do not agree on larger integers in JSON (RFC 8259, section 6)."""
 _MAX_DIGITS: Final = 18
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
@@ -42,9 +45,9 @@ def request_body(body_class: type[B], fields: Mapping[str, Any]) -> B:
 
 
 def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> Sequence[Message]:
-    """Return the messages of a completion: those given, or the prompt as the only one."""
+    """Return the messages of a completion: those passed, or the prompt as the only one."""
     if (prompt is None) == (messages is None):
-        raise InvalidRequestError("Give either prompt or messages.", param="prompt")
+        raise InvalidRequestError("Pass either prompt or messages.", param="prompt")
     if messages is not None:
         return messages
     # A message may be empty; a prompt may not.
@@ -52,15 +55,15 @@ def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> S
     return [{"role": "user", "content": prompt}]
 
 
-def check_id(name: str, value: str, meant: str = "a task's id, a str") -> str:
-    """``value`` if it can be a segment of a path; else InvalidRequestError."""
+def check_id(name: str, value: str, expected: str = "a task ID, a str") -> str:
+    """Return ``value``. Raises InvalidRequestError, saying what is expected, if it cannot be a segment of a URL."""
     if not isinstance(value, str) or not value.isprintable() or value in ("", ".", ".."):
-        raise InvalidRequestError(f"{name} must be {meant}.", param=name)
+        raise InvalidRequestError(f"{name} must be {expected}.", param=name)
     return value
 
 
 def call_key(idempotency_key: str | None) -> str:
-    """The key that makes all attempts of a call one call."""
+    """Return the ``Idempotency-Key`` of all attempts of a call: the one passed, or a new one."""
     if idempotency_key is None:
         return str(uuid.uuid4())
     if not isinstance(idempotency_key, str) or not _KEY.fullmatch(idempotency_key):
@@ -71,18 +74,19 @@ def call_key(idempotency_key: str | None) -> str:
 
 
 def call_timeout(timeout: float | None, config: Config) -> float:
+    """Return the seconds that a call may take. Raises ConfigurationError."""
     return config.timeout if timeout is None else check_timeout(timeout)
 
 
 def check_waiting(timeout: float | None, stall_timeout: float | None) -> None:
-    """Raises ConfigurationError for what is no positive number of seconds."""
+    """Raise ConfigurationError if a timeout is not a positive number of seconds."""
     for name, seconds in (("timeout", timeout), ("stall_timeout", stall_timeout)):
         if seconds is not None:
             check_timeout(seconds, name)
 
 
 def check_callback(name: str, callback: object, *, may_be_async: bool = False) -> None:
-    """Raises InvalidRequestError for what cannot be called, or not from where it would be."""
+    """Raise InvalidRequestError for an object that the client cannot call."""
     if callback is None:
         return
     if not callable(callback):
@@ -94,13 +98,13 @@ def check_callback(name: str, callback: object, *, may_be_async: bool = False) -
 
 
 def cursor_after(event_id: str | int | None) -> EventCursor:
-    """The cursor after an event that the caller has. Raises InvalidRequestError."""
+    """Return a cursor at the last event that the caller has; None stands for none. Raises InvalidRequestError."""
     number = 0 if event_id is None else event_id
     if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS:
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise InvalidRequestError(
-            "after must be the id of an event, as last_event_id has it, or None for all of them.", param="after"
+            "after must be an event ID, such as last_event_id, or None for all events.", param="after"
         )
     return EventCursor(number)
 
@@ -234,7 +238,7 @@ def _json(name: str, value: Any) -> Any:
         return json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
         # The message of a UnicodeEncodeError is about UTF-8, which does not help the caller.
-        problem = "a str is no valid Unicode" if isinstance(error, UnicodeError) else str(error)
+        problem = "a str is not valid Unicode" if isinstance(error, UnicodeError) else str(error)
     raise _invalid(name, f"must hold JSON types only: {problem}.")
 
 
@@ -245,11 +249,11 @@ def _encodable(name: str, text: str) -> str:
         pass
     else:
         return text
-    raise _invalid(name, "must be valid Unicode; it has half of a surrogate pair.")
+    raise _invalid(name, "must be valid Unicode; it contains a lone surrogate.")
 
 
-def _wrong_type(name: str, wanted: str, value: object) -> InvalidRequestError:
-    return _invalid(name, f"must be {wanted}, not {'None' if value is None else type(value).__name__}.")
+def _wrong_type(name: str, expected: str, value: object) -> InvalidRequestError:
+    return _invalid(name, f"must be {expected}, not {'None' if value is None else type(value).__name__}.")
 
 
 def _invalid(name: str, problem: str) -> InvalidRequestError:

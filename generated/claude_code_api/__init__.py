@@ -1,8 +1,8 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 """A client library for accessing Claude Code API.
 
-Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 """Values that the server assumes for omitted request fields and parameters."""
 
@@ -21,7 +21,7 @@ LIST_TASKS_LIMIT: Final = 20
 """Maximum number of tasks per page. Defaults to `20`."""
 
 GET_USAGE_PERIOD: Final = "month"
-"""Period to report, ending now. Defaults to `month`."""
+"""Reporting period, which ends now. Defaults to `month`."""
 
 DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "CreateTaskRequest": {

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 """Stream events as dicts. Checking `event["type"]` narrows a union to one event, for type checkers too.
 
@@ -9,16 +9,22 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class TextDeltaEvent(TypedDict):
+    """A part of the reply."""
+
     type: Literal["text_delta"]
     text: str
 
 
 class TextBlockDict(TypedDict):
+    """A block of text."""
+
     type: str
     text: str
 
 
 class CompletionUsageDict(TypedDict):
+    """Tokens and cost of a completion."""
+
     input_tokens: int
     output_tokens: int
     total_tokens: int
@@ -26,6 +32,8 @@ class CompletionUsageDict(TypedDict):
 
 
 class CompletionResponseDict(TypedDict):
+    """A completion."""
+
     id: str
     type: NotRequired[str]
     role: NotRequired[str]
@@ -38,11 +46,15 @@ class CompletionResponseDict(TypedDict):
 
 
 class CompletionDoneEvent(TypedDict):
+    """Terminal event with the whole reply."""
+
     type: Literal["completion"]
     completion: CompletionResponseDict
 
 
 class ErrorDetailDict(TypedDict):
+    """Type and details of an error."""
+
     type: str
     message: str
     param: NotRequired[str | None]
@@ -51,6 +63,8 @@ class ErrorDetailDict(TypedDict):
 
 
 class CompletionErrorEvent(TypedDict):
+    """Terminal event of a completion that failed."""
+
     type: Literal["error"]
     error: ErrorDetailDict
 
@@ -59,7 +73,7 @@ CompletionEvent: TypeAlias = TextDeltaEvent | CompletionDoneEvent | CompletionEr
 
 
 class ThinkingEvent(TypedDict):
-    """What the agent thinks or says between its steps."""
+    """A thought or remark of the agent between its steps."""
 
     type: Literal["thinking"]
     timestamp: str
@@ -67,7 +81,7 @@ class ThinkingEvent(TypedDict):
 
 
 class ToolCallEvent(TypedDict):
-    """A tool is called."""
+    """A tool call."""
 
     type: Literal["tool_call"]
     timestamp: str
@@ -78,7 +92,7 @@ class ToolCallEvent(TypedDict):
 
 
 class ToolResultEvent(TypedDict):
-    """What a tool gave back."""
+    """Result of a tool call."""
 
     type: Literal["tool_result"]
     timestamp: str
@@ -90,7 +104,7 @@ class ToolResultEvent(TypedDict):
 
 
 class AgentSpawnEvent(TypedDict):
-    """An agent is spawned."""
+    """An agent was spawned."""
 
     type: Literal["agent_spawn"]
     timestamp: str
@@ -100,7 +114,7 @@ class AgentSpawnEvent(TypedDict):
 
 
 class SkillInvokeEvent(TypedDict):
-    """A skill is invoked."""
+    """A skill was invoked."""
 
     type: Literal["skill_invoke"]
     timestamp: str
@@ -110,7 +124,7 @@ class SkillInvokeEvent(TypedDict):
 
 
 class ArtifactDict(TypedDict):
-    """A file that a task made or changed."""
+    """A file that a task created or changed."""
 
     id: str
     type: str
@@ -121,7 +135,7 @@ class ArtifactDict(TypedDict):
 
 
 class TaskUsageDict(TypedDict):
-    """What the task has used; while it runs, what is known of it so far."""
+    """Tokens and cost of a task; while the task is running, those known so far."""
 
     input_tokens: int
     output_tokens: int
@@ -130,7 +144,7 @@ class TaskUsageDict(TypedDict):
 
 
 class ResultEvent(TypedDict):
-    """The task has ended, as `completed`, `failed` or `cancelled`. Terminal."""
+    """Terminal event: the task ended as `completed`, `failed` or `cancelled`."""
 
     type: Literal["result"]
     timestamp: str
@@ -144,7 +158,7 @@ class ResultEvent(TypedDict):
 
 
 class ErrorEvent(TypedDict):
-    """The task was ended by its timeout, by its budget, or by a failure of the server itself. Terminal."""
+    """Terminal event: the task was ended by its timeout, by its budget or by a failure of the server itself."""
 
     type: Literal["error"]
     timestamp: str

@@ -1,1 +1,1 @@
-"""How scripts/generate.py makes generated/claude_code_api out of the contract."""
+"""Code generation: from openapi/claude-code-api.yaml to generated/claude_code_api, run by scripts/generate.py."""

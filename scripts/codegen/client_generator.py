@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 from openapi_python_client import Project
@@ -23,6 +25,8 @@ from .contract import Contract
 from .errors import GenerationError
 
 _MAX_DATA_LINES = 20
+_SOFT_BREAK = re.compile(r"(?<=\S)\n(?=[^\s*+#>|\d-])(?!```)")
+"""A line break inside a Markdown paragraph."""
 
 
 @frozen
@@ -50,7 +54,7 @@ def write_client(contract: Contract, target: Path, settings: Path, templates: Pa
     options = ConfigFile.load_from_path(path=settings)
     config = Config.from_sources(options, MetaType.NONE, settings, "utf-8", overwrite=False, output_path=target)
     with python_names.honoured():
-        data = GeneratorData.from_dict(contract.document, config=config)
+        data = GeneratorData.from_dict(_unwrapped(contract.document), config=config)
     if isinstance(data, GeneratorError):
         raise GenerationError(_message([data]))
     with redirect_stdout(io.StringIO()):
@@ -93,6 +97,18 @@ def item_property(prop: PropertyProtocol | None) -> PropertyProtocol | None:
 def class_name(prop: PropertyProtocol | None) -> str | None:
     """Return the name of the generated class for a property's values, or None if they are plain values."""
     return str(prop.class_info.name) if isinstance(prop, ModelProperty | EnumProperty) else None
+
+
+def _unwrapped(node: Any) -> Any:
+    """Return a copy of `node` with each paragraph of its descriptions on one line: the generator wraps lines itself."""
+    if isinstance(node, list):
+        return [_unwrapped(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _SOFT_BREAK.sub(" ", child) if key == "description" and isinstance(child, str) else _unwrapped(child)
+        for key, child in node.items()
+    }
 
 
 def _message(problems: Sequence[GeneratorError]) -> str:

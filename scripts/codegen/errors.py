@@ -1,5 +1,5 @@
-"""The one exception of the generation."""
+"""Exception of the code generation."""
 
 
 class GenerationError(Exception):
-    """Generation cannot go on; the message says why, for people."""
+    """The code cannot be generated; the message gives the reason."""

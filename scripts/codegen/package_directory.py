@@ -1,4 +1,6 @@
-"""Comparing and replacing folders of generated files."""
+"""Comparison and replacement of the directory that holds the generated package."""
+
+from __future__ import annotations
 
 import difflib
 import shutil
@@ -7,25 +9,18 @@ from pathlib import Path
 
 from .errors import GenerationError
 
-MARK = "# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited."
-_DIFF_LINES = 40
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """The files of `folder` by relative path, without what Python compiled."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+_ORIGIN = "# Generated from openapi/claude-code-api.yaml"
+HEADER = f"{_ORIGIN} by `make generate`. Do not edit."
+"""First line of every generated Python file."""
+_MAX_DIFF_LINES = 40
 
 
 def differences(committed: Path, fresh: Path) -> Iterator[str]:
-    """Lines that tell how two folders differ; none when they are the same."""
-    old, new = files(committed), files(fresh)
+    """Yield lines that describe how two directories differ, and none if their files are equal."""
+    old, new = _files(committed), _files(fresh)
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
-            yield f"{name}: would not be generated any more"
+            yield f"{name}: no longer generated"
         elif name not in old:
             yield f"{name}: missing"
         elif old[name] != new[name]:
@@ -33,33 +28,45 @@ def differences(committed: Path, fresh: Path) -> Iterator[str]:
                 difflib.unified_diff(
                     old[name].decode(errors="replace").splitlines(),
                     new[name].decode(errors="replace").splitlines(),
-                    f"{name} (as it is)",
-                    f"{name} (as generated)",
+                    f"{name} (current)",
+                    f"{name} (generated)",
                     lineterm="",
                 )
             )
-            yield from lines[:_DIFF_LINES]
-            if len(lines) > _DIFF_LINES:
-                yield f"… {len(lines) - _DIFF_LINES} more lines"
+            yield from lines[:_MAX_DIFF_LINES]
+            if len(lines) > _MAX_DIFF_LINES:
+                yield f"… {len(lines) - _MAX_DIFF_LINES} more lines"
 
 
 def check_replaceable(output: Path) -> None:
-    """Raises GenerationError when `output` holds something that was not generated."""
+    """Raise GenerationError if `output` holds anything but a generated package."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         init = output / "__init__.py"
-        if not init.is_file() or not init.read_text(encoding="utf-8").startswith(MARK):
-            raise GenerationError(f"{output} was not made by this script, so it is not replaced")
+        if not init.is_file() or not init.read_text(encoding="utf-8").startswith(_ORIGIN):
+            raise GenerationError(f"{output} is not a generated package and is not replaced: choose another --output")
 
 
-def replace(output: Path, fresh: Path, aside: Path) -> None:
-    """Puts `fresh` in the place of `output`, which goes `aside` for the while; all in one filesystem."""
+def replace(output: Path, fresh: Path, backup: Path) -> None:
+    """Move `fresh` to `output`.
+
+    A previous `output` is moved to `backup` until that has succeeded. All three paths must be in one file system.
+    """
     if not output.exists():
         fresh.rename(output)
         return
-    output.rename(aside)
+    output.rename(backup)
     try:
         fresh.rename(output)
     except BaseException:
-        aside.rename(output)
+        backup.rename(output)
         raise
-    shutil.rmtree(aside)
+    shutil.rmtree(backup)
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    """Return the content of each file by relative path, without bytecode caches."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }

@@ -68,6 +68,6 @@ def postprocess(package: Path) -> None:
             if found != replacement.occurrences:
                 raise GenerationError(
                     f"{path.relative_to(package)}: found {replacement.old!r} {found} times, "
-                    f"not {replacement.occurrences}"
+                    f"not {replacement.occurrences}: adapt scripts/codegen/postprocess.py to the generator or template"
                 )
             path.write_text(text.replace(replacement.old, replacement.new), encoding="utf-8")

@@ -26,9 +26,8 @@ from support.both import Both, open_both
 
 from claude_code_client import ClaudeClient, errors
 from claude_code_client._client.artifact_reader import attach_reader
-from claude_code_client._client.readable import MAX_READ_BYTES
 from claude_code_client._operations.download import MAX_DOWNLOAD_BYTES
-from claude_code_client.models import AgenticTaskResponse, Artifact
+from claude_code_client.models import MAX_READ_BYTES, AgenticTaskResponse, Artifact
 from claude_code_server.engine.base import ArtifactFound, Outcome, Spent
 
 DATA = bytes(range(256)) * 40
@@ -324,18 +323,20 @@ def test_exceptions_start_at_the_public_method(both: Both, shelf: Shelf, tmp_pat
     client = both.client(shelf.base_url, api_key="sk-proj-CANARY")
     task = a_task(both, shelf, client)
     shelf.data = DATA[::-1]
-    calls: list[Callable[[], Any]] = [
-        lambda: read(both, task.artifacts[0]),
-        lambda: both.call(client.download_artifact(task, "art_1", tmp_path)),
-        lambda: both.call(client.download_artifact(task, "art_1", tmp_path / "nowhere" / "x")),
+    calls: list[tuple[Callable[[], Any], set[str]]] = [
+        (lambda: read(both, task.artifacts[0]), {"models.py", "tracebacks.py"}),
+        (lambda: both.call(client.download_artifact(task, "art_1", tmp_path)), {"tracebacks.py"}),
+        (lambda: both.call(client.download_artifact(task, "art_1", tmp_path / "nowhere" / "x")), {"tracebacks.py"}),
     ]
-    for call in calls:
+    for call, files in calls:
         with pytest.raises(errors.ArtifactError) as caught:
             call()
         assert caught.value.__context__ is None
-        frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
-        ours = [Path(name).name for name in frames if "claude_code_client" in name]
-        assert set(ours) == {"tracebacks.py"}
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        ours = [frame for frame in frames if "claude_code_client" in frame.f_code.co_filename]
+        assert {Path(frame.f_code.co_filename).name for frame in ours} == files
+        for frame in ours:
+            assert not {type(value).__name__ for value in frame.f_locals.values()} - {"Artifact", "int", "function"}
         assert "CANARY" not in repr(vars(caught.value)) + repr(pickle.dumps(caught.value)) + repr(task)
 
 

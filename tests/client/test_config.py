@@ -40,11 +40,11 @@ def test_base_urls(url: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("http://a.example/v1", "in clear"),
-        ("http://127.0.0.1.a.example/v1", "in clear"),
-        ("a.example/v1", "must be like"),
-        ("ftp://a.example", "must be like"),
-        ("https://", "must be like"),
+        ("http://a.example/v1", "unencrypted"),
+        ("http://127.0.0.1.a.example/v1", "unencrypted"),
+        ("a.example/v1", "must be a URL like"),
+        ("ftp://a.example", "must be a URL like"),
+        ("https://", "must be a URL like"),
         ("https://a.example:port", "not a URL"),
         ("https://user:secret@a.example", "user name"),
         ("https://a.example/v1?key=1", "no query"),

@@ -241,7 +241,7 @@ def test_after_a_last_event_that_was_an_error_there_is_that_error(both: Both) ->
 
 @pytest.mark.parametrize("after", [-1, True, 1.5, "x", "", "²", b"1", "9" * 19])
 def test_after_must_be_the_id_of_an_event(both: Both, after: Any) -> None:
-    with pytest.raises(errors.InvalidRequestError, match="must be the id of an event") as caught:
+    with pytest.raises(errors.InvalidRequestError, match="must be an event ID") as caught:
         both.client("http://127.0.0.1:9").stream_events("task_1", after=after)
     assert caught.value.param == "after"
 

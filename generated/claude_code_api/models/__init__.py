@@ -1,6 +1,6 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
-"""The models of requests and responses; each is imported when it is first used."""
+"""Models of requests, responses and events. Each is imported on first access."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T", bound="AgentSpawnEvent")
 
 @_attrs_define
 class AgentSpawnEvent:
-    """An agent is spawned.
+    """An agent was spawned.
 
     Attributes:
         type_ (Literal['agent_spawn']):
-        timestamp (str): ISO 8601, UTC.
-        content (str): A short line for people.
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Short summary of the event for display.
         agent (str):
         reason (str):
     """

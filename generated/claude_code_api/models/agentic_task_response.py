@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ T = TypeVar("T", bound="AgenticTaskResponse")
 
 @_attrs_define
 class AgenticTaskResponse:
-    """
+    """State of a task.
+
     Attributes:
         id (str):
-        status (TaskStatus): Open-ended; a client must accept a status that it does not know.
-        result (TaskResult): Free-form, with at least `summary` once the task has ended.
+        status (TaskStatus): Open-ended: clients must accept a status that is not listed.
+        result (TaskResult): Free-form object with at least a `summary` once the task has ended.
         execution_log (list[LogEntry]):
         artifacts (list[Artifact]):
-        usage (TaskUsage): What the task has used; while it runs, what is known of it so far.
-        created_at (str): ISO 8601, UTC.
+        usage (TaskUsage): Tokens and cost of a task; while the task is running, those known so far.
+        created_at (str): Time in ISO 8601, UTC.
         description (str | Unset):
         error (ErrorDetail | None | Unset):
-        completed_at (None | str | Unset): ISO 8601, UTC; null while the task runs.
+        completed_at (None | str | Unset): Time in ISO 8601, UTC; null until the task ends.
     """
 
     id: str

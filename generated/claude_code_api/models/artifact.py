@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T", bound="Artifact")
 
 @_attrs_define
 class Artifact:
-    """A file that a task made or changed.
+    """A file that a task created or changed.
 
     Attributes:
         id (str):
-        type_ (str): `file`, `text`, …; open-ended.
-        path (str): Relative to the task's working directory, with forward slashes.
-        size_bytes (int):
-        sha256 (str):
-        created_at (str): ISO 8601, UTC.
+        type_ (str): Kind of file, such as `file` or `text`. Open-ended.
+        path (str): Path relative to the task's working directory, with forward slashes.
+        size_bytes (int): Size in bytes.
+        sha256 (str): SHA-256 of the file, in hexadecimal.
+        created_at (str): Time in ISO 8601, UTC.
     """
 
     id: str

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ T = TypeVar("T", bound="Capability")
 
 @_attrs_define
 class Capability:
-    """
+    """A tool, agent or skill.
+
     Attributes:
         name (str):
         description (str):

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ T = TypeVar("T", bound="CompletionDoneEvent")
 
 @_attrs_define
 class CompletionDoneEvent:
-    """
+    """Terminal event with the whole reply.
+
     Attributes:
         type_ (Literal['completion']):
-        completion (CompletionResponse):
+        completion (CompletionResponse): A completion.
     """
 
     type_: Literal["completion"]

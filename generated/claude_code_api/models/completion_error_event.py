@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ T = TypeVar("T", bound="CompletionErrorEvent")
 
 @_attrs_define
 class CompletionErrorEvent:
-    """
+    """Terminal event of a completion that failed.
+
     Attributes:
         type_ (Literal['error']):
-        error (ErrorDetail):
+        error (ErrorDetail): Type and details of an error.
     """
 
     type_: Literal["error"]

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ T = TypeVar("T", bound="CompletionResponse")
 
 @_attrs_define
 class CompletionResponse:
-    """
+    """A completion.
+
     Attributes:
         id (str):
-        content (list[TextBlock] | str): The reply. A plain string is accepted too.
-        model (str): The model that was used.
-        usage (CompletionUsage):
-        type_ (str | Unset): `message`.
-        role (str | Unset): `assistant`.
-        stop_reason (None | str | Unset): `end_turn`, `max_tokens`, `stop_sequence`, …; open-ended.
-        stop_sequence (None | str | Unset):
-        warnings (list[str] | Unset): What was asked for and not done.
+        content (list[TextBlock] | str): Content of the reply. Clients also accept a plain string.
+        model (str): Model that was used.
+        usage (CompletionUsage): Tokens and cost of a completion.
+        type_ (str | Unset): Object type, `message`.
+        role (str | Unset): Author of the reply, `assistant`.
+        stop_reason (None | str | Unset): Why the reply ended, such as `end_turn`, `max_tokens` or `stop_sequence`.
+            Open-ended.
+        stop_sequence (None | str | Unset): The sequence of `stop` that ended the reply, if any.
+        warnings (list[str] | Unset): Parts of the request that were not honoured, in words.
     """
 
     id: str

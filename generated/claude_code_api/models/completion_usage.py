@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ T = TypeVar("T", bound="CompletionUsage")
 
 @_attrs_define
 class CompletionUsage:
-    """
+    """Tokens and cost of a completion.
+
     Attributes:
         input_tokens (int):
         output_tokens (int):
         total_tokens (int):
-        cost (float): USD.
+        cost (float): Cost in USD.
     """
 
     input_tokens: int

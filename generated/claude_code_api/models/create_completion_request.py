@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ T = TypeVar("T", bound="CreateCompletionRequest")
 
 @_attrs_define
 class CreateCompletionRequest:
-    """
+    """Conversation and parameters of a completion.
+
     Attributes:
-        messages (list[Message]):
-        model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model id; the server chooses when left out.
-        max_tokens (int | None | Unset): Output tokens at most.
-        temperature (float | None | Unset): Randomness. Models that take none ignore it, and `warnings` says so.
-        top_p (float | None | Unset): Nucleus sampling. Models that take none ignore it, and `warnings` says so.
-        stop (list[str] | None | Unset): Texts at which the reply ends.
+        messages (list[Message]): Messages of the conversation, oldest first.
+        model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses.
+        max_tokens (int | None | Unset): Maximum number of output tokens.
+        temperature (float | None | Unset): Randomness of the reply, from 0 to 2. Models that do not support it ignore
+            it; `warnings` then says so.
+        top_p (float | None | Unset): Nucleus sampling threshold, from 0 to 1. Models that do not support it ignore it;
+            `warnings` then says so.
+        stop (list[str] | None | Unset): Sequences that end the reply.
     """
 
     messages: list[Message]

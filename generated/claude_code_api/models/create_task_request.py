@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ T = TypeVar("T", bound="CreateTaskRequest")
 
 @_attrs_define
 class CreateTaskRequest:
-    """
+    """Instructions, permissions and limits of a task.
+
     Attributes:
-        description (str): What is to be done.
-        allow_tools (list[str] | None | Unset): Tools that the task may use; what the key may use by default when left
-            out.
+        description (str): Instructions for the agent. Must contain a character other than whitespace.
+        allow_tools (list[str] | None | Unset): Tools that the task may use. If omitted, the tools that the API key may
+            use by default.
         allow_agents (list[str] | None | Unset): Agents that the task may spawn. Defaults to `[]`: none.
         allow_skills (list[str] | None | Unset): Skills that the task may invoke. Defaults to `[]`: none.
         timeout (float | None | Unset): Time limit of the task, in seconds. Defaults to `300`.
         max_cost (float | None | Unset): Cost limit of the task, in USD. Defaults to `1.0`.
-        context (CreateTaskRequestTaskContext | None | Unset): Free-form; told to the agent as data.
-        model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model id; the server chooses when left out.
-        working_directory (None | str | Unset): Where the task works, inside the server's workspace; its root when left
-            out. `/project` is the root too.
+        context (CreateTaskRequestTaskContext | None | Unset): Free-form object that is passed to the agent as data.
+        model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses.
+        working_directory (None | str | Unset): Directory inside the server's workspace in which the task runs. If
+            omitted, the root of the workspace. `/project` also stands for the root.
     """
 
     description: str

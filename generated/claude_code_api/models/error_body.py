@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ T = TypeVar("T", bound="Error")
 
 @_attrs_define
 class Error:
-    """
+    """Body of an error response.
+
     Attributes:
-        error (ErrorDetail):
-        request_id (str | Unset):
+        error (ErrorDetail): Type and details of an error.
+        request_id (str | Unset): ID of the response, as in `X-Request-Id`.
     """
 
     error: ErrorDetail

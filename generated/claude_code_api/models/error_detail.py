@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ T = TypeVar("T", bound="ErrorDetail")
 
 @_attrs_define
 class ErrorDetail:
-    """
+    """Type and details of an error.
+
     Attributes:
-        type_ (str): Open-ended: `invalid_request_error`, `authentication_error`, `permission_error`, `not_found_error`,
-            `timeout_error`, `idempotency_error`, `request_too_large`, `rate_limit_error`, `cost_exceeded_error`,
-            `server_error`, `overloaded_error`, `not_implemented_error`, `cancelled_error`.
-        message (str):
-        param (None | str | Unset): The field or parameter that is meant.
-        estimated_cost (float | None | Unset): USD.
-        retry_after (float | None | Unset): Seconds.
+        type_ (str): Open-ended. Known types: `invalid_request_error`, `authentication_error`, `permission_error`,
+            `not_found_error`, `timeout_error`, `idempotency_error`, `request_too_large`, `rate_limit_error`,
+            `cost_exceeded_error`, `server_error`, `overloaded_error`, `not_implemented_error`, `cancelled_error`.
+        message (str): Human-readable message.
+        param (None | str | Unset): Name of the field or parameter that caused the error.
+        estimated_cost (float | None | Unset): Estimated cost in USD.
+        retry_after (float | None | Unset): Time to wait before a retry, in seconds.
     """
 
     type_: str

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ T = TypeVar("T", bound="ErrorEvent")
 
 @_attrs_define
 class ErrorEvent:
-    """The task was ended by its timeout, by its budget, or by a failure of the server itself. Terminal.
+    """Terminal event: the task was ended by its timeout, by its budget or by a failure of the server itself.
 
     Attributes:
         type_ (Literal['error']):
-        timestamp (str): ISO 8601, UTC.
-        content (str): A short line for people.
-        error (ErrorDetail):
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Short summary of the event for display.
+        error (ErrorDetail): Type and details of an error.
     """
 
     type_: Literal["error"]

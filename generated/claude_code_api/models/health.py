@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ T = TypeVar("T", bound="Health")
 
 @_attrs_define
 class Health:
-    """
+    """Status of the server.
+
     Attributes:
-        status (str): `ok`.
-        version (str): The server's version.
-        engine (str): What runs the tasks, as `claude-code`.
-        spec_version (str): The version of this contract.
-        upstream (str | Unset): Where the model is reached, as `anthropic`, `offline` or a host name.
+        status (str): Status of the server, `ok`.
+        version (str): Version of the server.
+        engine (str): Engine that runs the tasks, such as `claude-code`.
+        spec_version (str): Version of this contract.
+        upstream (str | Unset): Where the model is reached, such as `anthropic`, `offline` or a host name.
     """
 
     status: str

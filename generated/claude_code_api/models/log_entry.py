@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T", bound="LogEntry")
 
 @_attrs_define
 class LogEntry:
-    """One step of a task; the fields of the step stand beside these.
+    """One step of a task. Further fields depend on the step.
 
     Attributes:
-        timestamp (str): ISO 8601, UTC.
-        action (str): The event type of the step; open-ended.
+        timestamp (str): Time in ISO 8601, UTC.
+        action (str): Event type of the step. Open-ended.
     """
 
     timestamp: str

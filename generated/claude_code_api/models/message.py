@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T", bound="Message")
 
 @_attrs_define
 class Message:
-    """One turn of a conversation.
+    """One message of a conversation.
 
     Attributes:
-        role (Role):
-        content (str):
+        role (Role): Author of a message.
+        content (str): Text of the message.
     """
 
     role: Role

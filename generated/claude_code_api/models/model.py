@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ T = TypeVar("T", bound="Model")
 
 @_attrs_define
 class Model:
-    """
+    """A model and its prices.
+
     Attributes:
         id (str):
-        alias (None | str): The short name, as `sonnet`.
-        input_price (float): USD per million input tokens.
-        output_price (float): USD per million output tokens.
-        context_window (int): Tokens.
-        max_output_tokens (int):
-        default (bool): Whether this one is used when none is named.
+        alias (None | str): Short name, such as `sonnet`; null if the model has none.
+        input_price (float): Price in USD per million input tokens.
+        output_price (float): Price in USD per million output tokens.
+        context_window (int): Size of the context window, in tokens.
+        max_output_tokens (int): Maximum number of output tokens.
+        default (bool): Whether this model is used if a request names none.
     """
 
     id: str

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ T = TypeVar("T", bound="ModelUsage")
 
 @_attrs_define
 class ModelUsage:
-    """
+    """Usage of one model.
+
     Attributes:
         model (str):
-        requests (int): Completions and tasks.
+        requests (int): Number of completions and tasks.
         input_tokens (int):
         output_tokens (int):
         total_tokens (int):
-        cost (float): USD.
+        cost (float): Cost in USD.
     """
 
     model: str

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ T = TypeVar("T", bound="ResultEvent")
 
 @_attrs_define
 class ResultEvent:
-    """The task has ended, as `completed`, `failed` or `cancelled`. Terminal.
+    """Terminal event: the task ended as `completed`, `failed` or `cancelled`.
 
     Attributes:
         type_ (Literal['result']):
-        timestamp (str): ISO 8601, UTC.
-        content (str): A short line for people.
-        status (TaskStatus): Open-ended; a client must accept a status that it does not know.
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Short summary of the event for display.
+        status (TaskStatus): Open-ended: clients must accept a status that is not listed.
         summary (str):
-        result (TaskResult): Free-form, with at least `summary` once the task has ended.
+        result (TaskResult): Free-form object with at least a `summary` once the task has ended.
         artifacts (list[Artifact]):
-        usage (TaskUsage): What the task has used; while it runs, what is known of it so far.
-        error (ErrorDetail | None | Unset): Why it failed or was cancelled; null when it completed.
+        usage (TaskUsage): Tokens and cost of a task; while the task is running, those known so far.
+        error (ErrorDetail | None | Unset): Why the task failed or was cancelled; null if it completed.
     """
 
     type_: Literal["result"]

@@ -1,11 +1,11 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from enum import StrEnum
 from typing import Any, Self
 
 
 class Role(StrEnum):
-    """Open-ended: a value that is not listed here is kept, as a member named `UNKNOWN` that equals the value."""
+    """Open-ended enumeration: a value that is not listed becomes a member named `UNKNOWN`, equal to the value."""
 
     ASSISTANT = "assistant"
     SYSTEM = "system"

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T", bound="SkillInvokeEvent")
 
 @_attrs_define
 class SkillInvokeEvent:
-    """A skill is invoked.
+    """A skill was invoked.
 
     Attributes:
         type_ (Literal['skill_invoke']):
-        timestamp (str): ISO 8601, UTC.
-        content (str): A short line for people.
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Short summary of the event for display.
         skill (str):
         input_ (str):
     """

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ T = TypeVar("T", bound="TaskList")
 
 @_attrs_define
 class TaskList:
-    """
+    """One page of tasks.
+
     Attributes:
         data (list[AgenticTaskResponse]):
-        next_cursor (None | str): For the next page; null on the last.
+        next_cursor (None | str): Cursor of the next page; null on the last page.
     """
 
     data: list[AgenticTaskResponse]

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T = TypeVar("T", bound="TaskUsage")
 
 @_attrs_define
 class TaskUsage:
-    """What the task has used; while it runs, what is known of it so far.
+    """Tokens and cost of a task; while the task is running, those known so far.
 
     Attributes:
         input_tokens (int):
         output_tokens (int):
         total_tokens (int):
-        total_cost (float): USD.
+        total_cost (float): Cost in USD.
     """
 
     input_tokens: int

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ T = TypeVar("T", bound="TextDeltaEvent")
 
 @_attrs_define
 class TextDeltaEvent:
-    """
+    """A part of the reply.
+
     Attributes:
         type_ (Literal['text_delta']):
-        text (str):
+        text (str): Text to append to the reply so far.
     """
 
     type_: Literal["text_delta"]

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T", bound="ThinkingEvent")
 
 @_attrs_define
 class ThinkingEvent:
-    """What the agent thinks or says between its steps.
+    """A thought or remark of the agent between its steps.
 
     Attributes:
         type_ (Literal['thinking']):
-        timestamp (str): ISO 8601, UTC.
-        content (str):
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Text of the thought or remark.
     """
 
     type_: Literal["thinking"]

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ T = TypeVar("T", bound="ToolCallEvent")
 
 @_attrs_define
 class ToolCallEvent:
-    """A tool is called.
+    """A tool call.
 
     Attributes:
         type_ (Literal['tool_call']):
-        timestamp (str): ISO 8601, UTC.
-        content (str): A short line for people.
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Short summary of the event for display.
         tool (str):
         arguments (ToolCallEventToolArguments):
-        call_id (str):
+        call_id (str): ID of the call, repeated by its `tool_result` event.
     """
 
     type_: Literal["tool_call"]

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ T = TypeVar("T", bound="ToolResultEvent")
 
 @_attrs_define
 class ToolResultEvent:
-    """What a tool gave back.
+    """Result of a tool call.
 
     Attributes:
         type_ (Literal['tool_result']):
-        timestamp (str): ISO 8601, UTC.
-        content (str): A short line for people.
+        timestamp (str): Time in ISO 8601, UTC.
+        content (str): Short summary of the event for display.
         tool (str):
-        call_id (str):
+        call_id (str): ID of the call, as in its `tool_call` event.
         status (str): `success` or `error`.
         result (str):
     """

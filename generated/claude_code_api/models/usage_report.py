@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ T = TypeVar("T", bound="UsageReport")
 
 @_attrs_define
 class UsageReport:
-    """
+    """Usage of an API key in a period.
+
     Attributes:
-        period (UsagePeriod):
-        start (str): ISO 8601, UTC.
-        end (str): ISO 8601, UTC.
+        period (UsagePeriod): Reporting period.
+        start (str): Start of the period in ISO 8601, UTC.
+        end (str): End of the period in ISO 8601, UTC.
         input_tokens (int):
         output_tokens (int):
         total_tokens (int):
-        cost (float): USD.
-        limit (float | None): USD that this key may spend in the period; null without a limit.
-        remaining (float | None): USD left of the limit; null without a limit.
+        cost (float): Cost in USD.
+        limit (float | None): Spending limit of this API key for the period, in USD; null if there is none.
+        remaining (float | None): Unspent part of the limit, in USD; null if there is no limit.
         models (list[ModelUsage]):
     """
 

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
 ) -> Response[Capabilities | Error]:
-    """Tools, agents and skills that this key may use
+    """List the tools, agents and skills that this API key may use
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -86,7 +86,7 @@ def sync(
     *,
     client: AuthenticatedClient,
 ) -> Capabilities | Error | None:
-    """Tools, agents and skills that this key may use
+    """List the tools, agents and skills that this API key may use
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -105,7 +105,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
 ) -> Response[Capabilities | Error]:
-    """Tools, agents and skills that this key may use
+    """List the tools, agents and skills that this API key may use
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -126,7 +126,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
 ) -> Capabilities | Error | None:
-    """Tools, agents and skills that this key may use
+    """List the tools, agents and skills that this API key may use
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 
@@ -82,10 +82,10 @@ def sync_detailed(
     client: AuthenticatedClient,
     period: UsagePeriod | Unset = UNSET,
 ) -> Response[Error | UsageReport]:
-    """Tokens and cost of this key
+    """Report the usage of this API key
 
     Args:
-        period (UsagePeriod | Unset):
+        period (UsagePeriod | Unset): Reporting period.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -111,10 +111,10 @@ def sync(
     client: AuthenticatedClient,
     period: UsagePeriod | Unset = UNSET,
 ) -> Error | UsageReport | None:
-    """Tokens and cost of this key
+    """Report the usage of this API key
 
     Args:
-        period (UsagePeriod | Unset):
+        period (UsagePeriod | Unset): Reporting period.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -135,10 +135,10 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     period: UsagePeriod | Unset = UNSET,
 ) -> Response[Error | UsageReport]:
-    """Tokens and cost of this key
+    """Report the usage of this API key
 
     Args:
-        period (UsagePeriod | Unset):
+        period (UsagePeriod | Unset): Reporting period.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -162,10 +162,10 @@ async def asyncio(
     client: AuthenticatedClient,
     period: UsagePeriod | Unset = UNSET,
 ) -> Error | UsageReport | None:
-    """Tokens and cost of this key
+    """Report the usage of this API key
 
     Args:
-        period (UsagePeriod | Unset):
+        period (UsagePeriod | Unset): Reporting period.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 
@@ -115,15 +115,16 @@ def sync_detailed(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Response[CompletionResponse | Error]:
-    """Answer a conversation with one reply
+    """Create a completion
 
-     With an `Idempotency-Key`, a repeated call with the same body answers with the stored reply and is
-    not billed
-    again (kept 24 hours).
+     Returns one reply to a conversation.
+
+    A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
+    not billed again. Replies are stored for 24 hours.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -151,15 +152,16 @@ def sync(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> CompletionResponse | Error | None:
-    """Answer a conversation with one reply
+    """Create a completion
 
-     With an `Idempotency-Key`, a repeated call with the same body answers with the stored reply and is
-    not billed
-    again (kept 24 hours).
+     Returns one reply to a conversation.
+
+    A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
+    not billed again. Replies are stored for 24 hours.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -182,15 +184,16 @@ async def asyncio_detailed(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Response[CompletionResponse | Error]:
-    """Answer a conversation with one reply
+    """Create a completion
 
-     With an `Idempotency-Key`, a repeated call with the same body answers with the stored reply and is
-    not billed
-    again (kept 24 hours).
+     Returns one reply to a conversation.
+
+    A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
+    not billed again. Replies are stored for 24 hours.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -216,15 +219,16 @@ async def asyncio(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> CompletionResponse | Error | None:
-    """Answer a conversation with one reply
+    """Create a completion
 
-     With an `Idempotency-Key`, a repeated call with the same body answers with the stored reply and is
-    not billed
-    again (kept 24 hours).
+     Returns one reply to a conversation.
+
+    A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
+    not billed again. Replies are stored for 24 hours.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

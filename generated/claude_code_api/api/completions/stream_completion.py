@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 
@@ -109,15 +109,17 @@ def sync_detailed(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Response[Error | str]:
-    """Answer a conversation with one reply, as it is written
+    """Stream a completion
 
-     Server-sent events: `text_delta` events, then exactly one terminal event, `completion` or `error`.
-    With an `Idempotency-Key`, a repeated call with the same body streams the stored reply and is not
-    billed again.
+     Returns server-sent events: `text_delta` events, then exactly one terminal event, `completion` or
+    `error`.
+
+    A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
+    not billed again.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -145,15 +147,17 @@ def sync(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Error | str | None:
-    """Answer a conversation with one reply, as it is written
+    """Stream a completion
 
-     Server-sent events: `text_delta` events, then exactly one terminal event, `completion` or `error`.
-    With an `Idempotency-Key`, a repeated call with the same body streams the stored reply and is not
-    billed again.
+     Returns server-sent events: `text_delta` events, then exactly one terminal event, `completion` or
+    `error`.
+
+    A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
+    not billed again.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -176,15 +180,17 @@ async def asyncio_detailed(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Response[Error | str]:
-    """Answer a conversation with one reply, as it is written
+    """Stream a completion
 
-     Server-sent events: `text_delta` events, then exactly one terminal event, `completion` or `error`.
-    With an `Idempotency-Key`, a repeated call with the same body streams the stored reply and is not
-    billed again.
+     Returns server-sent events: `text_delta` events, then exactly one terminal event, `completion` or
+    `error`.
+
+    A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
+    not billed again.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -210,15 +216,17 @@ async def asyncio(
     body: CreateCompletionRequest,
     idempotency_key: str | Unset = UNSET,
 ) -> Error | str | None:
-    """Answer a conversation with one reply, as it is written
+    """Stream a completion
 
-     Server-sent events: `text_delta` events, then exactly one terminal event, `completion` or `error`.
-    With an `Idempotency-Key`, a repeated call with the same body streams the stored reply and is not
-    billed again.
+     Returns server-sent events: `text_delta` events, then exactly one terminal event, `completion` or
+    `error`.
+
+    A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
+    not billed again.
 
     Args:
         idempotency_key (str | Unset):
-        body (CreateCompletionRequest):
+        body (CreateCompletionRequest): Conversation and parameters of a completion.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 from urllib.parse import quote
@@ -78,7 +78,7 @@ def sync_detailed(
 ) -> Response[AgenticTaskResponse | Error]:
     """Cancel a task
 
-     Idempotent. Answers with the task once it is terminal; a task that had ended stays as it ended.
+     Idempotent. Returns the task once it has ended. A task that had already ended is returned unchanged.
 
     Args:
         task_id (str):
@@ -109,7 +109,7 @@ def sync(
 ) -> AgenticTaskResponse | Error | None:
     """Cancel a task
 
-     Idempotent. Answers with the task once it is terminal; a task that had ended stays as it ended.
+     Idempotent. Returns the task once it has ended. A task that had already ended is returned unchanged.
 
     Args:
         task_id (str):
@@ -135,7 +135,7 @@ async def asyncio_detailed(
 ) -> Response[AgenticTaskResponse | Error]:
     """Cancel a task
 
-     Idempotent. Answers with the task once it is terminal; a task that had ended stays as it ended.
+     Idempotent. Returns the task once it has ended. A task that had already ended is returned unchanged.
 
     Args:
         task_id (str):
@@ -164,7 +164,7 @@ async def asyncio(
 ) -> AgenticTaskResponse | Error | None:
     """Cancel a task
 
-     Idempotent. Answers with the task once it is terminal; a task that had ended stays as it ended.
+     Idempotent. Returns the task once it has ended. A task that had already ended is returned unchanged.
 
     Args:
         task_id (str):

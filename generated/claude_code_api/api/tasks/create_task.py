@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 
@@ -132,19 +132,17 @@ def sync_detailed(
 ) -> Response[AgenticTaskResponse | Error]:
     """Run an agentic task
 
-     Without `Prefer` the call blocks until the task ends and answers 200. With `Prefer: respond-async,
-    wait=N`
-    (RFC 7240) it answers 200 if the task ends within N seconds, else 202 with the task so far and
-    `Location`.
+     Without `Prefer`, the request blocks until the task ends, and returns 200. With `Prefer: respond-
+    async, wait=N` (RFC 7240), it returns 200 if the task ends within N seconds, otherwise 202 with the
+    current state of the task and a `Location` header.
 
-    The same `Idempotency-Key` with the same body is the same task, never a second run; with another
-    body it is
-    409 `idempotency_error`.
+    A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
+    starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
 
     Args:
         idempotency_key (str | Unset):
         prefer (str | Unset):
-        body (CreateTaskRequest):
+        body (CreateTaskRequest): Instructions, permissions and limits of a task.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -176,19 +174,17 @@ def sync(
 ) -> AgenticTaskResponse | Error | None:
     """Run an agentic task
 
-     Without `Prefer` the call blocks until the task ends and answers 200. With `Prefer: respond-async,
-    wait=N`
-    (RFC 7240) it answers 200 if the task ends within N seconds, else 202 with the task so far and
-    `Location`.
+     Without `Prefer`, the request blocks until the task ends, and returns 200. With `Prefer: respond-
+    async, wait=N` (RFC 7240), it returns 200 if the task ends within N seconds, otherwise 202 with the
+    current state of the task and a `Location` header.
 
-    The same `Idempotency-Key` with the same body is the same task, never a second run; with another
-    body it is
-    409 `idempotency_error`.
+    A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
+    starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
 
     Args:
         idempotency_key (str | Unset):
         prefer (str | Unset):
-        body (CreateTaskRequest):
+        body (CreateTaskRequest): Instructions, permissions and limits of a task.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -215,19 +211,17 @@ async def asyncio_detailed(
 ) -> Response[AgenticTaskResponse | Error]:
     """Run an agentic task
 
-     Without `Prefer` the call blocks until the task ends and answers 200. With `Prefer: respond-async,
-    wait=N`
-    (RFC 7240) it answers 200 if the task ends within N seconds, else 202 with the task so far and
-    `Location`.
+     Without `Prefer`, the request blocks until the task ends, and returns 200. With `Prefer: respond-
+    async, wait=N` (RFC 7240), it returns 200 if the task ends within N seconds, otherwise 202 with the
+    current state of the task and a `Location` header.
 
-    The same `Idempotency-Key` with the same body is the same task, never a second run; with another
-    body it is
-    409 `idempotency_error`.
+    A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
+    starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
 
     Args:
         idempotency_key (str | Unset):
         prefer (str | Unset):
-        body (CreateTaskRequest):
+        body (CreateTaskRequest): Instructions, permissions and limits of a task.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -257,19 +251,17 @@ async def asyncio(
 ) -> AgenticTaskResponse | Error | None:
     """Run an agentic task
 
-     Without `Prefer` the call blocks until the task ends and answers 200. With `Prefer: respond-async,
-    wait=N`
-    (RFC 7240) it answers 200 if the task ends within N seconds, else 202 with the task so far and
-    `Location`.
+     Without `Prefer`, the request blocks until the task ends, and returns 200. With `Prefer: respond-
+    async, wait=N` (RFC 7240), it returns 200 if the task ends within N seconds, otherwise 202 with the
+    current state of the task and a `Location` header.
 
-    The same `Idempotency-Key` with the same body is the same task, never a second run; with another
-    body it is
-    409 `idempotency_error`.
+    A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
+    starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
 
     Args:
         idempotency_key (str | Unset):
         prefer (str | Unset):
-        body (CreateTaskRequest):
+        body (CreateTaskRequest): Instructions, permissions and limits of a task.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

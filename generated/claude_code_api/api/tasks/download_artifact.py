@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from io import BytesIO
 from typing import Any
@@ -97,9 +97,10 @@ def sync_detailed(
     range_: str | Unset = UNSET,
     if_range: str | Unset = UNSET,
 ) -> Response[Error | File]:
-    """Download a file that a task made
+    """Download an artifact
 
-     The bytes; `Range` resumes a download (RFC 9110), and `ETag` is the file's sha256.
+     Returns the bytes of a file that a task created or changed. `Range` resumes a download (RFC 9110).
+    `ETag` is the SHA-256 of the file.
 
     Args:
         task_id (str):
@@ -137,9 +138,10 @@ def sync(
     range_: str | Unset = UNSET,
     if_range: str | Unset = UNSET,
 ) -> Error | File | None:
-    """Download a file that a task made
+    """Download an artifact
 
-     The bytes; `Range` resumes a download (RFC 9110), and `ETag` is the file's sha256.
+     Returns the bytes of a file that a task created or changed. `Range` resumes a download (RFC 9110).
+    `ETag` is the SHA-256 of the file.
 
     Args:
         task_id (str):
@@ -172,9 +174,10 @@ async def asyncio_detailed(
     range_: str | Unset = UNSET,
     if_range: str | Unset = UNSET,
 ) -> Response[Error | File]:
-    """Download a file that a task made
+    """Download an artifact
 
-     The bytes; `Range` resumes a download (RFC 9110), and `ETag` is the file's sha256.
+     Returns the bytes of a file that a task created or changed. `Range` resumes a download (RFC 9110).
+    `ETag` is the SHA-256 of the file.
 
     Args:
         task_id (str):
@@ -210,9 +213,10 @@ async def asyncio(
     range_: str | Unset = UNSET,
     if_range: str | Unset = UNSET,
 ) -> Error | File | None:
-    """Download a file that a task made
+    """Download an artifact
 
-     The bytes; `Range` resumes a download (RFC 9110), and `ETag` is the file's sha256.
+     Returns the bytes of a file that a task created or changed. `Range` resumes a download (RFC 9110).
+    `ETag` is the SHA-256 of the file.
 
     Args:
         task_id (str):

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 from urllib.parse import quote
@@ -88,9 +88,10 @@ def sync_detailed(
     client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
 ) -> Response[AgenticTaskResponse | Error]:
-    """Get a task as it stands
+    """Get a task
 
-     With `Prefer: wait=N` the answer waits until the task ends, N seconds at most (long poll).
+     Returns the current state of the task. With `Prefer: wait=N`, the server responds when the task ends
+    or after N seconds, whichever comes first (long polling).
 
     Args:
         task_id (str):
@@ -122,9 +123,10 @@ def sync(
     client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
 ) -> AgenticTaskResponse | Error | None:
-    """Get a task as it stands
+    """Get a task
 
-     With `Prefer: wait=N` the answer waits until the task ends, N seconds at most (long poll).
+     Returns the current state of the task. With `Prefer: wait=N`, the server responds when the task ends
+    or after N seconds, whichever comes first (long polling).
 
     Args:
         task_id (str):
@@ -151,9 +153,10 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
 ) -> Response[AgenticTaskResponse | Error]:
-    """Get a task as it stands
+    """Get a task
 
-     With `Prefer: wait=N` the answer waits until the task ends, N seconds at most (long poll).
+     Returns the current state of the task. With `Prefer: wait=N`, the server responds when the task ends
+    or after N seconds, whichever comes first (long polling).
 
     Args:
         task_id (str):
@@ -183,9 +186,10 @@ async def asyncio(
     client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
 ) -> AgenticTaskResponse | Error | None:
-    """Get a task as it stands
+    """Get a task
 
-     With `Prefer: wait=N` the answer waits until the task ends, N seconds at most (long poll).
+     Returns the current state of the task. With `Prefer: wait=N`, the server responds when the task ends
+    or after N seconds, whichever comes first (long polling).
 
     Args:
         task_id (str):

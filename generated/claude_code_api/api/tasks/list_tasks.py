@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 
@@ -93,8 +93,7 @@ def sync_detailed(
     """List tasks, newest first
 
     Args:
-        status (TaskStatus | Unset): Open-ended; a client must accept a status that it does not
-            know.
+        status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
         limit (int | Unset):
         cursor (str | Unset):
 
@@ -129,8 +128,7 @@ def sync(
     """List tasks, newest first
 
     Args:
-        status (TaskStatus | Unset): Open-ended; a client must accept a status that it does not
-            know.
+        status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
         limit (int | Unset):
         cursor (str | Unset):
 
@@ -160,8 +158,7 @@ async def asyncio_detailed(
     """List tasks, newest first
 
     Args:
-        status (TaskStatus | Unset): Open-ended; a client must accept a status that it does not
-            know.
+        status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
         limit (int | Unset):
         cursor (str | Unset):
 
@@ -194,8 +191,7 @@ async def asyncio(
     """List tasks, newest first
 
     Args:
-        status (TaskStatus | Unset): Open-ended; a client must accept a status that it does not
-            know.
+        status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
         limit (int | Unset):
         cursor (str | Unset):
 

@@ -1,4 +1,4 @@
-# Generated from openapi/claude-code-api.yaml by `make generate`; not to be edited.
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
 from typing import Any
 from urllib.parse import quote
@@ -82,18 +82,16 @@ def sync_detailed(
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Response[Error | str]:
-    """Follow a task's events
+    """Stream the events of a task
 
-     Server-sent events, from the first or after `Last-Event-ID`; also for a task that has ended. `id` is
-    the
-    event's sequence number in the task, from 1 without gaps; `event` is its type. Exactly one terminal
-    event
-    (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
-    connection lives.
+     Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
+    also for a task that has ended. The `id` of an event is its sequence number within the task, counted
+    from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
+    it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
 
-    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
-    could not bring
-    to its end has `failed`, and ends with an `error` event of the type `server_error`.
+    Events survive a restart of the server: every event that was sent once can be streamed again. A task
+    that the server could not finish gets the status `failed` and ends with an `error` event of type
+    `server_error`.
 
     Args:
         task_id (str):
@@ -125,18 +123,16 @@ def sync(
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Error | str | None:
-    """Follow a task's events
+    """Stream the events of a task
 
-     Server-sent events, from the first or after `Last-Event-ID`; also for a task that has ended. `id` is
-    the
-    event's sequence number in the task, from 1 without gaps; `event` is its type. Exactly one terminal
-    event
-    (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
-    connection lives.
+     Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
+    also for a task that has ended. The `id` of an event is its sequence number within the task, counted
+    from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
+    it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
 
-    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
-    could not bring
-    to its end has `failed`, and ends with an `error` event of the type `server_error`.
+    Events survive a restart of the server: every event that was sent once can be streamed again. A task
+    that the server could not finish gets the status `failed` and ends with an `error` event of type
+    `server_error`.
 
     Args:
         task_id (str):
@@ -163,18 +159,16 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Response[Error | str]:
-    """Follow a task's events
+    """Stream the events of a task
 
-     Server-sent events, from the first or after `Last-Event-ID`; also for a task that has ended. `id` is
-    the
-    event's sequence number in the task, from 1 without gaps; `event` is its type. Exactly one terminal
-    event
-    (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
-    connection lives.
+     Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
+    also for a task that has ended. The `id` of an event is its sequence number within the task, counted
+    from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
+    it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
 
-    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
-    could not bring
-    to its end has `failed`, and ends with an `error` event of the type `server_error`.
+    Events survive a restart of the server: every event that was sent once can be streamed again. A task
+    that the server could not finish gets the status `failed` and ends with an `error` event of type
+    `server_error`.
 
     Args:
         task_id (str):
@@ -204,18 +198,16 @@ async def asyncio(
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Error | str | None:
-    """Follow a task's events
+    """Stream the events of a task
 
-     Server-sent events, from the first or after `Last-Event-ID`; also for a task that has ended. `id` is
-    the
-    event's sequence number in the task, from 1 without gaps; `event` is its type. Exactly one terminal
-    event
-    (`result` or `error`), always the last. A comment line `: ping` every 15 seconds shows that the
-    connection lives.
+     Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
+    also for a task that has ended. The `id` of an event is its sequence number within the task, counted
+    from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
+    it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
 
-    Events outlive the server: whatever it sent it sends again, also after a restart. A task that it
-    could not bring
-    to its end has `failed`, and ends with an `error` event of the type `server_error`.
+    Events survive a restart of the server: every event that was sent once can be streamed again. A task
+    that the server could not finish gets the status `failed` and ends with an `error` event of type
+    `server_error`.
 
     Args:
         task_id (str):
