@@ -54,7 +54,7 @@ WORDS: Final = (
 """Patterns → replacements, in this order."""
 
 _WIDTH: Final = 120
-_RUFF: Final = (("check", "--fix-only", "--quiet", "--select", "F401,I,RUF100"), ("format", "--quiet"))
+_RUFF: Final = (("check", "--fix-only", "--quiet", "--select", "F401,I"), ("format", "--quiet"))
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
-from .._operations.download import read
+from .._operations.download import read_artifact
 from ..errors import ClaudeAPIError, ConfigurationError
 from ..models import AgenticTaskResponse, Artifact
 from .tracebacks import strip_tracebacks, strip_tracebacks_async
@@ -44,7 +44,7 @@ class ConnectionReader:
         from .._transport import SyncConnection
 
         connection = self._connection
-        operation = read(connection.config, self._task_id, artifact, max_bytes=max_bytes)
+        operation = read_artifact(connection.config, self._task_id, artifact, max_bytes=max_bytes)
         if isinstance(connection, SyncConnection):
             return connection.run(operation)
         if _in_event_loop():
@@ -63,7 +63,7 @@ class ConnectionReader:
                 "This artifact came from a ClaudeClient: use artifact.read_bytes(), "
                 "or in an event loop await asyncio.to_thread(artifact.read_bytes)."
             )
-        return await connection.run(read(connection.config, self._task_id, artifact, max_bytes=max_bytes))
+        return await connection.run(read_artifact(connection.config, self._task_id, artifact, max_bytes=max_bytes))
 
 
 def _in_event_loop() -> bool:

@@ -13,14 +13,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
+from claude_code_api.defaults import CREATE_TASK_REQUEST_TIMEOUT
 
 from ..errors import ConfigurationError
-
-_DEFAULT_TIMEOUT: Final = 300.0
-"""Seconds, for a record without a timeout."""
 
 
 @attrs.frozen(kw_only=True)
@@ -120,8 +118,12 @@ def _unfinished(records: Iterable[dict[str, Any]]) -> Iterable[Entry]:
         if record.get("done"):
             entries.pop(key, None)
         elif isinstance(record.get("body"), dict):
-            timeout = float(record.get("timeout") or _DEFAULT_TIMEOUT)
-            entries.setdefault(key, Entry(key=key, body=record["body"], timeout=timeout))
+            entries.setdefault(
+                key,
+                Entry(
+                    key=key, body=record["body"], timeout=float(record.get("timeout") or CREATE_TASK_REQUEST_TIMEOUT)
+                ),
+            )
         elif isinstance(record.get("task_id"), str) and key in entries:
             entries[key] = attrs.evolve(entries[key], task_id=record["task_id"])
     return entries.values()

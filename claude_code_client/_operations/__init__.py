@@ -1,1 +1,1 @@
-"""Decisions of each call as generators of effects. No I/O."""
+"""Operations: each call of the client, decided step by step as a generator of effects. No I/O."""

@@ -1,4 +1,4 @@
-"""What a client and those made from it by ``with_options`` have in common, besides their connections."""
+"""State that a client shares with the clients made from it by ``with_options``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..models import ModelInfo
 
 @attrs.define(kw_only=True)
 class ClientState:
-    """Mutable, and safe to use from several threads."""
+    """Retry quota, budgets and journal. Mutable, and safe to use from several threads."""
 
     quota: RetryQuota = attrs.field(factory=RetryQuota)
     budgets: ActiveBudgets = attrs.field(factory=ActiveBudgets)
     journal: Journal | None = None
     models: list[ModelInfo] | None = None
-    """What ``list_models`` said, once a budget had to know prices."""
+    """Models with their prices, fetched once a budget needs them."""

@@ -1,7 +1,4 @@
-"""Completions, as operations: which requests to send, what the answers mean. No I/O.
-
-Each function checks its arguments when it is called, and gives a operation for a driver to carry out.
-"""
+"""Completions. No I/O."""
 
 from __future__ import annotations
 
@@ -15,26 +12,26 @@ from claude_code_api.api.completions import create_completion, stream_completion
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
 
 from .._config import Config
-from .._policy.budget import Reservation
 from .._policy.pricing import max_completion_cost
-from .._wire import legacy as _older
-from .._wire import responses as convert
+from .._wire import legacy, responses
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
-from ..errors import APIConnectionError, ClaudeAPIError, ClosedError
+from ..errors import ClaudeAPIError
 from ..models import CompletionResponse
+from .account import list_models
 from .client_state import ClientState
 from .completion_events import follow_completion
-from .effects import Operation, Send
-from .tasks import models
+from .cost import ReservedCost
+from .effects import Emit, Operation, Send
 
 
 @attrs.frozen(kw_only=True)
 class CompletionRequest:
-    """A completion to ask for: its body, its key, and the seconds that the call may take."""
+    """A completion to request, and the options of the call that requests it."""
 
     body: CreateCompletionRequest = attrs.field(repr=False)
     idempotency_key: str
     timeout: float
+    """Seconds that the call may take."""
 
 
 def completion_request(
@@ -58,58 +55,47 @@ def completion_request(
     )
 
 
-def complete(asked: CompletionRequest, config: Config, state: ClientState) -> Operation[CompletionResponse]:
-    request = create_completion._get_kwargs(body=asked.body, idempotency_key=asked.idempotency_key)
-    deadline = time.monotonic() + asked.timeout
-    bill = yield from _bill(asked, config, state)
+def complete(request: CompletionRequest, config: Config, state: ClientState) -> Operation[CompletionResponse]:
+    """Request a completion and wait for it."""
+    deadline = time.monotonic() + request.timeout
+    cost = yield from _reserve(request, config, state)
     try:
-        response = yield Send(request=request, deadline=deadline)
-        reply = convert.parse(
-            create_completion, response, generated.CompletionResponse, convert.completion, adapt=_older.completion
+        response = yield Send(
+            request=create_completion._get_kwargs(body=request.body, idempotency_key=request.idempotency_key),
+            deadline=deadline,
+        )
+        completion = responses.parse(
+            create_completion, response, generated.CompletionResponse, responses.completion, adapt=legacy.completion
         )
     except ClaudeAPIError as error:
-        bill.failed(error)
+        cost.release_if_refused(error)
         raise
-    bill.paid(reply)
-    return reply
+    cost.settle(completion.usage.cost)
+    return completion
 
 
-def stream_complete(asked: CompletionRequest, config: Config, state: ClientState) -> Operation[None]:
-    request = stream_completion._get_kwargs(body=asked.body, idempotency_key=asked.idempotency_key)
-    deadline = time.monotonic() + asked.timeout
-    bill = yield from _bill(asked, config, state)
+def stream_complete(request: CompletionRequest, config: Config, state: ClientState) -> Operation[None]:
+    """Request a completion; emit its text as it is written, then the CompletionResponse."""
+    deadline = time.monotonic() + request.timeout
+    cost = yield from _reserve(request, config, state)
     try:
-        yield from follow_completion(
-            request, deadline=deadline, read_timeout=config.stream_read_timeout, on_reply=bill.paid
+        completion = yield from follow_completion(
+            stream_completion._get_kwargs(body=request.body, idempotency_key=request.idempotency_key),
+            deadline=deadline,
+            read_timeout=config.stream_read_timeout,
         )
     except ClaudeAPIError as error:
-        bill.failed(error)
+        cost.release_if_refused(error)
         raise
+    # Settle before the caller receives it, and may leave.
+    cost.settle(completion.usage.cost)
+    yield Emit(completion)
 
 
-@attrs.frozen
-class _Bill:
-    """What budgets hold for one completion."""
-
-    reservations: list[Reservation]
-
-    def paid(self, reply: CompletionResponse) -> None:
-        self._settle(reply.usage.cost)
-
-    def failed(self, error: ClaudeAPIError) -> None:
-        refused = isinstance(error, APIConnectionError | ClosedError) or (error.status_code or 0) >= 400
-        # An answer that cannot be read, or that was cut, has been paid for.
-        if refused and not error.outcome_unknown:
-            self._settle(0.0)
-
-    def _settle(self, cost: float) -> None:
-        for reservation in self.reservations:
-            reservation.settle(cost)
-
-
-def _bill(asked: CompletionRequest, config: Config, state: ClientState) -> Operation[_Bill]:
+def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> Operation[ReservedCost]:
+    """Reserve the maximum cost of the completion; fetch the prices first if they are not known."""
     if not state.budgets.active:
-        return _Bill([])
+        return ReservedCost()
     if state.models is None:
-        state.models = yield from models(config)
-    return _Bill(state.budgets.reserve(max_completion_cost(asked.body, state.models)))
+        state.models = yield from list_models(config)
+    return ReservedCost(state.budgets.reserve(max_completion_cost(request.body, state.models)))

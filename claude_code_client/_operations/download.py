@@ -1,4 +1,4 @@
-"""The calls that download an artifact: what they are given, what is known of it, where its bytes go. No I/O."""
+"""Downloads of artifacts, to a file or into memory. No I/O."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from claude_code_api import models as generated
-from claude_code_api.api.tasks import get_task
-
 from .._config import Config, check_timeout
 from .._files.atomic_file import AtomicFile, check_destination
-from .._wire import legacy as _older
-from .._wire import responses as convert
 from .._wire.requests import check_id
-from ..errors import ClaudeAPIError, InvalidRequestError, NotFoundError
+from ..errors import InvalidRequestError, NotFoundError
 from ..models import AgenticTaskResponse, Artifact
-from .effects import Operation, RunBlocking, Send
+from . import task_endpoints
+from .effects import Operation, RunBlocking
+from .task_errors import about_task
 from .transfer import ArtifactSpec, Sink, Transfer
 
 T = TypeVar("T")
 
 MAX_DOWNLOAD_BYTES: Final = 1024**3
-"""Bytes that a download may have unless told otherwise: 1 GiB."""
-_MEANT: Final = "one that the server gave, or its id, a str"
+"""Default size limit of a download: 1 GiB."""
+_ID_HINT: Final = "one that the server gave, or its id, a str"
 
 
 def download(
@@ -39,22 +36,24 @@ def download(
     max_bytes: int,
     timeout: float | None = None,
 ) -> Operation[Path]:
-    """Emits how many bytes are stored, and how many there are. Raises InvalidRequestError, naming the argument."""
-    return _Call(config, task, artifact, max_bytes, timeout).to_file(check_destination(to))
+    """Store an artifact in a file; emit the bytes stored so far with the total. Raises InvalidRequestError at once."""
+    request = _DownloadRequest(config, task, artifact, max_bytes, timeout)
+    return about_task(request.to_file(check_destination(to)), request.task_id)
 
 
-def read(config: Config, task_id: str, artifact: Artifact, *, max_bytes: int) -> Operation[bytes]:
-    """The bytes in memory. Raises InvalidRequestError, naming the argument."""
-    return _Call(config, task_id, artifact, max_bytes, None).to_memory()
+def read_artifact(config: Config, task_id: str, artifact: Artifact, *, max_bytes: int) -> Operation[bytes]:
+    """Read an artifact into memory. Raises InvalidRequestError at once."""
+    request = _DownloadRequest(config, task_id, artifact, max_bytes, None)
+    return about_task(request.to_memory(), request.task_id)
 
 
-def told_of(on_progress: Callable[[int, int], object] | None) -> Callable[[tuple[int, int]], object] | None:
-    """What is to be called with each value that ``download`` emits."""
+def progress_callback(on_progress: Callable[[int, int], object] | None) -> Callable[[tuple[int, int]], object] | None:
+    """Return a function that takes what ``download`` emits and calls ``on_progress`` with it."""
     return None if on_progress is None else lambda progress: on_progress(*progress)
 
 
-class _Call:
-    """One call's arguments, checked."""
+class _DownloadRequest:
+    """Checked arguments of one download."""
 
     def __init__(
         self,
@@ -67,76 +66,61 @@ class _Call:
         self._config = config
         self._task = task
         self._artifact = artifact
-        self._task_id = check_id("task", task.id if isinstance(task, AgenticTaskResponse) else task, _MEANT)
-        self._artifact_id = check_id("artifact", artifact.id if isinstance(artifact, Artifact) else artifact, _MEANT)
+        self.task_id = check_id("task", task.id if isinstance(task, AgenticTaskResponse) else task, _ID_HINT)
+        self._artifact_id = check_id("artifact", artifact.id if isinstance(artifact, Artifact) else artifact, _ID_HINT)
         if type(max_bytes) is not int or max_bytes < 1:
             raise InvalidRequestError(f"max_bytes must be an int of 1 or more, not {max_bytes!r}.", param="max_bytes")
         self._max_bytes = max_bytes
-        self._seconds = config.timeout if timeout is None else check_timeout(timeout)
+        self._timeout = config.timeout if timeout is None else check_timeout(timeout)
 
-    def to_file(self, to: str) -> Operation[Path]:
-        return self._about(self._to_file(to))
+    def to_file(self, destination: str) -> Operation[Path]:
+        deadline = time.monotonic() + self._timeout
+        artifact = yield from self._described_artifact(deadline)
+        file: AtomicFile = yield RunBlocking(partial(AtomicFile.locate, destination, artifact.path))
+        return (yield from self._transfer(artifact, file, deadline))
 
     def to_memory(self) -> Operation[bytes]:
-        return self._about(self._to_memory())
+        deadline = time.monotonic() + self._timeout
+        artifact = yield from self._described_artifact(deadline)
+        return (yield from self._transfer(artifact, MemoryBuffer(), deadline))
 
-    def _to_file(self, to: str) -> Operation[Path]:
-        deadline = time.monotonic() + self._seconds
-        record = yield from self._record(deadline)
-        target: AtomicFile = yield RunBlocking(partial(AtomicFile.locate, to, record.path))
-        return (yield from self._transfer(record, target, deadline))
-
-    def _to_memory(self) -> Operation[bytes]:
-        deadline = time.monotonic() + self._seconds
-        record = yield from self._record(deadline)
-        return (yield from self._transfer(record, Memory(), deadline))
-
-    def _transfer(self, record: Artifact, sink: Sink[T], deadline: float) -> Operation[T]:
-        wanted = ArtifactSpec(
-            task_id=self._task_id,
+    def _transfer(self, artifact: Artifact, sink: Sink[T], deadline: float) -> Operation[T]:
+        spec = ArtifactSpec(
+            task_id=self.task_id,
             artifact_id=self._artifact_id,
-            size=record.size_bytes if _is_complete(record) else None,
-            sha256=record.sha256 or None,
+            size=artifact.size_bytes if _is_described(artifact) else None,
+            sha256=artifact.sha256 or None,
             max_bytes=self._max_bytes,
         )
-        return Transfer(wanted, sink, deadline=deadline, read_timeout=self._config.stream_read_timeout).run()
+        return Transfer(spec, sink, deadline=deadline, read_timeout=self._config.stream_read_timeout).run()
 
-    def _record(self, deadline: float) -> Operation[Artifact]:
-        """What the task says of the artifact; the server is asked where that is not known."""
+    def _described_artifact(self, deadline: float) -> Operation[Artifact]:
+        """Return the artifact with its path, size and digest; get the task if the caller has not passed them."""
         known: Artifact | None = None
         if isinstance(self._artifact, Artifact):
             known = self._artifact
         elif isinstance(self._task, AgenticTaskResponse):
-            known = self._in(self._task)
-        if known is not None and _is_complete(known):
+            known = self._find_in(self._task)
+        if known is not None and _is_described(known):
             return known
-        response = yield Send(request=get_task._get_kwargs(self._task_id), deadline=deadline)
-        task = convert.parse(get_task, response, generated.AgenticTaskResponse, convert.task, adapt=_older.task)
-        found = self._in(task)
+        task = yield from task_endpoints.get(self.task_id, deadline)
+        found = self._find_in(task)
         if found is None:
-            raise NotFoundError(f"The task {self._task_id} has no artifact {self._artifact_id!r}. Check the id.")
+            raise NotFoundError(f"Task {self.task_id} has no artifact {self._artifact_id!r}. Check the artifact's id.")
         return found
 
-    def _in(self, task: AgenticTaskResponse) -> Artifact | None:
+    def _find_in(self, task: AgenticTaskResponse) -> Artifact | None:
         return next((artifact for artifact in task.artifacts if artifact.id == self._artifact_id), None)
 
-    def _about(self, operation: Operation[T]) -> Operation[T]:
-        """The operation, with exceptions that name the task."""
-        try:
-            return (yield from operation)
-        except ClaudeAPIError as error:
-            error.task_id = self._task_id
-            raise
 
-
-class Memory:
-    """Bytes that stay in memory."""
+class MemoryBuffer:
+    """Sink that keeps the bytes in memory."""
 
     def __init__(self) -> None:
         self._buffer = io.BytesIO()
 
     def begin(self) -> None:
-        """Nothing to be done."""
+        """Do nothing."""
 
     def write(self, data: bytes) -> None:
         self._buffer.write(data)
@@ -148,9 +132,9 @@ class Memory:
         return self._buffer.getvalue()
 
     def discard(self) -> None:
-        """Nothing to be done."""
+        """Do nothing."""
 
 
-def _is_complete(artifact: Artifact) -> bool:
-    """Whether it says how many bytes it has; an older server's 0 says nothing."""
+def _is_described(artifact: Artifact) -> bool:
+    """Return whether the size is known; a size of 0 without a digest is how older servers omit it."""
     return bool(artifact.sha256 or artifact.size_bytes)

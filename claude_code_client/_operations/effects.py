@@ -1,7 +1,8 @@
-"""The language in which a call is decided without I/O.
+"""Effects: the steps of an operation that need I/O, as values.
 
-An operation is a generator: it yields effects, is sent their outcomes, and returns the result. It is written
-once; a synchronous and an asynchronous driver carry it out. (psycopg 3's ``generators.py`` and ``waiting.py`` work so.)
+An operation is a generator. It yields effects, receives their outcomes and returns its result. Each operation is
+written once; a synchronous and an asynchronous driver in ``_transport`` carry it out, as in psycopg 3, whose
+``generators.py`` holds what ``waiting.py`` drives.
 """
 
 from __future__ import annotations
@@ -12,78 +13,84 @@ from typing import Any, TypeVar
 import attrs
 
 Request = dict[str, Any]
-"""What a generated ``_get_kwargs`` gives back."""
+"""Keyword arguments of an httpx request, as a generated ``_get_kwargs`` returns them."""
 
 
 @attrs.frozen(kw_only=True)
 class Send:
-    """Send a request and read the whole answer. Sent back: the response, a success."""
+    """Send a request and read the whole response. Outcome: the response, a success."""
 
     request: Request = attrs.field(repr=False)
     deadline: float
-    """On the monotonic clock, in seconds."""
+    """Seconds on the monotonic clock."""
     repeatable: bool | None = None
-    """Whether it may reach the server twice and do no harm; None: as the method and the Idempotency-Key say."""
+    """Whether the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
 
 
 @attrs.frozen(kw_only=True)
 class Open:
-    """Send a request and leave the answer's body unread; it replaces what was open. Sent back: its ``Head``."""
+    """Send a request and leave the body of its response unread. Outcome: the ``Head``.
+
+    It closes the response that was open before.
+    """
 
     request: Request = attrs.field(repr=False)
     deadline: float
+    """Seconds on the monotonic clock; it also applies to reading the body."""
     read_timeout: float
-    """Seconds without a byte after which the body counts as dead."""
+    """Seconds without a byte after which the connection counts as dead."""
     accept: str = "text/event-stream"
-    """The media type that is wanted."""
+    """Media type to request."""
 
 
 @attrs.frozen(kw_only=True)
 class Head:
-    """The start of what was opened, a success."""
+    """Status and headers of an open response, a success."""
 
     status_code: int
     headers: Mapping[str, str] = attrs.field(repr=False)
-    """In lower case."""
+    """Names are in lower case."""
     attempts: int = 1
+    """HTTP attempts that it took."""
     history: tuple[str, ...] = ()
+    """Outcome of each failed attempt."""
 
 
 @attrs.frozen(kw_only=True)
 class Read:
-    """Read from what is open. Sent back: the next bytes, or None at the end.
+    """Read from the open response. Outcome: the next bytes, or None at the end of the body.
 
-    Raises APIConnectionError where the body breaks off or is dead; TimeoutError where nothing comes before ``until``.
+    Raises APIConnectionError if the connection is cut or dead, TimeoutError if no byte arrives before ``until``.
     """
 
     until: float
-    """On the monotonic clock, in seconds; the deadline of what is open counts too."""
+    """Seconds on the monotonic clock. The deadline of the open response applies as well."""
 
 
 @attrs.frozen
 class Sleep:
-    """Wait. Sent back: nothing."""
+    """Wait. Outcome: None."""
 
     seconds: float
 
 
 @attrs.frozen
 class Spawn:
-    """Carry another operation out in the background, on a connection of its own. Sent back: nothing, and at once."""
+    """Carry out another operation in the background, on its own connection. Outcome: None, at once."""
 
     operation: Generator[Any, Any, Any] = attrs.field(repr=False)
 
 
 @attrs.frozen
 class RunBlocking:
-    """Do something that takes a moment, such as writing to a disk. Sent back: what it gives."""
+    """Call a function that blocks for a moment, such as a write to disk. Outcome: its return value."""
 
     work: Callable[[], Any] = attrs.field(repr=False)
 
 
 @attrs.frozen
 class Emit:
-    """Hand a value to the caller. Sent back: nothing."""
+    """Pass a value to the caller. Outcome: None."""
 
     value: Any = attrs.field(repr=False)
 
@@ -91,14 +98,15 @@ class Emit:
 Effect = Send | Open | Read | Sleep | Spawn | RunBlocking | Emit
 
 
-class Aborted(Exception):  # noqa: N818 (no error: a message to a operation)
-    """Thrown into a operation whose caller has left. It may still yield what tidies up; what it emits goes nowhere."""
+class Aborted(Exception):  # noqa: N818 (not an error: a message to an operation)
+    """Thrown into an operation whose caller has left. It may yield effects to clean up; nobody receives its Emits."""
 
     def __init__(self, cause: BaseException | None = None) -> None:
         super().__init__()
         self.cause = cause
-        """What made the caller leave; it may be given a note."""
+        """Exception that made the caller leave; the operation may add a note to it."""
 
 
 T = TypeVar("T")
 Operation = Generator[Effect, Any, T]
+"""A generator of effects that returns a T."""

@@ -1,4 +1,4 @@
-"""An event stream, once opened, as a sequence of events; a operation. No I/O."""
+"""Events of one connection. No I/O."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .effects import Head, Open, Operation, Read, Request
 
 
 class EventReader:
-    """One connection's events."""
+    """Reader of the events of one connection."""
 
     def __init__(self) -> None:
         self._decoder = EventDecoder()
         self._events: deque[ServerSentEvent] = deque()
-        self._problem: ClaudeAPIError | None = None
+        self._error: ClaudeAPIError | None = None
         self.head: Head | None = None
-        """The start of the answer, once it has come."""
+        """Head of the response; None until it has been received."""
 
     @property
     def retry(self) -> float | None:
@@ -30,27 +30,27 @@ class EventReader:
         return self._decoder.retry
 
     def open(self, request: Request, *, deadline: float, read_timeout: float) -> Operation[None]:
-        """Send the request. Raises UnexpectedResponseError for an answer that is no event stream."""
+        """Send the request. Raises UnexpectedResponseError if the response is not an event stream."""
         head = yield Open(request=request, deadline=deadline, read_timeout=read_timeout, accept=MEDIA_TYPE)
         self.head = head
-        kind = head.headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() != MEDIA_TYPE:
+        content_type = head.headers.get("content-type", "")
+        if content_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise UnexpectedResponseError(
-                f"The answer is no event stream but {kind or 'of no content type'}. "
-                "Check that base_url is a Claude Code API, and what proxies are on the way.",
+                f"Expected an event stream, got {content_type or 'a response without a content type'}. "
+                "Check that base_url points to a Claude Code API, and check any proxy in between.",
                 status_code=head.status_code,
                 attempts=head.attempts,
             )
 
     def next_event(self, until: float) -> Operation[ServerSentEvent | None]:
-        """The next event, or None where the stream has ended.
+        """Return the next event, or None at the end of the stream.
 
-        Raises TimeoutError where none comes before ``until`` (monotonic seconds), though other bytes may;
-        APIConnectionError where the connection is cut or dead; StreamInterruptedError for an event that is too large.
+        Raises TimeoutError if no event arrives before ``until`` (monotonic seconds), even if other bytes do;
+        APIConnectionError if the connection is cut or dead; StreamInterruptedError if an event is too large.
         """
         while not self._events:
-            if self._problem is not None:
-                raise self._problem
+            if self._error is not None:
+                raise self._error
             chunk: bytes | None = yield Read(until=until)
             if chunk is None:
                 return None
@@ -58,28 +58,28 @@ class EventReader:
                 self._events.extend(self._decoder.feed(chunk))
             except EventTooLargeError as error:
                 # Deliver the events before it first.
-                self._problem = StreamInterruptedError(str(error))
+                self._error = StreamInterruptedError(str(error))
             if not self._events and time.monotonic() >= until:
-                raise TimeoutError("No event came in time.")
+                raise TimeoutError("No event arrived in time.")
         return self._events.popleft()
 
 
 def payload(sse: ServerSentEvent) -> dict[str, Any]:
-    """The event's JSON object; types that this version does not know pass as they are."""
+    """Return the event's JSON object. Events of unknown types are returned unchanged."""
     try:
         event = json.loads(sse.data)
     except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
         raise UnexpectedResponseError(
-            f"The stream's event {sse.id or '?'} is not a JSON object.", body=shorten_body(sse.data.encode())
+            f"Event {sse.id or '?'} of the stream is not a JSON object.", body=shorten_body(sse.data.encode())
         )
     event.setdefault("type", sse.type)
     return event
 
 
-def error_of(event: dict[str, Any]) -> dict[str, Any]:
-    """The ``error`` object of an event of that type."""
+def error_detail(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the ``error`` object of an ``error`` event."""
     detail = event.get("error")
     return (
         detail if isinstance(detail, dict) else {"message": str(event.get("content") or "The server gave no reason.")}

@@ -1,4 +1,4 @@
-"""Following a task's events over as many connections as it takes, as a operation. No I/O."""
+"""Events of one task, over as many connections as it takes. No I/O."""
 
 from __future__ import annotations
 
@@ -21,157 +21,170 @@ from ..errors import (
     TaskStalledError,
     TimeoutError,
 )
+from .backoff import wait_to_reconnect
 from .effects import Emit, Operation
 from .event_stream import EventReader, payload
 
 MAX_REREADS: Final = 2
-"""How often a gap is read again before it counts as lasting."""
+"""Further attempts to read a missing event before it counts as lost."""
 _TERMINAL: Final = ("result", "error")
 
 
 @attrs.frozen(kw_only=True)
 class StreamTimeouts:
-    """How long the following may take, and how long there may be silence."""
+    """Time limits of following a task."""
 
     deadline: float
-    """On the monotonic clock, in seconds."""
+    """Seconds on the monotonic clock."""
     read_timeout: float
     """Seconds without a byte after which a connection counts as dead."""
     stall_timeout: float | None = None
-    """Seconds without an event, over a connection that lives, after which the task counts as stalled."""
-    has_answered: bool = True
-    """Whether the server has answered before; else trouble with the first connection is likely to be lasting."""
+    """Seconds without an event, on a live connection, after which the task counts as stalled."""
 
 
 @attrs.frozen
 class TerminalEvent:
-    """The last event of a task."""
+    """Last event of a task."""
 
     event: dict[str, Any] = attrs.field(repr=False)
-    seen: bool = False
-    """Whether the caller had it before."""
+    is_duplicate: bool = False
+    """Whether the caller has already received it."""
 
 
 @attrs.frozen
-class _Cut:
-    """Why a connection ended before the task's events did."""
+class _Interruption:
+    """End of a connection before the end of the task's events."""
 
     reason: str
     error: ClaudeAPIError | None = None
 
 
-def follow_task(task_id: str, watch: StreamTimeouts, cursor: EventCursor) -> Operation[TerminalEvent]:
-    """Emits each event of a task after ``cursor`` as a dict, once and in order; gives back the terminal one.
+def follow_task(
+    task_id: str, timeouts: StreamTimeouts, cursor: EventCursor, *, is_reachable: bool = True
+) -> Operation[TerminalEvent]:
+    """Emit each event of a task after ``cursor`` as a dict, once and in order; return the terminal event.
 
-    Raises StreamInterruptedError where the events cannot be had any more; TaskStalledError; TimeoutError; what the
-    server says where it refuses.
+    Args:
+        task_id: The task.
+        timeouts: Time limits.
+        cursor: Position in the events, advanced with each.
+        is_reachable: Whether the server has responded before. If it has not, a failure of the first connection is
+            likely to persist, and is raised.
+
+    Raises:
+        StreamInterruptedError: Reconnecting brought no further events.
+        TaskStalledError: No event arrived for the stall timeout.
+        TimeoutError: The deadline has passed.
+        ClaudeAPIError: The server refused.
     """
     cursor.task_id = task_id
-    return _Follower(task_id, watch, cursor).follow()
+    return _Follower(task_id, timeouts, cursor, is_reachable).follow()
 
 
 class _Follower:
-    def __init__(self, task_id: str, watch: StreamTimeouts, cursor: EventCursor) -> None:
+    def __init__(self, task_id: str, timeouts: StreamTimeouts, cursor: EventCursor, is_reachable: bool) -> None:
         self._task_id = task_id
-        self._watch = watch
+        self._timeouts = timeouts
         self._cursor = cursor
-        self._clock = _ProgressClock(watch.stall_timeout)
+        self._is_reachable = is_reachable
+        self._stall_timer = _StallTimer(timeouts.stall_timeout)
         self._reconnects = ReconnectBudget()
         self._rereads = 0
         self._opened = False
         self._start = cursor.number
-        self._look_back = 0
+        self._overlap = 0
+        """Received events to request again."""
         self._retry: float | None = None
 
     def follow(self) -> Operation[TerminalEvent]:
         while True:
             reader = EventReader()
             end = yield from self._connection(reader)
-            self._clock.stop()
+            self._stall_timer.stop()
             if isinstance(end, TerminalEvent):
                 return end
-            attempts, history = _attempts(reader, end)
-            self._reconnects.note(attempts, history)
+            self._reconnects.note(*_attempts(reader, end))
             if not self._cursor.resumable or self._rereads > MAX_REREADS:
-                raise self._given_up(end)
-            if not (yield from self._reconnects.pause(self._watch.deadline, asked=self._asked(reader, end))):
-                raise self._given_up(end)
+                raise self._failure(end)
+            retry_after = self._retry_after(reader, end)
+            if not (yield from wait_to_reconnect(self._reconnects, self._timeouts.deadline, retry_after=retry_after)):
+                raise self._failure(end)
             self._check_deadline()
 
-    def _asked(self, reader: EventReader, end: _Cut) -> float | None:
-        """Seconds that the server asks to wait: with ``Retry-After``, or for good with ``retry``."""
+    def _retry_after(self, reader: EventReader, end: _Interruption) -> float | None:
+        """Return the seconds that the server asks to wait: by ``Retry-After``, or by ``retry`` for all connections."""
         if reader.retry is not None:
             self._retry = min(reader.retry, MAX_RETRY_AFTER)
-        asked = end.error.retry_after if end.error is not None else None
-        return self._retry if asked is None else asked
+        retry_after = end.error.retry_after if end.error is not None else None
+        return self._retry if retry_after is None else retry_after
 
-    def _connection(self, reader: EventReader) -> Operation[TerminalEvent | _Cut]:
-        after = max(self._cursor.number - self._look_back, 0)
+    def _connection(self, reader: EventReader) -> Operation[TerminalEvent | _Interruption]:
+        after = max(self._cursor.number - self._overlap, 0)
         request = stream_task_events._get_kwargs(self._task_id, last_event_id=str(after) if after else UNSET)
         try:
-            yield from reader.open(request, deadline=self._watch.deadline, read_timeout=self._watch.read_timeout)
+            yield from reader.open(request, deadline=self._timeouts.deadline, read_timeout=self._timeouts.read_timeout)
         except ClaudeAPIError as error:
-            if (self._opened or self._watch.has_answered) and is_transient(error, opened=self._opened):
-                return _Cut(error.message.rstrip("."), error)
+            if (self._opened or self._is_reachable) and is_transient(error, opened=self._opened):
+                return _Interruption(error.message.rstrip("."), error)
             raise
         self._opened = True
-        self._clock.start()
+        self._stall_timer.start()
         try:
             return (yield from self._events(reader))
         except APIConnectionError as error:
-            return _Cut(error.message.rstrip("."), error)
+            return _Interruption(error.message.rstrip("."), error)
         except TimeoutError as error:
-            problem = error
-        self._check_deadline(problem)
+            timeout = error
+        self._check_deadline(timeout)
         raise TaskStalledError(
-            f"No event of the task came for {self._watch.stall_timeout:g} s. "
-            "Give it a larger stall_timeout if its steps may take that long.",
+            f"No event of the task arrived for {self._timeouts.stall_timeout:g} s. "
+            "Pass a larger stall_timeout if its steps may take that long.",
             attempts=self._reconnects.attempts + 1,
         )
 
-    def _events(self, reader: EventReader) -> Operation[TerminalEvent | _Cut]:
+    def _events(self, reader: EventReader) -> Operation[TerminalEvent | _Interruption]:
         while True:
-            sse = yield from reader.next_event(min(self._watch.deadline, self._clock.stalled_at))
+            sse = yield from reader.next_event(min(self._timeouts.deadline, self._stall_timer.stalls_at))
             if sse is None:
-                # A stream that is empty after the event that the caller has: that one may be the last.
-                self._look_back = int(self._cursor.number == self._start)
-                return _Cut("the server closed it")
+                # A stream without events after the last one received: that one may be the terminal event.
+                self._overlap = int(self._cursor.number == self._start)
+                return _Interruption("the server closed it")
             match self._cursor.classify(sse):
                 case Continuity.GAP:
                     self._rereads += 1
-                    return _Cut(f"event {self._cursor.number + 1} is missing")
+                    return _Interruption(f"event {self._cursor.number + 1} is missing")
                 case Continuity.DUPLICATE:
                     if sse.id == self._cursor.last_event_id and _is_terminal(event := payload(sse)):
-                        return TerminalEvent(event, seen=True)
+                        return TerminalEvent(event, is_duplicate=True)
                 case Continuity.NEXT:
-                    event = self._next(sse)
+                    event = self._accept(sse)
                     if _is_terminal(event):
                         return TerminalEvent(event)
                     yield Emit(event)
-                    self._clock.start()
+                    self._stall_timer.start()
 
-    def _next(self, sse: ServerSentEvent) -> dict[str, Any]:
+    def _accept(self, sse: ServerSentEvent) -> dict[str, Any]:
         event = payload(sse)
         self._cursor.advance(sse)
         self._reconnects.progress()
-        self._clock.progress()
+        self._stall_timer.reset()
         self._rereads = 0
         return event
 
-    def _check_deadline(self, problem: ClaudeAPIError | None = None) -> None:
-        if time.monotonic() >= self._watch.deadline:
+    def _check_deadline(self, timeout: ClaudeAPIError | None = None) -> None:
+        if time.monotonic() >= self._timeouts.deadline:
             raise TimeoutError(
-                f"The stream of the task {self._task_id} did not end within its timeout. Give it a larger one.",
-                attempts=problem.attempts if problem else self._reconnects.attempts,
+                f"The stream of task {self._task_id} did not end within its timeout. Pass a larger timeout.",
+                attempts=timeout.attempts if timeout else self._reconnects.attempts,
             )
 
-    def _given_up(self, end: _Cut) -> ClaudeAPIError:
+    def _failure(self, end: _Interruption) -> ClaudeAPIError:
         if not self._opened and end.error is not None:
             end.error.attempts, end.error.history = self._reconnects.attempts, self._reconnects.history
             return end.error
         return StreamInterruptedError(
-            f"The stream of the task {self._task_id} was cut before its end: {end.reason}. The task may still run: "
-            "stream_events(error.task_id, after=error.last_event_id) goes on, get_task() tells how it stands.",
+            f"The stream of task {self._task_id} ended early: {end.reason}. The task may still be running: resume with "
+            "stream_events(error.task_id, after=error.last_event_id), or check it with get_task(error.task_id).",
             status_code=end.error.status_code if end.error else None,
             request_id=end.error.request_id if end.error else None,
             attempts=self._reconnects.attempts,
@@ -179,29 +192,30 @@ class _Follower:
         )
 
 
-class _ProgressClock:
-    """Counts the time without an event while a connection lives; nobody knows what happens while there is none."""
+class _StallTimer:
+    """Time without an event while connected; without a connection, nobody knows what the task is doing."""
 
     def __init__(self, stall_timeout: float | None) -> None:
-        self._whole = float("inf") if stall_timeout is None else stall_timeout
-        self._left = self._whole
-        self.stalled_at = float("inf")
-        """On the monotonic clock, in seconds."""
+        self._limit = float("inf") if stall_timeout is None else stall_timeout
+        self._remaining = self._limit
+        self.stalls_at = float("inf")
+        """Seconds on the monotonic clock."""
 
     def start(self) -> None:
-        self.stalled_at = time.monotonic() + self._left
+        self.stalls_at = time.monotonic() + self._remaining
 
     def stop(self) -> None:
-        if self.stalled_at != float("inf"):
-            self._left = max(self.stalled_at - time.monotonic(), 0.0)
-            self.stalled_at = float("inf")
+        if self.stalls_at != float("inf"):
+            self._remaining = max(self.stalls_at - time.monotonic(), 0.0)
+            self.stalls_at = float("inf")
 
-    def progress(self) -> None:
-        self._left = self._whole
+    def reset(self) -> None:
+        """Allow the whole limit again from the next start."""
+        self._remaining = self._limit
 
 
-def _attempts(reader: EventReader, end: _Cut) -> tuple[int, tuple[str, ...]]:
-    """How often one connection was tried, and what each attempt met."""
+def _attempts(reader: EventReader, end: _Interruption) -> tuple[int, tuple[str, ...]]:
+    """Return the HTTP attempts of one connection and their outcomes."""
     if end.error is not None:
         return end.error.attempts, end.error.history
     head = reader.head

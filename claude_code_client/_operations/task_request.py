@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from claude_code_api.api.tasks import create_task
 from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
 from .._config import DEFAULT_STREAM_READ_TIMEOUT, Config
 from .._wire.requests import call_key, call_timeout, check_waiting, request_body
-from .effects import Request
 
 
 @attrs.frozen(kw_only=True)
@@ -27,10 +25,6 @@ class TaskRequest:
     """Seconds without an event after which the task counts as stalled; None to wait on."""
     read_timeout: float = DEFAULT_STREAM_READ_TIMEOUT
     """Seconds without a byte after which a connection counts as dead."""
-
-    def submission(self) -> Request:
-        """Return the request that submits the task; the server responds once it has stored it (RFC 7240, 4.1)."""
-        return create_task._get_kwargs(body=self.body, idempotency_key=self.idempotency_key, prefer="respond-async")
 
     @property
     def max_cost(self) -> float:

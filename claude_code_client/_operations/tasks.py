@@ -1,72 +1,78 @@
-"""Reads, and calls about a task by its id, as operations: which requests to send, what the answers mean. No I/O.
+"""Calls about tasks by their ids. No I/O.
 
-Each function checks its arguments when it is called, and gives a operation for a driver to carry out.
+Each function checks its arguments at once and returns an operation.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from claude_code_api import models as generated
-from claude_code_api.api.account import get_capabilities, get_usage, list_models
-from claude_code_api.api.system import get_health
-from claude_code_api.api.tasks import cancel_task, get_task
 from claude_code_api.api.tasks import list_tasks as list_tasks_endpoint
 from claude_code_api.models.task_status import TaskStatus
-from claude_code_api.models.usage_period import UsagePeriod
 from claude_code_api.types import UNSET, Unset
 
 from .._config import Config
-from .._wire import legacy as _older
-from .._wire import responses as convert
-from .._wire.requests import check_id
-from ..errors import (
-    ClaudeAPIError,
-    InvalidRequestError,
-)
-from ..models import (
-    AgenticTaskResponse,
-    Capabilities,
-    Health,
-    ModelInfo,
-    UsageReport,
-)
-from .effects import Emit, Operation, Send
-
-R = TypeVar("R")
-T = TypeVar("T")
+from .._wire import legacy, responses
+from .._wire.error_bodies import from_detail
+from .._wire.event_cursor import EventCursor
+from .._wire.requests import call_timeout, check_id, check_waiting
+from ..errors import InvalidRequestError, TaskStalledError
+from ..models import AgenticTaskResponse
+from . import task_endpoints
+from .effects import Emit, Operation, Send, Spawn
+from .event_stream import error_detail
+from .task_deadlines import cancel_deadline
+from .task_errors import about_task
+from .task_events import StreamTimeouts, follow_task
 
 MAX_PAGE_SIZE: Final = 100
 
 
-def get_task_by_id(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
+def get_task(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
+    """Get a task as it stands."""
     check_id("task_id", task_id)
-    return _about(task_id, _get(config, task_id))
+    return about_task(task_endpoints.get(task_id, _deadline(config)), task_id)
 
 
-def _get(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
-    response = yield Send(request=get_task._get_kwargs(task_id), deadline=_deadline(config))
-    return _task(get_task, response)
-
-
-def cancel_task_by_id(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
+def cancel_task(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
+    """Cancel a task and wait for its end."""
     check_id("task_id", task_id)
-    return _about(task_id, cancel_by(task_id, _deadline(config)))
+    return about_task(task_endpoints.cancel(task_id, _deadline(config)), task_id)
 
 
-def cancel_by(task_id: str, deadline: float) -> Operation[AgenticTaskResponse]:
-    """Cancel a task before ``deadline`` (monotonic seconds)."""
-    # The contract makes it idempotent, so that it may be repeated without a key.
-    response = yield Send(request=cancel_task._get_kwargs(task_id), deadline=deadline, repeatable=True)
-    return _task(cancel_task, response)
+def stream_events(
+    config: Config, task_id: str, cursor: EventCursor, *, timeout: float | None, stall_timeout: float | None
+) -> Operation[None]:
+    """Emit a task's events after ``cursor``, the terminal event last. The task goes on if the caller leaves."""
+    check_id("task_id", task_id)
+    check_waiting(None, stall_timeout)
+    cursor.task_id = task_id
+    timeouts = StreamTimeouts(
+        deadline=time.monotonic() + call_timeout(timeout, config),
+        read_timeout=config.stream_read_timeout,
+        stall_timeout=stall_timeout,
+    )
+    return about_task(_stream_events(task_id, timeouts, cursor), task_id, cursor)
+
+
+def _stream_events(task_id: str, timeouts: StreamTimeouts, cursor: EventCursor) -> Operation[None]:
+    try:
+        terminal = yield from follow_task(task_id, timeouts, cursor, is_reachable=False)
+    except TaskStalledError:
+        yield Spawn(task_endpoints.cancel(task_id, cancel_deadline(time.monotonic())))
+        raise
+    if terminal.event["type"] == "error":
+        raise from_detail(error_detail(terminal.event))
+    if not terminal.is_duplicate:
+        yield Emit(terminal.event)
 
 
 def list_tasks(config: Config, *, status: str | None, page_size: int | None) -> Operation[None]:
-    """Emits the tasks, newest first; a page is asked for when the one before is used up."""
+    """Emit the tasks, newest first; each page is requested once the previous one is used up."""
     if status is not None and (not isinstance(status, str) or not status.isprintable()):
-        raise InvalidRequestError("status must be a task's status, a str.", param="status")
+        raise InvalidRequestError("status must be the status of a task, a str.", param="status")
     if page_size is not None and (type(page_size) is not int or not 1 <= page_size <= MAX_PAGE_SIZE):
         raise InvalidRequestError(
             f"page_size must be an int from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.", param="page_size"
@@ -79,52 +85,14 @@ def _list(config: Config, status: TaskStatus | Unset, limit: int | Unset) -> Ope
     while cursor is not None:
         request = list_tasks_endpoint._get_kwargs(status=status, limit=limit, cursor=cursor)
         response = yield Send(request=request, deadline=_deadline(config))
-        page = convert.parse(
-            list_tasks_endpoint, response, generated.TaskList, convert.task_page, adapt=_older.task_list
+        page = responses.parse(
+            list_tasks_endpoint, response, generated.TaskList, responses.task_page, adapt=legacy.task_list
         )
         for task in page.tasks:
             yield Emit(task)
         if page.next_cursor == cursor:
-            raise convert.unexpected_response(response, "it names itself as the next page")
+            raise responses.unexpected_response(response, "it names itself as the next page")
         cursor = page.next_cursor
-
-
-def usage(config: Config, period: str) -> Operation[UsageReport]:
-    if period not in tuple(UsagePeriod):
-        raise InvalidRequestError(f"period must be one of {', '.join(UsagePeriod)}, not {period!r}.", param="period")
-    return _read(config, get_usage, {"period": UsagePeriod(period)}, generated.UsageReport, convert.usage_report)
-
-
-def models(config: Config) -> Operation[list[ModelInfo]]:
-    return _read(config, list_models, {}, generated.ModelList, convert.models)
-
-
-def capabilities(config: Config) -> Operation[Capabilities]:
-    return _read(config, get_capabilities, {}, generated.Capabilities, convert.capabilities)
-
-
-def health(config: Config) -> Operation[Health]:
-    return _read(config, get_health, {}, generated.Health, convert.health)
-
-
-def _read(
-    config: Config, endpoint: Any, parameters: dict[str, Any], wanted: type[R], to_model: Callable[[R], T]
-) -> Operation[T]:
-    response = yield Send(request=endpoint._get_kwargs(**parameters), deadline=_deadline(config))
-    return convert.parse(endpoint, response, wanted, to_model)
-
-
-def _task(endpoint: Any, response: Any) -> AgenticTaskResponse:
-    return convert.parse(endpoint, response, generated.AgenticTaskResponse, convert.task, adapt=_older.task)
-
-
-def _about(task_id: str, operation: Operation[T]) -> Operation[T]:
-    """The operation, with exceptions that name the task."""
-    try:
-        return (yield from operation)
-    except ClaudeAPIError as error:
-        error.task_id = task_id
-        raise
 
 
 def _deadline(config: Config) -> float:

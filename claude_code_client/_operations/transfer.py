@@ -1,4 +1,4 @@
-"""The bytes of one artifact, over as many connections as it takes, counted and checked; a operation. No I/O."""
+"""Transfer of one artifact's bytes, over as many connections as it takes, with size and digest checked. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claude_code_api.api.tasks import download_artifact
 from claude_code_api.types import UNSET
 
 from .._policy.reconnect import ReconnectBudget, is_transient
-from .._wire import content_range as file_headers
+from .._wire import content_range
 from ..errors import (
     APIConnectionError,
     ArtifactMismatchError,
@@ -20,21 +20,24 @@ from ..errors import (
     ClaudeAPIError,
     UnexpectedResponseError,
 )
+from .backoff import wait_to_reconnect
 from .effects import Emit, Head, Open, Operation, Read, Request, RunBlocking
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-BLOCK: Final = 1024 * 1024
-"""Bytes that are stored at a time; each time costs an asynchronous client a change of threads."""
-_STORE_EVERY: Final = 0.5
-"""Seconds after which fewer are stored too, so that progress is seen on a slow connection."""
-_NO_SUCH_PART: Final = 416
+BLOCK_SIZE: Final = 1024 * 1024
+"""Bytes that are stored at once: for an asynchronous client, each write costs a switch of threads."""
+_STORE_INTERVAL: Final = 0.5
+"""Seconds after which fewer bytes are stored as well, so that a slow transfer shows progress."""
+_OK: Final = 200
+_PARTIAL_CONTENT: Final = 206
+_RANGE_NOT_SATISFIABLE: Final = 416
 
 
 @attrs.frozen(kw_only=True)
 class ArtifactSpec:
-    """An artifact, and what is known of it before its first byte."""
+    """Artifact to transfer, and what is known of it beforehand."""
 
     task_id: str
     artifact_id: str
@@ -45,34 +48,34 @@ class ArtifactSpec:
 
 
 class Sink(Protocol[T_co]):
-    """What the bytes go to."""
+    """Destination of the bytes."""
 
     def begin(self) -> None:
-        """Make ready for the first byte."""
+        """Prepare for the first byte."""
 
     def write(self, data: bytes, /) -> None: ...
 
     def restart(self) -> None:
-        """Forget what was written."""
+        """Drop what was written."""
 
     def commit(self) -> T_co:
-        """All is there and as it should be."""
+        """Publish the bytes, which are complete and verified."""
         ...
 
     def discard(self) -> None:
-        """Leave no trace of what was not committed. Called in the end, whatever that is."""
+        """Remove what was not committed. Called at the end of every transfer, also of a successful one."""
 
 
 class Transfer(Generic[T]):
-    """Emits how many bytes are stored, and how many there are (0: unknown); gives back what the sink makes of them."""
+    """One transfer. Emits the bytes stored so far with the total (0 if unknown); returns what the sink commits."""
 
-    def __init__(self, wanted: ArtifactSpec, sink: Sink[T], *, deadline: float, read_timeout: float) -> None:
-        self._wanted = wanted
+    def __init__(self, spec: ArtifactSpec, sink: Sink[T], *, deadline: float, read_timeout: float) -> None:
+        self._spec = spec
         self._sink = sink
         self._deadline = deadline
         self._read_timeout = read_timeout
         self._reconnects = ReconnectBudget()
-        self._total = wanted.size
+        self._total = spec.size
         self._received = 0
         self._furthest = 0
         self._pending = bytearray()
@@ -81,12 +84,19 @@ class Transfer(Generic[T]):
         self._etag: str | None = None
         self._opened = False
         self._whole_only = False
-        """The answer that is being read cannot be continued by another."""
-        self._gives_parts = True
-        """The server has not been seen to give other parts than it was asked for."""
+        """Whether no range request can continue the current response."""
+        self._supports_ranges = True
+        """False once the server has sent another range than the one requested."""
 
     def run(self) -> Operation[T]:
-        """Raises ArtifactError and its kinds, APIConnectionError, TimeoutError; what the server says if it refuses."""
+        """Transfer the artifact.
+
+        Raises:
+            ArtifactError: The bytes are not those of the artifact, are too many, or cannot be stored.
+            APIConnectionError: Reconnecting brought no further bytes.
+            TimeoutError: The deadline has passed.
+            ClaudeAPIError: The server refused.
+        """
         try:
             yield from self._receive()
             result: T = yield RunBlocking(self._finish)
@@ -95,15 +105,15 @@ class Transfer(Generic[T]):
             self._sink.discard()
 
     def _receive(self) -> Operation[None]:
-        self._expect(self._wanted.size)
-        while (problem := (yield from self._connection())) is not None:
-            self._reconnects.note(problem.attempts, problem.history)
-            if not (yield from self._reconnects.pause(self._deadline, asked=problem.retry_after)):
-                raise self._given_up(problem)
+        self._set_total(self._spec.size)
+        while (error := (yield from self._connection())) is not None:
+            self._reconnects.note(error.attempts, error.history)
+            if not (yield from wait_to_reconnect(self._reconnects, self._deadline, retry_after=error.retry_after)):
+                raise self._failure(error)
         yield from self._store_pending()
 
     def _connection(self) -> Operation[ClaudeAPIError | None]:
-        """One connection to its end; what was wrong with it, if there is more to come."""
+        """Use one connection to its end; return why another one is needed, or None."""
         try:
             head = yield Open(
                 request=self._request(),
@@ -112,111 +122,109 @@ class Transfer(Generic[T]):
                 accept="application/octet-stream",
             )
         except ClaudeAPIError as error:
-            no_part = error.status_code == _NO_SUCH_PART
-            if not self._opened or not (no_part or is_transient(error, opened=True)):
+            not_satisfiable = error.status_code == _RANGE_NOT_SATISFIABLE
+            if not self._opened or not (not_satisfiable or is_transient(error, opened=True)):
                 raise
             problem = error
         else:
-            return (yield from self._answer(head))
-        if problem.status_code == _NO_SUCH_PART:
+            return (yield from self._read_response(head))
+        if problem.status_code == _RANGE_NOT_SATISFIABLE:
             yield from self._start_over()
         return problem
 
     def _request(self) -> Request:
-        asks_for_part = self._received > 0 and self._gives_parts and not self._whole_only
-        joined = self._etag if asks_for_part and file_headers.is_strong(self._etag) else None
+        wants_range = self._received > 0 and self._supports_ranges and not self._whole_only
+        if_range = self._etag if wants_range and content_range.is_strong(self._etag) else None
         return download_artifact._get_kwargs(
-            self._wanted.task_id,
-            self._wanted.artifact_id,
-            range_=f"bytes={self._received}-" if asks_for_part else UNSET,
-            if_range=joined or UNSET,
+            self._spec.task_id,
+            self._spec.artifact_id,
+            range_=f"bytes={self._received}-" if wants_range else UNSET,
+            if_range=if_range or UNSET,
         )
 
-    def _answer(self, head: Head) -> Operation[ClaudeAPIError | None]:
-        misfit = yield from self._begin(head)
-        if misfit is not None:
-            return misfit
+    def _read_response(self, head: Head) -> Operation[ClaudeAPIError | None]:
+        mismatch = yield from self._begin(head)
+        if mismatch is not None:
+            return mismatch
         try:
             while (chunk := (yield Read(until=self._deadline))) is not None:
-                yield from self._take(chunk)
+                yield from self._accept(chunk)
         except APIConnectionError as error:
             return None if self._received == self._total else error
         if self._total is None or self._received == self._total:
             return None
-        end = ArtifactMismatchError(
-            f"Only {self._received} of the artifact's {self._total} bytes came.",
+        too_short = ArtifactMismatchError(
+            f"Received only {self._received} of the artifact's {self._total} bytes.",
             attempts=head.attempts,
             history=(*head.history, f"{head.status_code}, then its end"),
         )
-        if head.status_code == 200 and file_headers.is_delimited(head.headers):
-            raise end
-        return end
+        if head.status_code == _OK and content_range.is_delimited(head.headers):
+            raise too_short
+        return too_short
 
     def _begin(self, head: Head) -> Operation[ClaudeAPIError | None]:
-        """Take the start of an answer in; what is wrong with it, if another one is to be asked for."""
-        encoded = file_headers.is_encoded(head.headers)
-        if head.status_code == 206:
-            misfit = "it is encoded" if encoded else self._misfit(head)
-            if misfit is not None:
+        """Process the head of a response; return why it cannot be used if another request may help."""
+        encoded = content_range.is_encoded(head.headers)
+        if head.status_code == _PARTIAL_CONTENT:
+            mismatch = "it is encoded" if encoded else self._range_mismatch(head)
+            if mismatch is not None:
                 yield from self._start_over()
-                return _unexpected(head, misfit)
-        elif head.status_code == 200:
+                return _unexpected(head, mismatch)
+        elif head.status_code == _OK:
             if self._received:
                 yield from self._start_over()
             self._etag = head.headers.get("etag")
-            self._whole_only = encoded or not (file_headers.is_strong(self._etag) or self._wanted.sha256)
-            self._expect(file_headers.content_length(head.headers))
+            self._whole_only = encoded or not (content_range.is_strong(self._etag) or self._spec.sha256)
+            self._set_total(content_range.content_length(head.headers))
         else:
-            raise _unexpected(head, "it is neither the file nor a part of it")
+            raise _unexpected(head, "it is neither the file nor a range of it")
         if not self._opened:
             yield RunBlocking(self._sink.begin)
             self._opened = True
         return None
 
-    def _misfit(self, head: Head) -> str | None:
-        """Why a part does not continue what has come."""
-        part = file_headers.content_range(head.headers)
+    def _range_mismatch(self, head: Head) -> str | None:
+        """Return why a range does not continue the bytes received."""
+        part = content_range.content_range(head.headers)
         if part is None or not self._received or part.start != self._received:
-            self._gives_parts = False
-            return (
-                f"the part from byte {self._received} on was asked for" if self._received else "no part was asked for"
-            )
-        if self._etag is not None and not file_headers.same_etag(head.headers.get("etag", self._etag), self._etag):
-            return "it is a part of another file"
+            self._supports_ranges = False
+            return f"the range from byte {self._received} was requested" if self._received else "no range was requested"
+        if self._etag is not None and not content_range.same_etag(head.headers.get("etag", self._etag), self._etag):
+            return "it is a range of another file"
         if self._total is not None and part.size != self._total:
-            return f"it is a part of {part.size} bytes instead of {self._total}"
-        self._expect(part.size)
+            return f"it is a range of {part.size} bytes instead of {self._total}"
+        self._set_total(part.size)
         return None
 
-    def _expect(self, size: int | None) -> None:
-        """Take note of how large the artifact is said to be."""
+    def _set_total(self, size: int | None) -> None:
+        """Set the size of the artifact as reported, if it is. Raises ArtifactError if it cannot be right."""
         if size is None:
             return
         if self._total is not None and size != self._total:
             raise ArtifactMismatchError(
                 f"The server has {size} bytes for the artifact, which had {self._total} when the task ended. "
-                "The file was changed since."
+                "The file has changed since."
             )
         self._total = size
         self._check_limit(size)
 
     def _check_limit(self, size: int) -> None:
-        if size > self._wanted.max_bytes:
+        if size > self._spec.max_bytes:
             at_least = "" if size == self._total else "at least "
             raise ArtifactTooLargeError(
-                f"The artifact has {at_least}{size} bytes; max_bytes is {self._wanted.max_bytes}. Give a larger one."
+                f"The artifact has {at_least}{size} bytes; max_bytes is {self._spec.max_bytes}. Pass a larger one."
             )
 
-    def _take(self, chunk: bytes) -> Operation[None]:
+    def _accept(self, chunk: bytes) -> Operation[None]:
         self._pending += chunk
         self._received += len(chunk)
         if self._total is not None and self._received > self._total:
-            raise ArtifactMismatchError(f"More bytes came than the {self._total} that the artifact has.")
+            raise ArtifactMismatchError(f"Received more than the artifact's {self._total} bytes.")
         self._check_limit(self._received)
         if self._received > self._furthest:
             self._furthest = self._received
             self._reconnects.progress()
-        if len(self._pending) >= BLOCK or time.monotonic() - self._stored_at >= _STORE_EVERY:
+        if len(self._pending) >= BLOCK_SIZE or time.monotonic() - self._stored_at >= _STORE_INTERVAL:
             yield from self._store_pending()
 
     def _store_pending(self) -> Operation[None]:
@@ -233,34 +241,34 @@ class Transfer(Generic[T]):
 
     def _start_over(self) -> Operation[None]:
         self._received = 0
-        self._total = self._wanted.size
+        self._total = self._spec.size
         self._pending.clear()
         self._digest = hashlib.sha256()
         if self._opened:
             yield RunBlocking(self._sink.restart)
 
     def _finish(self) -> T:
-        found = self._digest.hexdigest()
-        wanted = self._wanted.sha256 or file_headers.etag_sha256(self._etag)
-        if wanted is not None and found != wanted.lower():
+        digest = self._digest.hexdigest()
+        expected = self._spec.sha256 or content_range.etag_sha256(self._etag)
+        if expected is not None and digest != expected.lower():
             raise ArtifactMismatchError(
-                f"The bytes that came have the SHA-256 {found}; those that the task made have {wanted}. "
-                "The file was changed since, or on the way."
+                f"The bytes received have the SHA-256 {digest}; the artifact's is {expected}. "
+                "The file has changed since the task ended, or was altered on the way."
             )
         return self._sink.commit()
 
-    def _given_up(self, problem: ClaudeAPIError) -> ClaudeAPIError:
-        """The last problem, as that of the whole download."""
-        of = "" if self._total is None else f" of {self._total}"
-        problem.message = f"{problem.message} The download broke off for good at byte {self._received}{of}."
-        problem.attempts, problem.history = self._reconnects.attempts, self._reconnects.history
-        return problem
+    def _failure(self, error: ClaudeAPIError) -> ClaudeAPIError:
+        """Return the last error as that of the whole download."""
+        of_total = "" if self._total is None else f" of {self._total}"
+        error.message = f"{error.message} The download stopped at byte {self._received}{of_total}."
+        error.attempts, error.history = self._reconnects.attempts, self._reconnects.history
+        return error
 
 
 def _unexpected(head: Head, problem: str) -> UnexpectedResponseError:
     return UnexpectedResponseError(
-        f"The answer with status {head.status_code} cannot be used: {problem}. "
-        "Check that base_url is a Claude Code API, and what proxies are on the way.",
+        f"The response with status {head.status_code} cannot be used: {problem}. "
+        "Check that base_url points to a Claude Code API, and check any proxy in between.",
         status_code=head.status_code,
         request_id=head.headers.get("x-request-id"),
         attempts=head.attempts,

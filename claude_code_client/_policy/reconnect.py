@@ -1,14 +1,11 @@
-"""Reconnect policy of streams and downloads: whether, and when, to open another connection. No I/O."""
+"""Reconnecting an interrupted stream, wait or download: whether to, and when. Pure."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from .._operations.effects import Operation, Sleep
 from ..errors import (
     APIConnectionError,
     ClaudeAPIError,
@@ -20,16 +17,14 @@ from ..errors import (
 from .retry import BASE_DELAY, MAX_DELAY, MAX_RETRY_AFTER
 
 MAX_RECONNECTS: Final = 5
-"""Consecutive reconnects without progress; each is a call of its own, with that call's retries."""
-_HISTORY: Final = 20
+"""Consecutive reconnections without progress; each is a request with its own retries."""
+_HISTORY_SIZE: Final = 20
 
 
 def is_transient(error: ClaudeAPIError, *, opened: bool = False) -> bool:
-    """Return whether a failure may soon pass, such as a lost connection or an overloaded server.
+    """Return whether the error may be gone soon: a connection, a server or a proxy in trouble.
 
-    Args:
-        opened: Whether the stream was open before. A response that is not from the API then came from a proxy in
-            between, which is such a failure too.
+    Once a connection has been ``opened``, a response that is not of this API is an error page of a proxy.
     """
     if isinstance(error, NotSupportedError):
         return False
@@ -39,49 +34,42 @@ def is_transient(error: ClaudeAPIError, *, opened: bool = False) -> bool:
 
 
 class ReconnectBudget:
-    """Reconnect budget of one stream, reset by every new event or byte.
+    """Reconnections that one stream may still make. Progress restores the budget.
 
-    The first reconnect after progress happens at once, so that an occasional lost connection costs no time. Further
-    ones wait with exponential backoff and full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog).
+    The first reconnection after progress is immediate, so that an occasional cut costs no time. Later ones wait with
+    full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog).
     """
 
     def __init__(self, limit: int = MAX_RECONNECTS) -> None:
         self._limit = limit
-        self._in_a_row = 0
+        self._consecutive = 0
         self.attempts = 0
         """HTTP attempts so far."""
-        self._history: deque[str] = deque(maxlen=_HISTORY)
+        self._history: deque[str] = deque(maxlen=_HISTORY_SIZE)
 
     @property
     def history(self) -> tuple[str, ...]:
-        """Outcomes of the last attempts."""
+        """Outcomes of the latest attempts."""
         return tuple(self._history)
 
     def note(self, attempts: int, history: tuple[str, ...]) -> None:
-        """Add attempts that were made, and their outcomes."""
+        """Add HTTP attempts and their outcomes."""
         self.attempts += attempts
         self._history.extend(history)
 
     def progress(self) -> None:
-        """Reset the budget after a new event or byte."""
-        self._in_a_row = 0
+        """Restore the budget: something new has been received."""
+        self._consecutive = 0
 
-    def wait(self, random: Callable[[], float], *, asked: float | None = None) -> float | None:
-        """Return the seconds to wait before the next reconnect; None to give up.
+    def next_delay(self, random: Callable[[], float], *, retry_after: float | None = None) -> float | None:
+        """Use one reconnection; return the seconds to wait before it, or None if there must be none.
 
         Args:
             random: Returns a float in [0, 1).
-            asked: Seconds that the server requested (``Retry-After``, or ``retry`` of an event stream).
+            retry_after: Seconds that the server asks to wait (``Retry-After``, or ``retry`` of an event stream).
         """
-        self._in_a_row += 1
-        if self._in_a_row > self._limit or (asked is not None and asked > MAX_RETRY_AFTER):
+        self._consecutive += 1
+        if self._consecutive > self._limit or (retry_after is not None and retry_after > MAX_RETRY_AFTER):
             return None
-        bound = min(BASE_DELAY * 2 ** (self._in_a_row - 2), MAX_DELAY) if self._in_a_row > 1 else 0.0
-        return max(random() * bound, asked or 0.0)
-
-    def pause(self, deadline: float, *, asked: float | None = None) -> Operation[bool]:
-        """Wait before the next reconnection, not beyond ``deadline`` (monotonic seconds); False: there must be none."""
-        wait = self.wait(random.random, asked=asked)  # jitter, not a secret
-        if wait:
-            yield Sleep(min(wait, max(deadline - time.monotonic(), 0.0)))
-        return wait is not None
+        bound = min(BASE_DELAY * 2 ** (self._consecutive - 2), MAX_DELAY) if self._consecutive > 1 else 0.0
+        return max(random() * bound, retry_after or 0.0)

@@ -21,10 +21,11 @@ from support.clients.client_kinds import ClientKind
 from support.clients.concurrent_calls import CallResult, make_client
 from support.fault_proxy.exchange import Exchange, Once, Plan
 from support.fault_proxy.faults import Drip, Fault, Stall, StallRequest, error_response, response
-from support.fault_proxy.proxy import FaultProxy
+from support.fault_proxy.proxy import FaultProxy, Port
 from support.servers import responses
 from support.servers.context_server import ContextServer
 
+from claude_code_client import AgenticTaskResponse
 from claude_code_client.errors import APIConnectionError, ClaudeAPIError, RateLimitError, TimeoutError
 
 TIMEOUT = 1.0
@@ -274,3 +275,44 @@ def test_server_receives_the_deadline(kind: str, server: ContextServer, proxy: F
         assert error.task is not None
         assert error.task.status == "timeout"
     assert port.cancels == 0
+
+
+def test_two_waiters_on_one_handle_have_their_own_deadlines(
+    kind: str, server: ContextServer, proxy: FaultProxy
+) -> None:
+    """One that times out does not wait until the deadline of the other for the response to its cancel."""
+    port = proxy.open(server.address, lambda exchange: Stall(0) if exchange.is_cancel else None)
+    seconds, other = asyncio.run(_two_waiters_async(port)) if kind == "async" else _two_waiters_sync(port)
+    assert TIMEOUT <= seconds <= BOUND + NOISE
+    assert other.status == "cancelled"
+    assert server.tasks_by_status() == {"cancelled": 1}
+    wait_for_background_work()
+
+
+def _has_waiter(port: Port) -> Callable[[], bool]:
+    return lambda: any(exchange.method == "GET" for exchange in port.exchanges)
+
+
+def _two_waiters_sync(port: Port) -> tuple[float, AgenticTaskResponse]:
+    """Return the seconds after which the first call timed out, and the result of the second."""
+    with make_client("sync", port.base_url) as client, ThreadPoolExecutor(2) as pool:
+        handle = client.submit_task("Wait", timeout=60, context=HOLD)
+        start = time.monotonic()
+        short = pool.submit(handle.wait, TIMEOUT)
+        port.wait_until(_has_waiter(port))
+        long = pool.submit(handle.wait, 30.0)
+        with pytest.raises(TimeoutError):
+            short.result()
+        return time.monotonic() - start, long.result()
+
+
+async def _two_waiters_async(port: Port) -> tuple[float, AgenticTaskResponse]:
+    async with make_client("async", port.base_url) as client:
+        handle = await client.submit_task("Wait", timeout=60, context=HOLD)
+        start = time.monotonic()
+        short = asyncio.create_task(handle.wait(TIMEOUT))
+        await asyncio.to_thread(port.wait_until, _has_waiter(port))
+        long = asyncio.create_task(handle.wait(30.0))
+        with pytest.raises(TimeoutError):
+            await short
+        return time.monotonic() - start, await long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -28,9 +29,10 @@ from support.fault_proxy.faults import (
     response,
 )
 from support.fault_proxy.proxy import FaultProxy, Port
+from support.servers import responses
 from support.servers.context_server import ContextServer
 
-from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError
+from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError, PermissionError
 
 TASK = {"seconds": 0.5, "events": 2, "cost": 0.25}
 QUICK = {**TASK, "seconds": 0.05}
@@ -205,6 +207,26 @@ def test_journal_that_disappears(both: ClientKind, server: ContextServer, tmp_pa
         with pytest.raises(ConfigurationError):
             both.call(call("Count"))
     assert server.tasks() == []
+
+
+def test_a_rejection_is_raised_although_the_journal_has_gone_away(
+    both: ClientKind, proxy: FaultProxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    rejection = response(403, json.dumps(responses.error("permission_error", "Not with this key.")).encode())
+
+    def plan(exchange: Exchange) -> Fault | None:
+        if not exchange.path:
+            return None
+        (folder / "journal").unlink()
+        folder.rmdir()
+        return rejection
+
+    client = both.client(proxy.open(plan=plan).base_url, journal=folder / "journal", max_retries=0)
+    with pytest.raises(PermissionError, match="Not with this key"):
+        both.call(client.execute_task("Count"))
+    assert "journal" in caplog.text
 
 
 def test_journal_is_readable_by_its_owner_only(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ class Process:
 
     def read_response(self) -> dict[str, str]:
         assert self.process.stdout is not None
-        answer: dict[str, str] = json.loads(self.process.stdout.readline())
-        return answer
+        response: dict[str, str] = json.loads(self.process.stdout.readline())
+        return response
 
     def hang_up(self) -> None:
         self._stdin.close()

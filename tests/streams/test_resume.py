@@ -148,7 +148,7 @@ def test_html_page_during_a_reconnect_is_retried(both: ClientKind) -> None:
 
 def test_html_page_instead_of_a_stream_raises(both: ClientKind) -> None:
     with scripted_stream(page) as (server, script):
-        with pytest.raises(errors.UnexpectedResponseError, match="no event stream but text/html") as caught:
+        with pytest.raises(errors.UnexpectedResponseError, match="Expected an event stream, got text/html") as caught:
             numbers_of(both, both.client(server.base_url))
         assert caught.value.task_id == "task_1"
     assert script.after == [0]

@@ -78,7 +78,7 @@ def test_pings_are_not_progress(both: ClientKind, over: Event, kind: str) -> Non
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
         began = time.monotonic()
-        with pytest.raises(TaskStalledError, match="No event of the task came for 1 s") as caught:
+        with pytest.raises(TaskStalledError, match="No event of the task arrived for 1 s") as caught:
             run(both, start(kind, client, stall_timeout=1))
         assert 1 <= time.monotonic() - began < 1.2
         over.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._operations import tasks as account
+from ..._operations import account
 from ...models import Capabilities, Health, ModelInfo, UsageReport
 from ..tracebacks import strip_tracebacks_async
 from .base import AsyncBase
@@ -18,7 +18,7 @@ class AsyncAccount(AsyncBase):
         Raises:
             ClaudeAPIError: The call failed.
         """
-        return await self._connection.run(account.models(self._config))
+        return await self._connection.run(account.list_models(self._config))
 
     @strip_tracebacks_async
     async def get_usage(self, period: str = "month") -> UsageReport:
@@ -31,7 +31,7 @@ class AsyncAccount(AsyncBase):
             InvalidRequestError: The period is none of these; nothing was sent.
             ClaudeAPIError: The call failed.
         """
-        return await self._connection.run(account.usage(self._config, period))
+        return await self._connection.run(account.get_usage(self._config, period))
 
     @strip_tracebacks_async
     async def get_capabilities(self) -> Capabilities:
@@ -40,7 +40,7 @@ class AsyncAccount(AsyncBase):
         Raises:
             ClaudeAPIError: The call failed.
         """
-        return await self._connection.run(account.capabilities(self._config))
+        return await self._connection.run(account.get_capabilities(self._config))
 
     @strip_tracebacks_async
     async def get_health(self) -> Health:
@@ -49,4 +49,4 @@ class AsyncAccount(AsyncBase):
         Raises:
             ClaudeAPIError: The call failed.
         """
-        return await self._connection.run(account.health(self._config))
+        return await self._connection.run(account.get_health(self._config))

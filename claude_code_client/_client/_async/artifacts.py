@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..._operations.download import MAX_DOWNLOAD_BYTES, download, told_of
+from ..._operations.download import MAX_DOWNLOAD_BYTES, download, progress_callback
 from ..._wire.requests import check_callback
 from ...models import AgenticTaskResponse, Artifact
 from ..tracebacks import strip_tracebacks_async
@@ -59,4 +59,4 @@ class AsyncArtifacts(AsyncBase):
         """
         check_callback("on_progress", on_progress, may_be_async=True)
         operation = download(self._config, task, artifact, to, max_bytes=max_bytes, timeout=timeout)
-        return await self._connection.run(operation, told_of(on_progress))
+        return await self._connection.run(operation, progress_callback(on_progress))

@@ -27,26 +27,29 @@ class AsyncTaskHandle:
         self._run = run
 
     @property
+    def _task(self) -> AgenticTaskResponse:
+        assert self._run.task is not None  # noqa: S101 (a handle exists only once the server has responded)
+        return self._run.task
+
+    @property
     def id(self) -> str:
         """ID of the task."""
-        return self._run._known.id
+        return self._task.id
 
     @property
     def status(self) -> str:
         """Status of the task when it was last seen."""
-        return self._run._known.status
+        return self._task.status
 
     @property
     def usage(self) -> Usage:
         """Tokens and cost of the task when it was last seen."""
-        return self._run._known.usage
+        return self._task.usage
 
     @property
     def task(self) -> AgenticTaskResponse:
         """The task when it was last seen."""
-        task = self._run._known
-        attach_reader(task, self._connection)
-        return task
+        return attach_reader(self._task, self._connection)
 
     def detach(self) -> None:
         """Leave the task running whatever happens to this handle and to calls that wait on it."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..._operations import tasks as account
+from ..._operations import account
 from ...models import Capabilities, Health, ModelInfo, UsageReport
 from ..tracebacks import strip_tracebacks
 from .base import Base
@@ -20,7 +20,7 @@ class Account(Base):
         Raises:
             ClaudeAPIError: The call failed.
         """
-        return self._connection.run(account.models(self._config))
+        return self._connection.run(account.list_models(self._config))
 
     @strip_tracebacks
     def get_usage(self, period: str = "month") -> UsageReport:
@@ -33,7 +33,7 @@ class Account(Base):
             InvalidRequestError: The period is none of these; nothing was sent.
             ClaudeAPIError: The call failed.
         """
-        return self._connection.run(account.usage(self._config, period))
+        return self._connection.run(account.get_usage(self._config, period))
 
     @strip_tracebacks
     def get_capabilities(self) -> Capabilities:
@@ -42,7 +42,7 @@ class Account(Base):
         Raises:
             ClaudeAPIError: The call failed.
         """
-        return self._connection.run(account.capabilities(self._config))
+        return self._connection.run(account.get_capabilities(self._config))
 
     @strip_tracebacks
     def get_health(self) -> Health:
@@ -51,4 +51,4 @@ class Account(Base):
         Raises:
             ClaudeAPIError: The call failed.
         """
-        return self._connection.run(account.health(self._config))
+        return self._connection.run(account.get_health(self._config))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..._operations.download import MAX_DOWNLOAD_BYTES, download, told_of
+from ..._operations.download import MAX_DOWNLOAD_BYTES, download, progress_callback
 from ..._wire.requests import check_callback
 from ...models import AgenticTaskResponse, Artifact
 from ..tracebacks import strip_tracebacks
@@ -60,4 +60,4 @@ class Artifacts(Base):
         """
         check_callback("on_progress", on_progress)
         operation = download(self._config, task, artifact, to, max_bytes=max_bytes, timeout=timeout)
-        return self._connection.run(operation, told_of(on_progress))
+        return self._connection.run(operation, progress_callback(on_progress))

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
-from ..._operations import task_calls, tasks
+from ..._operations import tasks
+from ..._operations.recovery import unfinished
 from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
@@ -130,9 +131,7 @@ class Tasks(Base):
             ClaudeAPIError: As for :meth:`stream_task`.
         """
         cursor = cursor_after(after)
-        operation = task_calls.stream_events(
-            self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout
-        )
+        operation = tasks.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
         return open_task_stream(self._connection, operation, cursor)
 
     @strip_tracebacks
@@ -172,7 +171,7 @@ class Tasks(Base):
         """
         deadline = time.monotonic() + self._config.timeout
         handles = []
-        for run, task_id in task_calls.unfinished(self._config, self._connection.state):
+        for run, task_id in unfinished(self._config, self._connection.state):
             if self._connection.run(run.recover(task_id, deadline)):
                 handles.append(TaskHandle(self._connection, run))
         return handles
@@ -185,7 +184,7 @@ class Tasks(Base):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
-        return self._connection.run(tasks.get_task_by_id(self._config, task_id))
+        return self._connection.run(tasks.get_task(self._config, task_id))
 
     @strip_tracebacks
     def cancel_task(self, task_id: str) -> AgenticTaskResponse:
@@ -195,7 +194,7 @@ class Tasks(Base):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
-        return self._connection.run(tasks.cancel_task_by_id(self._config, task_id))
+        return self._connection.run(tasks.cancel_task(self._config, task_id))
 
     @strip_tracebacks
     def list_tasks(self, status: str | None = None, *, page_size: int | None = None) -> Stream[AgenticTaskResponse]:
