@@ -1,4 +1,4 @@
-"""What the library costs, each figure as a ratio to a baseline of the same run: machines differ, and are noisy."""
+"""Benchmarks of the library. Each figure is a ratio to a baseline of the same run, because machines differ."""
 
 from __future__ import annotations
 
@@ -31,10 +31,13 @@ REPLY: Final = json.dumps(
 
 
 def serve_reply(listener: socket.socket) -> None:
-    """Answer every request on kept-alive connections with the same reply, at next to no cost."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(REPLY), REPLY)
+    """Respond to every request on kept-alive connections with the same bytes, at next to no cost."""
+    response = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(REPLY),
+        REPLY,
+    )
 
-    def talk(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as requests:
             while requests.readline():
                 length = 0
@@ -42,7 +45,7 @@ def serve_reply(listener: socket.socket) -> None:
                     if line.startswith(b"content-length:"):
                         length = int(line.partition(b":")[2])
                 requests.read(length)
-                connection.sendall(answer)
+                connection.sendall(response)
 
     while True:
         try:
@@ -50,11 +53,11 @@ def serve_reply(listener: socket.socket) -> None:
         except OSError:
             return
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=talk, args=(connection,), daemon=True).start()
+        threading.Thread(target=respond, args=(connection,), daemon=True).start()
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
-    """The median time of one round."""
+    """Return the median seconds of one round."""
     times = []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -95,14 +98,14 @@ def bench_call() -> None:
             )
 
 
-def in_chunks(stream: bytes) -> list[bytes]:
-    """As they come from a connection."""
+def split_chunks(stream: bytes) -> list[bytes]:
+    """Split a stream into chunks, as a connection delivers it."""
     return [stream[start : start + 65536] for start in range(0, len(stream), 65536)]
 
 
 def decoding(stream: bytes) -> Callable[[], None]:
-    """Decode the events of a stream, and their JSON."""
-    chunks = in_chunks(stream)
+    """Return a function that decodes the events of a stream, and their JSON."""
+    chunks = split_chunks(stream)
 
     def decode() -> None:
         decoder = EventDecoder()

@@ -34,7 +34,7 @@ class TaskState(Enum):
 
     @property
     def needs_cancel(self) -> bool:
-        """Whether a caller that leaves has to cancel the task."""
+        """True if a caller that leaves has to cancel the task."""
         return self in (TaskState.SUBMITTING, TaskState.RUNNING)
 
 
@@ -138,7 +138,7 @@ class TaskSnapshot:
 
     @property
     def is_final(self) -> bool:
-        """Whether the task has ended and nothing of it is missing."""
+        """True if the task has ended and its execution log is known."""
         return self.has_log and self.task.is_terminal
 
     def with_result(self, event: generated.ResultEvent) -> TaskSnapshot:

@@ -54,7 +54,7 @@ class TaskTracker:
 
     @property
     def needs_cancel(self) -> bool:
-        """Whether a caller that leaves now has to cancel the task."""
+        """True if a caller that leaves now has to cancel the task."""
         return self._lifecycle.state.needs_cancel
 
     # ---- requests

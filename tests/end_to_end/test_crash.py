@@ -34,7 +34,7 @@ def submit(client: httpx.Client, key: str, **body: Any) -> dict[str, Any]:
 
 
 def stream(client: httpx.Client, task_id: str, after: int | None = None) -> bytes:
-    """The whole stream, as bytes."""
+    """Return the whole stream."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     response = client.get(f"/task/{task_id}/events", headers=headers)
     assert response.status_code == 200

@@ -1,3 +1,5 @@
+"""Model catalog: aliases, unsupported parameters and prices."""
+
 import pytest
 
 from claude_code_server.domain.model_catalog import (

@@ -1,3 +1,5 @@
+"""Model proxy: the loopback endpoint through which Claude Code reaches the model."""
+
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,3 +1,5 @@
+"""Upstreams: the Messages API over HTTP, and its event stream."""
+
 import asyncio
 import logging
 import pickle

@@ -1,0 +1,84 @@
+"""Size of files and classes, and the first words of docstrings, as CONTRIBUTING.md asks for them.
+
+Test files may be longer, but each has a docstring.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.code_blocks import ROOT
+
+PACKAGES = ("claude_code_client", "claude_code_common", "claude_code_server")
+MAX_FILE_LINES = 400
+MAX_CLASS_LINES = 250
+MAX_ENTRIES = 12
+
+_RIDDLE = re.compile(r"(What|Whether|That|Those|Who|How|Where|Why|When|Which|The same|One of)\b")
+_VERBS_IN_S = {"Pass", "Process"}
+_NO_VERBS = {"A", "An", "All", "As", "Called", "For", "Nothing", "One", "The", "Within"}
+
+Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def files(*directories: str) -> list[Path]:
+    return [path for directory in directories for path in sorted((ROOT / directory).rglob("*.py"))]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def definitions(path: Path) -> Iterator[tuple[Definition, str]]:
+    """Yield the module, classes and functions of a file that have a docstring, with it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, Definition) and (docstring := ast.get_docstring(node)):
+            yield node, docstring
+
+
+def is_property(node: Definition) -> bool:
+    return not isinstance(node, ast.Module) and any("property" in ast.unparse(each) for each in node.decorator_list)
+
+
+def is_imperative(docstring: str) -> bool:
+    """Return whether the first word can be an imperative verb: a cheap test that finds nouns and "Returns"."""
+    word = docstring.split()[0].rstrip(",.:;")
+    return word.isalpha() and word[0].isupper() and word not in _NO_VERBS and (
+        not word.endswith("s") or word in _VERBS_IN_S
+    )  # fmt: skip
+
+
+SOURCES = files(*PACKAGES, "scripts")
+EVERYTHING = files(*PACKAGES, "scripts", "tests", "benchmarks", "examples")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_files_and_classes_are_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_FILE_LINES
+    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    assert [node.name for node in classes if (node.end_lineno or 0) - node.lineno >= MAX_CLASS_LINES] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_have_few_entries(package: str) -> None:
+    entries = {path.name for path in (ROOT / package).iterdir()} - {"__pycache__"}
+    assert len(entries) <= MAX_ENTRIES, entries
+
+
+def test_every_module_has_a_docstring() -> None:
+    with_docstring = {path for path in EVERYTHING for node, _ in definitions(path) if isinstance(node, ast.Module)}
+    assert [name(path) for path in EVERYTHING if path not in with_docstring and path.stat().st_size > 0] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_docstrings_open_with_a_verb_or_noun(path: Path) -> None:
+    found = list(definitions(path))
+    assert [docstring for _, docstring in found if _RIDDLE.match(docstring)] == []
+    functions = [docstring for node, docstring in found if isinstance(node, Function) and not is_property(node)]
+    assert [docstring for docstring in functions if not is_imperative(docstring)] == []
