@@ -1,6 +1,6 @@
 """A completion, an agentic task and a streamed task on the embedded server, in a copy of the sample workspace.
 
-With ANTHROPIC_API_KEY set, real models answer, and it costs a few cents; without, the offline model does.
+With ANTHROPIC_API_KEY set, real models reply, and the demo costs a few cents. Without a key, the offline model replies.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ SAMPLE = Path(__file__).parent / "workspace"
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="claude-code-demo-") as folder:
-        workspace = Path(folder, "workspace")
+    with tempfile.TemporaryDirectory(prefix="claude-code-demo-") as directory:
+        workspace = Path(directory, "workspace")
         shutil.copytree(SAMPLE, workspace)
         try:
             with ClaudeClient.local(workspace) as client:
@@ -33,9 +33,9 @@ def demonstrate(client: ClaudeClient, workspace: Path) -> None:
     upstream = client.get_health().upstream
     print(f"Embedded server at {client.base_url}, model upstream: {upstream}.")
     if upstream == "offline":
-        print("No ANTHROPIC_API_KEY: the offline model answers, which is not a language model. It costs nothing.")
+        print("No ANTHROPIC_API_KEY: the offline model replies. It is not a language model and costs nothing.")
     else:
-        print("ANTHROPIC_API_KEY is set: real models answer, and this costs a few cents.")
+        print("ANTHROPIC_API_KEY is set: real models reply, and the demo costs a few cents.")
 
     heading("1. client.complete()")
     response = client.complete("What is Python?")

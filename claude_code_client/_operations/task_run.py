@@ -81,7 +81,7 @@ class TaskRun:
         return self._cancel_on_failure(self._events(deadlines, cursor), deadlines, cursor, _no_result)
 
     def refresh(self, timeout: float) -> Operation[AgenticTaskResponse]:
-        """Get the task as it stands."""
+        """Get the task in its current state."""
         return self._about(self._tracker.get(time.monotonic() + timeout))
 
     def cancel(self, timeout: float) -> Operation[AgenticTaskResponse]:

@@ -31,7 +31,7 @@ MAX_PAGE_SIZE: Final = 100
 
 
 def get_task(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
-    """Get a task as it stands."""
+    """Get a task in its current state."""
     check_id("task_id", task_id)
     return about_task(task_endpoints.get(task_id, _deadline(config)), task_id)
 

@@ -45,7 +45,7 @@ def is_encoded(headers: Mapping[str, str]) -> bool:
 
 
 def is_delimited(headers: Mapping[str, str]) -> bool:
-    """Return whether a truncated body can be told from a complete one (RFC 9112, section 6.3)."""
+    """Return whether a truncated body can be distinguished from a complete one (RFC 9112, section 6.3)."""
     return "content-length" in headers or "chunked" in headers.get("transfer-encoding", "").lower()
 
 

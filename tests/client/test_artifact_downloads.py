@@ -155,10 +155,10 @@ def test_tasks_and_artifacts_are_accepted_by_id(both: ClientKind, script: Downlo
 
 
 def test_task_is_requested_only_for_unknown_artifacts(both: ClientKind, tmp_path: Path) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def handle(request: raw_http.Request) -> Any:
-        asked.append(request.path)
+        requested.append(request.path)
         return script(request)
 
     with scripted_downloads(DATA) as script, raw_http.serve(raw_http.SocketServer(handle)) as server:
@@ -173,9 +173,9 @@ def test_task_is_requested_only_for_unknown_artifacts(both: ClientKind, tmp_path
             (running, "art_1", 2),
             ("task_1", bare, 2),
         ):
-            asked.clear()
+            requested.clear()
             assert both.call(client.download_artifact(one, artifact, f"{tmp_path}/")).name == "report.bin"
-            assert len(asked) == requests
+            assert len(requested) == requests
 
 
 def test_unknown_artifact(both: ClientKind, script: DownloadScript, tmp_path: Path) -> None:

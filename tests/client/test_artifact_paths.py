@@ -166,12 +166,12 @@ def test_directory_replaced_during_the_download(both: ClientKind, tmp_path: Path
         else:
             (target / "docs").mkdir()
 
-    def answer(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+    def respond(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         if moment == "before its first byte":
             swap()
         yield from requested_part(script, request)
 
-    with scripted_downloads(DATA, answer) as script, assert_untouched(outside):
+    with scripted_downloads(DATA, respond) as script, assert_untouched(outside):
         if moment == "before its first byte" and becomes == "another folder":
             assert download(both, script, target).read_bytes() == DATA
         else:

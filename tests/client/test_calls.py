@@ -27,17 +27,17 @@ from claude_code_client import ClaudeClient
 from claude_code_client.models import AgenticTaskResponse, CompletionResponse
 
 
-def respond(server: HTTPServer, *answers: Any) -> list[Request]:
+def respond(server: HTTPServer, *scripted: Any) -> list[Request]:
     """Respond to requests in turn; return the list that records them."""
-    queue, requests = list(answers), []
+    queue, requests = list(scripted), []
 
     def handle(request: Request) -> Response:
         request.get_data()
         requests.append(request)
-        answer = queue.pop(0)
-        if isinstance(answer, Response):
-            return answer
-        parts: tuple[Any, ...] = answer if isinstance(answer, tuple) else (200, answer)
+        body = queue.pop(0)
+        if isinstance(body, Response):
+            return body
+        parts: tuple[Any, ...] = body if isinstance(body, tuple) else (200, body)
         status, body, *headers = parts
         return Response(json.dumps(body), status, headers[0] if headers else None, mimetype="application/json")
 

@@ -99,12 +99,12 @@ class Server(raw_http.SocketServer):
     """Server whose response to every request is the last one set."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: self.answer)
-        self.answer: list[bytes] = []
+        super().__init__(lambda _: self.response)
+        self.response: list[bytes] = []
 
     def set(self, status: int, body: Any, content_type: str = JSON, **headers: str) -> None:
         empty = status in NO_BODY
-        self.answer = raw_http.response(status, b"" if empty else body, Content_Type=content_type, **headers)
+        self.response = raw_http.response(status, b"" if empty else body, Content_Type=content_type, **headers)
 
 
 @pytest.fixture(scope="module")

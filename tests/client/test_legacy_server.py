@@ -39,11 +39,11 @@ class Older(raw_http.SocketServer):
     """Server whose response to every request is the last one set."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: self.answer)
-        self.answer: list[bytes] = []
+        super().__init__(lambda _: self.response)
+        self.response: list[bytes] = []
 
     def set(self, body: Any, status: int = 200) -> None:
-        self.answer = raw_http.response(status, body)
+        self.response = raw_http.response(status, body)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_python_blocks_run(block: Block, client: ClaudeClient, docs_environment:
     gc.collect()
 
 
-def answers(server: HTTPServer, *scripted: tuple[int, Any]) -> ClaudeClient:
+def client_of(server: HTTPServer, *scripted: tuple[int, Any]) -> ClaudeClient:
     """Return a client that receives these responses in turn, without retries."""
     for status, body in scripted:
         server.expect_ordered_request(re.compile(".*")).respond_with_json(body, status=status)
@@ -64,7 +64,7 @@ LIMITED = (429, responses.error("rate_limit_error", "Slow down."))
 
 
 @pytest.mark.parametrize(
-    ("heading", "answer", "printed"),
+    ("heading", "response", "printed"),
     [
         ("Exceptions", (200, responses.COMPLETION), ""),
         ("Exceptions", (401, responses.error("authentication_error")), "Invalid API key\n"),
@@ -78,9 +78,9 @@ LIMITED = (429, responses.error("rate_limit_error", "Slow down."))
     ],
 )
 def test_examples_catch_the_exceptions_they_name(
-    heading: str, answer: tuple[int, Any], printed: str, httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
+    heading: str, response: tuple[int, Any], printed: str, httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with answers(httpserver, answer) as client:
+    with client_of(httpserver, response) as client:
         exec(example(heading).code, {"client": client, "CostExceededError": CostExceededError})
     said = capsys.readouterr().out
     assert said.startswith(printed)
@@ -94,7 +94,7 @@ def test_retry_example(limited: int, waits: list[int], httpserver: HTTPServer, m
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     names: dict[str, Any] = {}
-    with answers(httpserver, *[LIMITED] * limited, (200, responses.COMPLETION)) as client:
+    with client_of(httpserver, *[LIMITED] * limited, (200, responses.COMPLETION)) as client:
         names["client"] = client
         with pytest.raises(RateLimitError) if limited == 3 else nullcontext():
             exec(example("With Retries").code, names)

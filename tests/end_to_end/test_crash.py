@@ -26,8 +26,8 @@ def client_of(server: ServerProcess) -> httpx.Client:
 
 def submit(client: httpx.Client, key: str, **body: Any) -> dict[str, Any]:
     headers = {"Prefer": "respond-async", "Idempotency-Key": key}
-    asked = {"description": "Do it.", "model": "haiku", "allow_tools": ["Bash"], **body}
-    response = client.post("/task", json=asked, headers=headers)
+    fields = {"description": "Do it.", "model": "haiku", "allow_tools": ["Bash"], **body}
+    response = client.post("/task", json=fields, headers=headers)
     assert response.status_code in (200, 202)
     task: dict[str, Any] = response.json()
     return task
@@ -158,7 +158,7 @@ MANY = [
 def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
     last_word = threading.Event()
 
-    def answer(body: dict[str, Any]) -> Reply:
+    def respond(body: dict[str, Any]) -> Reply:
         said = json.dumps(body["messages"]).count("tool_result")
         if said < 2:
             return message(tool("Bash", command=f"echo {said}"))
@@ -166,7 +166,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
         return message("Done.")
 
     with (
-        ScriptedMessages(answer) as endpoint,
+        ScriptedMessages(respond) as endpoint,
         server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key=UPSTREAM_KEY) as server,
         client_of(server) as client,
     ):
@@ -182,7 +182,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
             before = reader.result()
             server.start()
 
-            asked = len(endpoint.requests)
+            request_count = len(endpoint.requests)
             after = stream(client, task_id)
             assert after.startswith(before)
             seen = events(after)
@@ -192,7 +192,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
             completed = moment.events == 5 or b"event: result" in after
             assert (task["status"], seen[-1][1]) == (("completed", "result") if completed else ("failed", "error"))
             assert submit(client, str(number)) == task
-            assert len(endpoint.requests) == asked
+            assert len(endpoint.requests) == request_count
             assert sum(model["requests"] for model in client.get("/usage").json()["models"]) == number + 1
             assert_sound(server)
         assert server.stop() == 0

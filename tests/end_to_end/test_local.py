@@ -54,8 +54,8 @@ def test_the_count_equals_that_of_find_and_bash_really_ran(both: ClientKind, sha
     [call] = [step for step in first.execution_log if step["action"] == "tool_call"]
     assert call["tool"] == "Bash"
     assert "find src" in call["arguments"]["command"]
-    [answer] = [step for step in first.execution_log if step["action"] == "tool_result"]
-    assert (answer["result"].strip(), answer["status"]) == ("3", "success")
+    [tool_result] = [step for step in first.execution_log if step["action"] == "tool_result"]
+    assert (tool_result["result"].strip(), tool_result["status"]) == ("3", "success")
     assert (first.usage.cost, first.usage.total_tokens > 0) == (0, True)
     (shared_server.folder / "src" / "more.py").touch()
     (shared_server.folder / "src" / "shop" / "more.py").touch()

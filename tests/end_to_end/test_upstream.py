@@ -20,10 +20,10 @@ def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, workspace
     assert reply.content == "Python is a language."
     assert reply.usage.total_tokens == 3000
     assert reply.usage.cost == pytest.approx(1000 * 2e-6 + 2000 * 10e-6)
-    [asked] = endpoint.requests
-    assert asked.headers["x-api-key"] == CANARY
-    assert asked.body["messages"] == [{"role": "user", "content": "What is Python?"}]
-    assert (asked.body["max_tokens"], asked.body["stop_sequences"]) == (99, ["END"])
+    [request] = endpoint.requests
+    assert request.headers["x-api-key"] == CANARY
+    assert request.body["messages"] == [{"role": "user", "content": "What is Python?"}]
+    assert (request.body["max_tokens"], request.body["stop_sequences"]) == (99, ["END"])
 
 
 def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
@@ -44,7 +44,7 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     seen = next(event["result"] for event in events if event["type"] == "tool_result")
     assert "HOME=" in seen
     assert CANARY not in str(events)
-    assert {asked.headers["x-api-key"] for asked in endpoint.requests} == {CANARY}
+    assert {request.headers["x-api-key"] for request in endpoint.requests} == {CANARY}
     for folder in (state, temp_dir, workspace):
         for path in folder.rglob("*"):
             assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
@@ -53,7 +53,10 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
 
 
 def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace: Path) -> None:
-    script = [message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10), message("Never asked.")]
+    script = [
+        message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10),
+        message("Never requested."),
+    ]
     with ScriptedMessages(script) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         with pytest.raises(CostExceededError) as caught:

@@ -180,11 +180,11 @@ def test_unknown_cost_stays_reserved(
 def test_refused_call_releases_its_reservation(
     both: ClientKind, server: ContextServer, proxy: FaultProxy, call: str
 ) -> None:
-    answers = [error_response(429), error_response(503), response(401), response(403), response(413)]
-    port = proxy.open(server.address, lambda exchange: answers[exchange.number] if exchange.path else None)
+    rejections = [error_response(429), error_response(503), response(401), response(403), response(413)]
+    port = proxy.open(server.address, lambda exchange: rejections[exchange.number] if exchange.path else None)
     client = both.client(port.base_url, max_retries=0)
     with client.budget(usd=1) as budget:
-        for _ in answers:
+        for _ in rejections:
             with pytest.raises(ClaudeAPIError) as caught:
                 _carry_out(both, getattr(client, call)("Count"))
             assert not caught.value.outcome_unknown

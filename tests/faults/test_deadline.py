@@ -191,7 +191,7 @@ def test_handle_timeout_names_the_task(
     assert time.monotonic() - start <= BOUND + NOISE
     assert caught.value.task_id == handle.id == server.tasks()[0][0]
     server.engine.wait_until(lambda: server.engine.running == 0, 3)
-    # A noisy machine may leave no time for the answer.
+    # A noisy machine may leave no time for the response.
     wait_for_background_work()
     assert server.tasks_by_status() == {"cancelled": 1}
     assert handle.status == "cancelled"

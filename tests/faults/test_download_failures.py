@@ -146,14 +146,14 @@ def test_exception_in_the_callback(both: ClientKind, tmp_path: Path, raised: typ
 
 
 def stalling(after: int, stalled: threading.Event, released: threading.Event) -> DownloadResponse:
-    def answer(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
+    def respond(script: DownloadScript, request: raw_http.Request) -> Iterator[bytes]:
         data = b"".join(requested_part(script, request))
         head = data.index(b"\r\n\r\n") + 4
         yield data[: head + after]
         stalled.set()
         released.wait(raw_http.TIMEOUT)
 
-    return answer
+    return respond
 
 
 @pytest.mark.parametrize("after", [0, 100, 2_000_000])

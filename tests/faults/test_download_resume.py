@@ -124,8 +124,8 @@ def short(script: DownloadScript, request: raw_http.Request) -> list[bytes]:
         return list(cut_after(1000)(script, request) or ())[:2]
     start = int(request.headers["range"].removeprefix("bytes=").rstrip("-"))
     end = min(start + 1000, len(script.data))
-    told = {"Content_Range": f"bytes {start}-{end - 1}/{len(script.data)}", "ETag": script.etag}
-    return raw_http.response(206, script.data[start:end], **told)
+    headers = {"Content_Range": f"bytes {start}-{end - 1}/{len(script.data)}", "ETag": script.etag}
+    return raw_http.response(206, script.data[start:end], **headers)
 
 
 def weak(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
@@ -143,11 +143,11 @@ def zipped(script: DownloadScript, _: raw_http.Request) -> list[bytes]:
 def until_closed(size: int = len(DATA)) -> DownloadResponse:
     """Send the first bytes of a body that ends with its connection."""
 
-    def answer(script: DownloadScript, _: raw_http.Request) -> Iterator[bytes]:
+    def respond(script: DownloadScript, _: raw_http.Request) -> Iterator[bytes]:
         head = f"HTTP/1.1 200 OK\r\nETag: {script.etag}\r\nConnection: close\r\n\r\n".encode()
         return raw_http.then_hang_up([head, script.data[:size]])
 
-    return answer
+    return respond
 
 
 def giving(start: int, said: str | None = None, **headers: str) -> DownloadResponse:
@@ -181,7 +181,7 @@ RESUMED: dict[str, tuple[list[DownloadResponse], list[str | None]]] = {
         [cut_after(100), giving(100, "bytes 100-9998/9999"), requested_part],
         [None, FROM_100, None],
     ),
-    "a part of nobody knows what": (
+    "a part without a position": (
         [cut_after(100), giving(100, "bytes 100-4999/*"), requested_part],
         [None, FROM_100, None],
     ),
@@ -192,7 +192,7 @@ RESUMED: dict[str, tuple[list[DownloadResponse], list[str | None]]] = {
         [cut_after(100), giving(100, Content_Encoding="gzip"), requested_part],
         [None, FROM_100, None],
     ),
-    "a part that nobody asked for": ([giving(0), requested_part], [None, None]),
+    "a part that was not requested": ([giving(0), requested_part], [None, None]),
     "no such part": (
         [cut_after(100), respond_with_error(416, "invalid_request_error"), requested_part],
         [None, FROM_100, None],
@@ -213,7 +213,7 @@ RESUMED: dict[str, tuple[list[DownloadResponse], list[str | None]]] = {
         [cut_after(100), respond_with(302, Location="/login"), requested_part],
         [None, FROM_100, FROM_100],
     ),
-    "no answer": ([cut_after(100), drop, drop, requested_part], [None, FROM_100, FROM_100, FROM_100]),
+    "no response": ([cut_after(100), drop, drop, requested_part], [None, FROM_100, FROM_100, FROM_100]),
     "a weak ETag": ([cut_after(100, weak), requested_part], [None, FROM_100]),
     "no ETag": ([cut_after(100, bare), requested_part], [None, FROM_100]),
     "encoded": ([zipped], [None]),
@@ -230,9 +230,9 @@ RESUMED: dict[str, tuple[list[DownloadResponse], list[str | None]]] = {
 
 @pytest.mark.parametrize("name", RESUMED)
 def test_download_resumes_at_the_last_byte(both: ClientKind, tmp_path: Path, name: str) -> None:
-    answers, ranges = RESUMED[name]
+    script_steps, ranges = RESUMED[name]
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, *answers) as script:
+    with scripted_downloads(DATA, *script_steps) as script:
         assert download(both, script, old).read_bytes() == DATA
     assert file_names(tmp_path) == [old.name]
     assert script.ranges == ranges
@@ -242,8 +242,8 @@ def test_download_resumes_at_the_last_byte(both: ClientKind, tmp_path: Path, nam
 
 
 def test_without_a_digest_parts_need_a_strong_etag(both: ClientKind, tmp_path: Path) -> None:
-    for answer, ranges in ((whole_file, [None, FROM_100]), (weak, [None, None]), (bare, [None, None])):
-        with scripted_downloads(DATA, cut_after(100, answer), answer, sha256=None) as script:
+    for response, ranges in ((whole_file, [None, FROM_100]), (weak, [None, None]), (bare, [None, None])):
+        with scripted_downloads(DATA, cut_after(100, response), response, sha256=None) as script:
             assert download(both, script, tmp_path / "x").read_bytes() == DATA
         assert script.ranges == ranges
 
@@ -289,10 +289,10 @@ FAILING: dict[str, tuple[list[DownloadResponse], type[errors.ClaudeAPIError], in
     ),
     "not offered": ([cut_after(100), respond_with_error(501, "not_implemented_error")], errors.NotSupportedError, 2),
     "trouble from the start": ([respond_with_error(500)], errors.ServerError, 1),
-    "no answer": ([drop], errors.APIConnectionError, 1),
+    "no response": ([drop], errors.APIConnectionError, 1),
     "trouble for ever": ([cut_after(100), respond_with_error(503, "overloaded_error")], errors.OverloadedError, 6),
     "too often for ever": ([cut_after(100), respond_with_error(429, "rate_limit_error")], errors.RateLimitError, 6),
-    "asked to wait for long": ([cut_after(100), respond_with_error(503, Retry_After="999")], errors.ServerError, 2),
+    "a long Retry-After": ([cut_after(100), respond_with_error(503, Retry_After="999")], errors.ServerError, 2),
     "cut for ever": ([cut_after(100), cut_after(0)], errors.APIConnectionError, 6),
     "cut at the same place for ever": ([cut_after(100, whole_file)], errors.APIConnectionError, 6),
     "wrong parts for ever": (
@@ -328,9 +328,9 @@ FAILING: dict[str, tuple[list[DownloadResponse], type[errors.ClaudeAPIError], in
 
 @pytest.mark.parametrize("name", FAILING)
 def test_failed_download_keeps_the_old_file(both: ClientKind, tmp_path: Path, name: str) -> None:
-    answers, expected, opened = FAILING[name]
+    script_steps, expected, opened = FAILING[name]
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, *answers) as script, assert_untouched(tmp_path):
+    with scripted_downloads(DATA, *script_steps) as script, assert_untouched(tmp_path):
         for to in (old, f"{tmp_path}/new/er/"):
             script.ranges.clear()
             with pytest.raises(errors.ClaudeAPIError) as caught:
@@ -345,7 +345,7 @@ def test_failed_download_keeps_the_old_file(both: ClientKind, tmp_path: Path, na
 
 
 @pytest.mark.parametrize(
-    ("record", "answer"),
+    ("record", "response"),
     [
         ({"sha256": "0" * 64}, requested_part),
         ({"sha256": "nonsense"}, requested_part),
@@ -356,11 +356,11 @@ def test_failed_download_keeps_the_old_file(both: ClientKind, tmp_path: Path, na
     ],
 )
 def test_content_that_does_not_match_the_record(
-    both: ClientKind, tmp_path: Path, record: dict[str, Any], answer: DownloadResponse
+    both: ClientKind, tmp_path: Path, record: dict[str, Any], response: DownloadResponse
 ) -> None:
     old = old_file(tmp_path)
     with (
-        scripted_downloads(DATA, answer, **record) as script,
+        scripted_downloads(DATA, response, **record) as script,
         assert_untouched(tmp_path),
         pytest.raises(errors.ArtifactMismatchError) as caught,
     ):
@@ -371,7 +371,7 @@ def test_content_that_does_not_match_the_record(
 def test_without_a_record_etag_and_length_are_verified(both: ClientKind, tmp_path: Path) -> None:
     old = old_file(tmp_path)
     nothing = {"sha256": "", "size_bytes": 0}
-    for answer in (
+    for response in (
         requested_part,
         whole_file,
         respond_with(200, DATA, ETag=ETAG.upper()),
@@ -379,12 +379,12 @@ def test_without_a_record_etag_and_length_are_verified(both: ClientKind, tmp_pat
         respond_with(200, DATA),
     ):
         old_file(tmp_path)
-        with scripted_downloads(DATA, answer, **nothing) as script:
+        with scripted_downloads(DATA, response, **nothing) as script:
             assert download(both, script, old).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
-    ("record", "answer", "opened"),
+    ("record", "response", "opened"),
     [
         ({}, requested_part, 0),
         ({"sha256": "", "size_bytes": 0}, requested_part, 1),
@@ -393,10 +393,10 @@ def test_without_a_record_etag_and_length_are_verified(both: ClientKind, tmp_pat
     ],
 )
 def test_max_bytes_exceeded(
-    both: ClientKind, tmp_path: Path, record: dict[str, Any], answer: DownloadResponse, opened: int
+    both: ClientKind, tmp_path: Path, record: dict[str, Any], response: DownloadResponse, opened: int
 ) -> None:
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, answer, **record) as script:
+    with scripted_downloads(DATA, response, **record) as script:
         with assert_untouched(tmp_path), pytest.raises(errors.ArtifactTooLargeError, match="max_bytes is 4999"):
             download(both, script, old, max_bytes=len(DATA) - 1)
         assert len(script.ranges) == opened

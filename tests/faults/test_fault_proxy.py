@@ -80,11 +80,11 @@ def test_complete_exchanges(server: ContextServer, proxy: FaultProxy) -> None:
 def test_refused_connections(server: ContextServer, proxy: FaultProxy) -> None:
     port = proxy.open(server.address, Once(Refuse(0.2)))
     assert exchange(port) == (b"", "rst")
-    refused, answer, limit = 0, b"", time.monotonic() + 5
-    while not answer and time.monotonic() < limit:
+    refused, received, limit = 0, b"", time.monotonic() + 5
+    while not received and time.monotonic() < limit:
         try:
-            answer, _ = exchange(port)
+            received, _ = exchange(port)
         except ConnectionRefusedError:
             refused += 1
     assert refused > 0
-    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert received.startswith(b"HTTP/1.1 200 ")

@@ -47,7 +47,7 @@ class Step:
     """Waits until the client has reached the step."""
     call: str = "execute_task"
     plan: Callable[[], Plan] = field(default=lambda: no_faults)
-    told: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     tasks: int = 1
     """Expected number of tasks in the end."""
     recovered: int = 1
@@ -66,18 +66,18 @@ def _asking(_: ClientProcess, port: Port) -> None:
 
 
 STEPS = [
-    Step("before it is noted", _at, told={"pause": ("journal", 2)}, tasks=0, recovered=0),
-    Step("before it connects", _at, told={"pause": ("connect", 1)}),
+    Step("before it is noted", _at, options={"pause": ("journal", 2)}, tasks=0, recovered=0),
+    Step("before it connects", _at, options={"pause": ("connect", 1)}),
     Step("within the request's head", _stalled, plan=lambda: Once(StallRequest(100))),
     Step("within the request's body", _stalled, plan=lambda: Once(StallRequest(380))),
     Step("with the request sent", _stalled, plan=lambda: Once(Stall(0))),
     Step("within the response's head", _stalled, plan=lambda: Once(Stall(40))),
     Step("within the response's body", _stalled, plan=lambda: Once(Stall(400))),
-    Step("before its id is noted", _at, told={"pause": ("journal", 3)}),
+    Step("before its id is noted", _at, options={"pause": ("journal", 3)}),
     Step("waiting", _asking, call="submit_task"),
     Step("streaming", lambda worker, _: worker.wait_for("event"), call="stream_task"),
-    Step("before its end is noted", _at, call="submit_task", told={"pause": ("journal", 4)}),
-    Step("after its end", lambda worker, _: worker.wait_for("done"), told={"stay": True}, recovered=0),
+    Step("before its end is noted", _at, call="submit_task", options={"pause": ("journal", 4)}),
+    Step("after its end", lambda worker, _: worker.wait_for("done"), options={"stay": True}, recovered=0),
 ]
 
 
@@ -89,7 +89,7 @@ def test_killed_at_every_step(server: ContextServer, proxy: FaultProxy, tmp_path
         journal = tmp_path / f"journal {number}"
         port = proxy.open(server.address, step.plan())
         task = {"description": step.name, "context": TASK}
-        with client_process(kind, port.base_url, step.call, task, journal=str(journal), **step.told) as worker:
+        with client_process(kind, port.base_url, step.call, task, journal=str(journal), **step.options) as worker:
             step.until(worker, port)
             worker.kill()
         summaries = recover(kind, server.base_url, journal)

@@ -1,4 +1,4 @@
-"""Generated modules beside the models and endpoints, and the endpoint functions that the facade calls."""
+"""Generated modules beside the models and endpoints, and the endpoint functions that the client calls."""
 
 from __future__ import annotations
 

@@ -351,8 +351,8 @@ def test_twenty_concurrent_requests_with_one_key_are_one_run(workspace: Path, ga
         assert gate.reached.wait(5)
         gate.open()
         responses = [call.result(10) for call in calls]
-        assert {answer.status_code for answer in responses} == {200}
-        assert len({answer.json()["id"] for answer in responses}) == 1
+        assert {response.status_code for response in responses} == {200}
+        assert len({response.json()["id"] for response in responses}) == 1
     assert len(engine.specs) == 1
 
 

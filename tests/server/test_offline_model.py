@@ -69,32 +69,32 @@ def test_the_count_equals_that_of_find_and_changes_with_the_files(folder: Path) 
     assert command(run) == "find src -type f -name '*.py' | wc -l"
     assert run.said == ["I will count the Python files in src with find."]
     assert find(folder, "src") == 3
-    assert run.answer.startswith("Found 3 Python files in src.")
-    assert NOTE in run.answer
+    assert run.reply.startswith("Found 3 Python files in src.")
+    assert NOTE in run.reply
     (folder / "src" / "new.py").touch()
-    assert play(folder, "Count Python files in src/", ["Bash"]).answer.startswith("Found 4 Python files in src.")
+    assert play(folder, "Count Python files in src/", ["Bash"]).reply.startswith("Found 4 Python files in src.")
 
 
 def test_the_count_comes_from_the_tool_result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("support.offline_agent.execute", lambda *_: {"content": "4711", "is_error": False})
-    assert "Found 4711 files" in play(folder, "Count files", ["Bash"]).answer
+    assert "Found 4711 files" in play(folder, "Count files", ["Bash"]).reply
 
 
 def test_counting_with_glob(folder: Path) -> None:
     run = play(folder, "How many .py files are there in src?", ["Glob"])
     assert run.calls[0]["input"] == {"pattern": "**/*.py", "path": "src"}
-    assert run.answer.startswith("Found 3 .py files in src, going by what Glob listed.")
+    assert run.reply.startswith("Found 3 .py files in src, going by what Glob listed.")
     for number in range(120):
         (folder / "docs" / f"{number}.rst").touch()
-    assert "Found 120 .rst files" in play(folder, "Count .rst files", ["Glob"]).answer
+    assert "Found 120 .rst files" in play(folder, "Count .rst files", ["Glob"]).reply
 
 
 @pytest.mark.parametrize("tool", ["Bash", "Glob"])
 def test_a_missing_directory_does_not_count_as_empty(folder: Path, tool: str) -> None:
-    answer = play(folder, "Count Python files in nowhere", [tool]).answer
-    assert answer.startswith("Nothing could be counted in nowhere: ")
-    assert "Found" not in answer
-    assert "no such file" in answer.lower() or "does not exist" in answer
+    reply = play(folder, "Count Python files in nowhere", [tool]).reply
+    assert reply.startswith("Nothing could be counted in nowhere: ")
+    assert "Found" not in reply
+    assert "no such file" in reply.lower() or "does not exist" in reply
 
 
 @pytest.mark.parametrize(
@@ -119,57 +119,57 @@ def test_no_part_of_a_task_runs_as_a_command(folder: Path, path: str) -> None:
 
 
 def test_a_path_with_spaces_in_quotes(folder: Path) -> None:
-    assert "Found 1 Python file in my dir." in play(folder, "Count Python files in 'my dir'", ["Bash"]).answer
+    assert "Found 1 Python file in my dir." in play(folder, "Count Python files in 'my dir'", ["Bash"]).reply
 
 
 @pytest.mark.parametrize("tool", ["Grep", "Bash"])
 def test_search(folder: Path, tool: str) -> None:
     run = play(folder, "Search for TODO in src", [tool])
     assert run.tools == [tool]
-    assert run.answer.startswith("Found 1 line with 'TODO' in src:\n- src/app.py:14:")
-    assert "Found no line with 'zzz'" in play(folder, "Search for zzz in docs", [tool]).answer
-    assert "Found 1 line with 'a(b)'" in play(folder, "Search for a(b) in src", [tool]).answer
-    both = play(folder, "Find TODOs and FIXMEs in the Python files in src", [tool]).answer
+    assert run.reply.startswith("Found 1 line with 'TODO' in src:\n- src/app.py:14:")
+    assert "Found no line with 'zzz'" in play(folder, "Search for zzz in docs", [tool]).reply
+    assert "Found 1 line with 'a(b)'" in play(folder, "Search for a(b) in src", [tool]).reply
+    both = play(folder, "Find TODOs and FIXMEs in the Python files in src", [tool]).reply
     assert "Found 2 lines" in both
     assert "2 files" in both
-    assert "Found 1 line" in play(folder, "Find 'def main' in *.py", [tool]).answer
-    missing = play(folder, "Search for TODO in nowhere", [tool]).answer
+    assert "Found 1 line" in play(folder, "Find 'def main' in *.py", [tool]).reply
+    missing = play(folder, "Search for TODO in nowhere", [tool]).reply
     assert missing.startswith("Nothing could be searched in nowhere")
 
 
 def test_a_truncated_search_is_reported(folder: Path) -> None:
     (folder / "many.txt").write_text("hit\n" * 300)
-    answer = play(folder, "Search for hit in many.txt", ["Grep"]).answer
-    assert "Found at least 250 lines" in answer
-    assert "… and 230 more" in answer
+    reply = play(folder, "Search for hit in many.txt", ["Grep"]).reply
+    assert "Found at least 250 lines" in reply
+    assert "… and 230 more" in reply
 
 
 def test_search_in_one_file_by_reading(folder: Path) -> None:
     run = play(folder, "Find TODOs in src/app.py", ["Read"])
     assert run.tools == ["Read"]
-    assert "- 14:    # TODO: stop it" in run.answer
+    assert "- 14:    # TODO: stop it" in run.reply
 
 
 @pytest.mark.parametrize("tool", ["Glob", "Bash"])
 def test_list(folder: Path, tool: str) -> None:
-    answer = play(folder, "List Markdown files in docs", [tool]).answer
-    assert answer.startswith("Found 1 Markdown file in docs:\n- docs/guide.md")
-    assert "Found no Rust files" in play(folder, "List Rust files", [tool]).answer
-    assert "Nothing could be listed in nowhere" in play(folder, "List files in nowhere", [tool]).answer
+    reply = play(folder, "List Markdown files in docs", [tool]).reply
+    assert reply.startswith("Found 1 Markdown file in docs:\n- docs/guide.md")
+    assert "Found no Rust files" in play(folder, "List Rust files", [tool]).reply
+    assert "Nothing could be listed in nowhere" in play(folder, "List files in nowhere", [tool]).reply
 
 
 @pytest.mark.parametrize("tool", ["Read", "Bash"])
 def test_summary(folder: Path, tool: str) -> None:
-    answer = play(folder, "Summarise src/app.py", [tool]).answer
-    assert f"src/app.py: Python, {APP.count(chr(10))} lines." in answer
-    assert "It says of itself: Serves things." in answer
-    assert "Functions (2): main, _hidden." in answer
-    assert "Classes (1): Server." in answer
-    assert "- 14: # TODO: stop it" in answer
-    assert "Headings (2): Guide, Use." in play(folder, "Analyze docs/guide.md", [tool]).answer
-    assert "empty.txt: text, 0 lines." in play(folder, "Describe empty.txt", [tool]).answer
-    assert "does not parse as Python (line 1:" in play(folder, "Find bugs in broken.py", [tool]).answer
-    gone = play(folder, "Analyze api.py", [tool]).answer
+    reply = play(folder, "Summarise src/app.py", [tool]).reply
+    assert f"src/app.py: Python, {APP.count(chr(10))} lines." in reply
+    assert "It says of itself: Serves things." in reply
+    assert "Functions (2): main, _hidden." in reply
+    assert "Classes (1): Server." in reply
+    assert "- 14: # TODO: stop it" in reply
+    assert "Headings (2): Guide, Use." in play(folder, "Analyze docs/guide.md", [tool]).reply
+    assert "empty.txt: text, 0 lines." in play(folder, "Describe empty.txt", [tool]).reply
+    assert "does not parse as Python (line 1:" in play(folder, "Find bugs in broken.py", [tool]).reply
+    gone = play(folder, "Analyze api.py", [tool]).reply
     assert gone.startswith("api.py could not be read: ")
     assert "Functions" not in gone
 
@@ -177,9 +177,9 @@ def test_summary(folder: Path, tool: str) -> None:
 def test_overview(folder: Path) -> None:
     run = play(folder, "Analyze code for security issues", ["Read", "Grep", "Glob"])
     assert run.tools == ["Glob", "Grep"]
-    assert "Found 5 code files in the working directory (5 Python)." in run.answer
-    assert "Lines with TODO or FIXME: 2." in run.answer
-    assert 'Judging "security issues" needs a language model' in run.answer
+    assert "Found 5 code files in the working directory (5 Python)." in run.reply
+    assert "Lines with TODO or FIXME: 2." in run.reply
+    assert 'Judging "security issues" needs a language model' in run.reply
     assert play(folder, "Analyze code for security issues", ["Read", "Grep"]).tools == ["Grep"]
 
 
@@ -189,10 +189,10 @@ def test_overview(folder: Path) -> None:
 )
 @pytest.mark.parametrize("tools", [[], ["Read"], ["Grep"], ["Glob"], ["Bash"], ["Bash", "Write", *FILE_TOOLS]])
 def test_every_set_of_tools_leads_to_a_final_text(folder: Path, task: str, tools: list[str]) -> None:
-    answer = play(folder, task, tools).answer
-    assert NOTE in answer
+    reply = play(folder, task, tools).reply
+    assert NOTE in reply
     if not tools:
-        assert "granted: none. Nothing was done." in answer
+        assert "granted: none. Nothing was done." in reply
 
 
 def test_document(folder: Path) -> None:
@@ -211,9 +211,9 @@ def test_document(folder: Path) -> None:
         assert expected in written
     assert "_hidden(" not in written
     assert "_inner" not in written
-    assert run.answer.startswith("Wrote docs/app.md, about src/app.py: 1 function, 1 class.")
+    assert run.reply.startswith("Wrote docs/app.md, about src/app.py: 1 function, 1 class.")
     again = play(folder, "Write documentation for src/app.py", ["Read", "Write"])
-    assert again.answer.startswith("Replaced docs/app.md")
+    assert again.reply.startswith("Replaced docs/app.md")
 
 
 def test_document_elsewhere_and_of_other_files(folder: Path) -> None:
@@ -223,17 +223,17 @@ def test_document_elsewhere_and_of_other_files(folder: Path) -> None:
     assert "- Guide\n  - Use\n" in (folder / "docs" / "guide-outline.md").read_text()
     same = play(folder, "Document docs/guide.md in docs/guide.md", ["Read", "Write"])
     assert same.tools == []
-    assert "Nothing was written" in same.answer
-    assert "does not parse as Python" in play(folder, "Document broken.py", ["Read"]).answer
+    assert "Nothing was written" in same.reply
+    assert "does not parse as Python" in play(folder, "Document broken.py", ["Read"]).reply
 
 
 def test_document_without_write_or_without_the_file(folder: Path) -> None:
     run = play(folder, "Generate API docs for src/app.py", ["Read"])
-    assert run.answer.startswith("Write was not granted, so docs/app.md was not written.")
-    assert "### `main(" in run.answer
+    assert run.reply.startswith("Write was not granted, so docs/app.md was not written.")
+    assert "### `main(" in run.reply
     missing = play(folder, "Generate API docs for src/api.py", ["Read", "Write"])
     assert missing.tools == ["Read"]
-    assert missing.answer.startswith("src/api.py could not be read, so nothing was written: File does not exist.")
+    assert missing.reply.startswith("src/api.py could not be read, so nothing was written: File does not exist.")
 
 
 def test_a_failed_tool_call_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,5 +243,5 @@ def test_a_failed_tool_call_is_reported(folder: Path, monkeypatch: pytest.Monkey
         return {"content": refusal, "is_error": True} if name == "Write" else execute(where, name, arguments)
 
     monkeypatch.setattr("support.offline_agent.execute", refuse_write)
-    answer = play(folder, "Document src/app.py", ["Read", "Write"]).answer
-    assert answer.startswith("docs/app.md could not be written: Error: No such tool available: Write.")
+    reply = play(folder, "Document src/app.py", ["Read", "Write"]).reply
+    assert reply.startswith("docs/app.md could not be written: Error: No such tool available: Write.")

@@ -131,13 +131,13 @@ def test_closed_during_the_submit(both: ClientKind, over: Event) -> None:
 
 def test_cancelled_again_during_cleanup(over: Event) -> None:
     with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, script):
-        answer = server.handle
+        handle = server.handle
 
         def slow(request: raw_http.Request) -> Any:
             if request.path.endswith("/cancel"):
                 cancelling.set()
                 again.wait(raw_http.TIMEOUT)
-            return answer(request)
+            return handle(request)
 
         server.handle = slow
         cancelling, again = Event(), Event()
@@ -179,13 +179,13 @@ def test_async_stream_in_a_reference_cycle_ends_with_its_client(over: Event) -> 
 
 def test_consumer_meets_a_close_in_progress(both: ClientKind, over: Event) -> None:
     with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, _):
-        answer, cancelling = server.handle, Event()
+        handle, cancelling = server.handle, Event()
 
         def slow(request: raw_http.Request) -> Any:
             if request.path.endswith("/cancel"):
                 cancelling.set()
                 over.wait(1)
-            return answer(request)
+            return handle(request)
 
         server.handle = slow
         client = both.client(server.base_url)

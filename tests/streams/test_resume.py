@@ -330,7 +330,7 @@ def test_wait_survives_server_errors(both: ClientKind) -> None:
         None,
         raw_http.response(502, b"Bad gateway"),
     ]
-    answers = [
+    scripted = [
         *trouble,
         raw_http.response(200, responses.task("running")),
         *trouble,
@@ -340,7 +340,7 @@ def test_wait_survives_server_errors(both: ClientKind) -> None:
     def reply(request: raw_http.Request) -> Any:
         if request.method == "POST":
             return raw_http.response(202, responses.task("pending"))
-        return answers.pop(0)
+        return scripted.pop(0)
 
     with raw_http.serve(raw_http.SocketServer(reply)) as server:
         task = both.call(both.client(server.base_url, max_retries=0).execute_task("x"))

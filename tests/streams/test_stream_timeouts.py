@@ -93,10 +93,10 @@ def test_stalled_task_is_cancelled_by_a_slow_server(both: ClientKind, over: Even
         follow = server.handle
 
         def slow(request: raw_http.Request) -> Any:
-            answer = follow(request)
+            pieces = follow(request)
             if request.path.endswith("/cancel"):
                 over.wait(raw_http.TIMEOUT)
-            return answer
+            return pieces
 
         server.handle = slow
         began = time.monotonic()

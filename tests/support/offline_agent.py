@@ -24,7 +24,7 @@ class Run:
     said: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
-    answer: str = ""
+    reply: str = ""
 
     @property
     def tools(self) -> list[str]:
@@ -56,16 +56,16 @@ def request(task: str, tools: Sequence[str], **more: Any) -> dict[str, Any]:
 
 def play(folder: Path, task: str, tools: Sequence[str]) -> Run:
     """Run ``task`` in ``folder`` with at most ten calls."""
-    asked = request(task, tools)
+    body = request(task, tools)
     run = Run()
     for _ in range(10):
-        response = respond(asked)
+        response = respond(body)
         run.responses.append(response)
         assert response["usage"]["input_tokens"] > 0
         assert response["usage"]["output_tokens"] > 0
         if response["stop_reason"] != "tool_use":
             assert response["stop_reason"] == "end_turn"
-            run.answer = "".join(block["text"] for block in response["content"])
+            run.reply = "".join(block["text"] for block in response["content"])
             return run
         text, call = response["content"]
         assert call["name"] in tools, "a tool that was not allowed"
@@ -73,7 +73,7 @@ def play(folder: Path, task: str, tools: Sequence[str]) -> Run:
         run.calls.append(call)
         result = execute(folder, call["name"], call["input"])
         run.results.append(str(result["content"]))
-        asked["messages"] += [
+        body["messages"] += [
             {"role": "assistant", "content": response["content"]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], **result}]},
             {"role": "system", "content": "<total_tokens>14999990 tokens left</total_tokens>"},

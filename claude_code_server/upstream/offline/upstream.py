@@ -1,4 +1,4 @@
-"""Upstream that answers with the offline model."""
+"""Upstream whose replies come from the offline model."""
 
 from __future__ import annotations
 

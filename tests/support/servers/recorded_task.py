@@ -64,8 +64,8 @@ def record(folder: Path) -> Recording:
     with serving(folder, engine, api_keys=(KEY,)) as running, _Wire(running.address) as wire:
         body = json.dumps({"description": "Count"}).encode()
         headers = {"Content-Type": "application/json", "Prefer": "respond-async"}
-        submitted, answer = wire.exchange("POST /v1/task", headers, body)
-        task_id = str(json.loads(answer)["id"])
+        submitted, response = wire.exchange("POST /v1/task", headers, body)
+        task_id = str(json.loads(response)["id"])
         gate.open()
         path = f"/v1/task/{task_id}"
         wire.exchange(f"GET {path}", {"Prefer": "wait=10"})

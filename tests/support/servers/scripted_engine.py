@@ -14,7 +14,7 @@ DONE = Outcome("completed", summary="Done.", result={"summary": "Done.", "answer
 
 
 class Gate:
-    """Step that holds a run until the test opens the gate or the run is stopped. Opens once, for all runs."""
+    """Step that holds a run until the test opens the gate or the run is cancelled. Opens once, for all runs."""
 
     def __init__(self, *, cancellable: bool = True) -> None:
         self.reached = threading.Event()
@@ -56,7 +56,7 @@ Step = Emitted | Gate | Exception | Outcome | Usage
 
 
 class ScriptedEngine:
-    """Engine whose runs all take the same steps; a stopped run ends at the next gate. ``orders`` records the runs."""
+    """Engine whose runs all take the same steps; a cancelled run ends at the next gate. ``specs`` records the runs."""
 
     name = "scripted"
 
