@@ -201,7 +201,7 @@ def override(
     stream_read_timeout: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Config:
-    """Return ``config`` with the given settings replaced, and headers added. Raises ConfigurationError."""
+    """Return ``config`` with the passed settings replaced, and headers added. Raises ConfigurationError."""
     return attrs.evolve(
         config,
         timeout=config.timeout if timeout is None else check_timeout(timeout),

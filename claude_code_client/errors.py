@@ -73,7 +73,7 @@ class ClaudeAPIError(Exception):
     """Base class of this library's exceptions.
 
     Attributes:
-        message (str): What happened, and what to do next.
+        message (str): Description of the problem, and of what to do next.
         status_code (int | None): HTTP status of the response; None without a response.
         error_type (str | None): ``error.type`` of the API, such as ``rate_limit_error``.
         param (str | None): Name of the invalid parameter or field.
@@ -87,7 +87,7 @@ class ClaudeAPIError(Exception):
         task (AgenticTaskResponse | None): Task as last reported by the server, if known.
         attempts (int): HTTP attempts of the failed request; 0 if nothing was sent, or if the task itself failed.
         history (tuple[str, ...]): Outcome of each attempt, oldest first.
-        outcome_unknown (bool): Whether the server may have run the call, or may still be running it.
+        outcome_unknown (bool): True if the server may have run the call, or may still be running it.
     """
 
     def __init__(
@@ -152,94 +152,94 @@ def _restore(cls: type[_E], message: str) -> _E:
 
 
 class ConfigurationError(ClaudeAPIError, ValueError):
-    """The client or a call is set up in a way that cannot work. Nothing was sent."""
+    """Invalid setting of the client or of a call; nothing was sent."""
 
 
 class APIConnectionError(ClaudeAPIError, builtins.ConnectionError):
-    """There was no response: the connection was refused or lost, or DNS or TLS failed."""
+    """No response: connection refused or lost, or DNS or TLS failure."""
 
 
 class TimeoutError(ClaudeAPIError, builtins.TimeoutError):
-    """The task exceeded its timeout, or the call its deadline. ``task`` is the task as last reported."""
+    """Timeout of the task, or deadline of the call, exceeded. ``task`` is the task as last reported."""
 
 
 class InvalidRequestError(ClaudeAPIError, ValueError):
-    """The request is invalid; ``param`` names the parameter. Raised before sending, or by the server."""
+    """Invalid request; ``param`` names the parameter. Raised before sending, or by the server."""
 
 
 class AuthenticationError(ClaudeAPIError):
-    """There is no API key, or the server does not accept it."""
+    """Missing API key, or a key that the server does not accept."""
 
 
 class CostExceededError(ClaudeAPIError):
-    """A budget refused the call or ended the task. ``estimated_cost`` is in USD, if known."""
+    """Call refused, or task ended, because of its cost. ``estimated_cost`` is in USD, if known."""
 
 
 class PermissionError(ClaudeAPIError, builtins.PermissionError):
-    """The key may not do this. The message names the tool, agent, skill or model."""
+    """Tool, agent, skill or model that the key may not use, named in the message."""
 
 
 class NotFoundError(ClaudeAPIError, LookupError):
-    """There is no such task, artifact or path."""
+    """Unknown task, artifact or path."""
 
 
 class ConflictError(ClaudeAPIError):
-    """The ``Idempotency-Key`` was used before, with a different request."""
+    """``Idempotency-Key`` that was used before with a different request."""
 
 
 class RateLimitError(ClaudeAPIError):
-    """There were too many calls. ``retry_after`` is the seconds to wait, if known."""
+    """Too many calls. ``retry_after`` is the seconds to wait, if known."""
 
 
 class ServerError(ClaudeAPIError):
-    """The server failed."""
+    """Failure of the server."""
 
 
 class NotSupportedError(ServerError):
-    """The server does not support the operation."""
+    """Operation that the server does not support."""
 
 
 class OverloadedError(ServerError):
-    """The server, or the model behind it, is overloaded."""
+    """Overload of the server, or of the model behind it."""
 
 
 class UnexpectedResponseError(ClaudeAPIError):
-    """The response is not from this API: a proxy's HTML, broken JSON, missing fields. ``body`` is its start."""
+    """Response that is not from this API: a proxy's HTML, broken JSON, missing fields. ``body`` is its start."""
 
 
 class StreamInterruptedError(ClaudeAPIError, builtins.ConnectionError):
-    """A stream ended before its terminal event, and reconnecting failed.
+    """Stream that ended before its terminal event and could not be resumed.
 
     The task may still be running: resume with ``stream_events(error.task_id, after=error.last_event_id)``.
     """
 
 
 class TaskStalledError(TimeoutError):
-    """The task had no event for its ``stall_timeout``, over a working connection. It was cancelled."""
+    """Task without an event for its ``stall_timeout``, over a working connection. The task was cancelled."""
 
 
 class ClosedError(ClaudeAPIError):
-    """The stream or the client was closed during the call. A task that the call waited for was cancelled."""
+    """Stream or client closed during the call. A task that the call waited for was cancelled."""
 
 
 class ArtifactError(ClaudeAPIError):
-    """An artifact was not stored. A file that existed at its path is unchanged."""
+    """Artifact that was not stored. A file that existed at its path is unchanged."""
 
 
 class ArtifactMismatchError(ArtifactError):
-    """The received bytes differ in length or SHA-256 from the file that the task wrote."""
+    """Received bytes that differ in length or SHA-256 from the file that the task wrote."""
 
 
 class ArtifactTooLargeError(ArtifactError):
-    """The artifact is larger than ``max_bytes``."""
+    """Artifact larger than ``max_bytes``."""
 
 
 class UnsafePathError(ArtifactError, ValueError):
-    """The artifact's path leads out of the directory: it is absolute, has ``..`` or crosses a symbolic link."""
+    """Artifact path that leads out of the directory: absolute, with ``..`` or through a symbolic link."""
 
 
 class StorageError(ArtifactError, OSError):
-    """The file system refused the artifact: disk full, read-only, no permission. ``errno`` is the reason."""
+    """Refusal of the file system: disk full, read-only, no permission. ``errno`` is the reason."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError keeps errno and strerror outside of __dict__.

@@ -243,7 +243,7 @@ class AgenticTaskResponse(_Model):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the task has ended."""
+        """True if the task has ended."""
         return self.status in TERMINAL_STATUSES or self.completed_at is not None
 
     @property
@@ -281,7 +281,7 @@ class ModelInfo(_Model):
     max_output_tokens: int
     """Longest reply, in tokens."""
     default: bool
-    """Whether requests that name no model use this one."""
+    """True if requests that name no model use this one."""
 
 
 @attrs.frozen(kw_only=True, repr=False)

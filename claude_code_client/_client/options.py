@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MARK: Final = "{options}"
-_INDENT: Final = " " * 12
+_INDENT: Final = " " * 4
 
 
 class TaskOptions(TypedDict, total=False):
@@ -93,7 +93,8 @@ def expand_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
         checked.__signature__ = signature  # type: ignore[attr-defined]
         if method.__doc__ is not None:
-            checked.__doc__ = method.__doc__.replace(_MARK, _documentation(options))
+            # Without the source's indentation, which Python 3.13 has removed already.
+            checked.__doc__ = inspect.cleandoc(method.__doc__).replace(_MARK, _documentation(options))
         return checked
 
     return decorate
@@ -123,7 +124,7 @@ def _written(annotation: Any) -> Any:
 
 
 def _documentation(options: type) -> str:
-    """Return the ``Args:`` lines of a class's docstring, indented as those of a method."""
+    """Return the ``Args:`` lines of a class's docstring, indented like those of a method."""
     text = inspect.cleandoc(options.__doc__ or "").partition("Args:\n")[2]
     lines = [line.removeprefix("    ") for line in text.splitlines()]
     return f"\n{_INDENT}".join(lines)

@@ -118,12 +118,8 @@ def _unfinished(records: Iterable[dict[str, Any]]) -> Iterable[Entry]:
         if record.get("done"):
             entries.pop(key, None)
         elif isinstance(record.get("body"), dict):
-            entries.setdefault(
-                key,
-                Entry(
-                    key=key, body=record["body"], timeout=float(record.get("timeout") or CREATE_TASK_REQUEST_TIMEOUT)
-                ),
-            )
+            timeout = float(record.get("timeout") or CREATE_TASK_REQUEST_TIMEOUT)
+            entries.setdefault(key, Entry(key=key, body=record["body"], timeout=timeout))
         elif isinstance(record.get("task_id"), str) and key in entries:
             entries[key] = attrs.evolve(entries[key], task_id=record["task_id"])
     return entries.values()

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 
 def list_models(config: Config) -> Operation[list[ModelInfo]]:
+    """Get the models with their prices and limits."""
     return _read(config, list_models_endpoint, {}, generated.ModelList, responses.models)
 
 
@@ -36,10 +37,12 @@ def get_usage(config: Config, period: str) -> Operation[UsageReport]:
 
 
 def get_capabilities(config: Config) -> Operation[Capabilities]:
+    """Get the tools, agents and skills that the key may use."""
     return _read(config, get_capabilities_endpoint, {}, generated.Capabilities, responses.capabilities)
 
 
 def get_health(config: Config) -> Operation[Health]:
+    """Get the state of the server."""
     return _read(config, get_health_endpoint, {}, generated.Health, responses.health)
 
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 MAX_DOWNLOAD_BYTES: Final = 1024**3
 """Default size limit of a download: 1 GiB."""
-_ID_HINT: Final = "one that the server gave, or its id, a str"
+_ID_HINT: Final = "one that the server returned, or its ID, a str"
 
 
 def download(
@@ -106,7 +106,7 @@ class _DownloadRequest:
         task = yield from task_endpoints.get(self.task_id, deadline)
         found = self._find_in(task)
         if found is None:
-            raise NotFoundError(f"Task {self.task_id} has no artifact {self._artifact_id!r}. Check the artifact's id.")
+            raise NotFoundError(f"Task {self.task_id} has no artifact {self._artifact_id!r}. Check the artifact's ID.")
         return found
 
     def _find_in(self, task: AgenticTaskResponse) -> Artifact | None:

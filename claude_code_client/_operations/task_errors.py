@@ -14,17 +14,12 @@ from .effects import Operation
 T = TypeVar("T")
 
 
-def about_task(
-    operation: Operation[T],
-    task_id: str,
-    cursor: EventCursor | None = None,
-    task: AgenticTaskResponse | None = None,
-) -> Operation[T]:
-    """Carry out the operation; its exceptions carry the task's id and what else is known of the task."""
+def about_task(operation: Operation[T], task_id: str, cursor: EventCursor | None = None) -> Operation[T]:
+    """Carry out the operation; set the task's id, and the last event received, on the exceptions that it raises."""
     try:
         return (yield from operation)
     except ClaudeAPIError as error:
-        add_task(error, task_id, cursor, task)
+        add_task(error, task_id, cursor)
         raise
 
 

@@ -101,7 +101,7 @@ class ActiveBudgets:
 
     @property
     def active(self) -> bool:
-        """Whether calls count against any budget."""
+        """True if calls count against any budget."""
         return bool(self._budgets)
 
     def open(self, budget: Budget) -> None:

@@ -1,4 +1,4 @@
-"""Reconnecting an interrupted stream, wait or download: whether to, and when. Pure."""
+"""Reconnect policy of streams and downloads: whether, and when, to open another connection. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from ..errors import (
 from .retry import BASE_DELAY, MAX_DELAY, MAX_RETRY_AFTER
 
 MAX_RECONNECTS: Final = 5
-"""Consecutive reconnections without progress; each is a request with its own retries."""
-_HISTORY_SIZE: Final = 20
+"""Consecutive reconnects without progress; each is a call of its own, with that call's retries."""
+_HISTORY: Final = 20
 
 
 def is_transient(error: ClaudeAPIError, *, opened: bool = False) -> bool:
-    """Return whether the error may be gone soon: a connection, a server or a proxy in trouble.
+    """Return whether a failure may soon pass, such as a lost connection or an overloaded server.
 
-    Once a connection has been ``opened``, a response that is not of this API is an error page of a proxy.
+    Args:
+        opened: Whether the stream was open before. A response that is not from the API then came from a proxy in
+            between, which is such a failure too.
     """
     if isinstance(error, NotSupportedError):
         return False
@@ -34,10 +36,10 @@ def is_transient(error: ClaudeAPIError, *, opened: bool = False) -> bool:
 
 
 class ReconnectBudget:
-    """Reconnections that one stream may still make. Progress restores the budget.
+    """Reconnect budget of one stream, reset by every new event or byte.
 
-    The first reconnection after progress is immediate, so that an occasional cut costs no time. Later ones wait with
-    full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog).
+    The first reconnect after progress happens at once, so that an occasional lost connection costs no time. Further
+    ones wait with exponential backoff and full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog).
     """
 
     def __init__(self, limit: int = MAX_RECONNECTS) -> None:
@@ -45,28 +47,28 @@ class ReconnectBudget:
         self._consecutive = 0
         self.attempts = 0
         """HTTP attempts so far."""
-        self._history: deque[str] = deque(maxlen=_HISTORY_SIZE)
+        self._history: deque[str] = deque(maxlen=_HISTORY)
 
     @property
     def history(self) -> tuple[str, ...]:
-        """Outcomes of the latest attempts."""
+        """Outcomes of the last attempts."""
         return tuple(self._history)
 
     def note(self, attempts: int, history: tuple[str, ...]) -> None:
-        """Add HTTP attempts and their outcomes."""
+        """Add attempts that were made, and their outcomes."""
         self.attempts += attempts
         self._history.extend(history)
 
     def progress(self) -> None:
-        """Restore the budget: something new has been received."""
+        """Reset the budget after a new event or byte."""
         self._consecutive = 0
 
     def next_delay(self, random: Callable[[], float], *, retry_after: float | None = None) -> float | None:
-        """Use one reconnection; return the seconds to wait before it, or None if there must be none.
+        """Use up one reconnect and return the seconds to wait before it; None to give up.
 
         Args:
             random: Returns a float in [0, 1).
-            retry_after: Seconds that the server asks to wait (``Retry-After``, or ``retry`` of an event stream).
+            retry_after: Seconds that the server requested (``Retry-After``, or ``retry`` of an event stream).
         """
         self._consecutive += 1
         if self._consecutive > self._limit or (retry_after is not None and retry_after > MAX_RETRY_AFTER):

@@ -27,11 +27,11 @@ class Failure:
 
     error: ClaudeAPIError
     sent: bool = True
-    """Whether the server may have received anything."""
+    """True if the server may have received anything."""
     should_retry: bool | None = None
     """``x-should-retry`` header of the response, if any."""
     timed_out: bool = False
-    """Whether the attempt ended with a timeout."""
+    """True if the attempt ended with a timeout."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,7 @@ class Attempt:
     """From 1."""
     max_retries: int
     repeatable: bool
-    """Whether it is safe for the server to receive the call twice."""
+    """True if it is safe for the server to receive the call twice."""
     time_left: float
     """Seconds until the call's deadline."""
 

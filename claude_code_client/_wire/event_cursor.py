@@ -28,7 +28,7 @@ class EventCursor:
         self.number = after
         """0 before the first event."""
         self.resumable = True
-        """Whether the stream can be resumed after this event; False after an event without a number."""
+        """True if the stream can be resumed after this event; False after an event without a number."""
         self.task_id: str | None = None
 
     @property

@@ -1,7 +1,7 @@
 """Conversion of response bodies of the legacy service to the contract's form. No I/O.
 
-The contract's paths come from this service, and its responses follow the contract but for what these functions change.
-Bodies that already follow the contract stay as they are.
+The contract's paths come from this service. Its responses follow the contract except where these functions convert
+them. Bodies that already follow the contract stay as they are.
 """
 
 from __future__ import annotations

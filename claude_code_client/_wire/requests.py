@@ -45,7 +45,7 @@ def request_body(body_class: type[B], fields: Mapping[str, Any]) -> B:
 
 
 def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> Sequence[Message]:
-    """Return the messages of a completion: those given, or the prompt as the only one."""
+    """Return the messages of a completion: those passed, or the prompt as the only one."""
     if (prompt is None) == (messages is None):
         raise InvalidRequestError("Pass either prompt or messages.", param="prompt")
     if messages is not None:
@@ -63,7 +63,7 @@ def check_id(name: str, value: str, expected: str = "a task ID, a str") -> str:
 
 
 def call_key(idempotency_key: str | None) -> str:
-    """Return the ``Idempotency-Key`` of all attempts of a call: the one given, or a new one."""
+    """Return the ``Idempotency-Key`` of all attempts of a call: the one passed, or a new one."""
     if idempotency_key is None:
         return str(uuid.uuid4())
     if not isinstance(idempotency_key, str) or not _KEY.fullmatch(idempotency_key):
@@ -252,8 +252,8 @@ def _encodable(name: str, text: str) -> str:
     raise _invalid(name, "must be valid Unicode; it contains a lone surrogate.")
 
 
-def _wrong_type(name: str, wanted: str, value: object) -> InvalidRequestError:
-    return _invalid(name, f"must be {wanted}, not {'None' if value is None else type(value).__name__}.")
+def _wrong_type(name: str, expected: str, value: object) -> InvalidRequestError:
+    return _invalid(name, f"must be {expected}, not {'None' if value is None else type(value).__name__}.")
 
 
 def _invalid(name: str, problem: str) -> InvalidRequestError:

@@ -1,4 +1,4 @@
-"""Conversion of the generated response classes to the models that users hold. No I/O."""
+"""Conversion of the generated response classes to the public models. No I/O."""
 
 from __future__ import annotations
 

@@ -45,11 +45,12 @@ class Operation:
     body: SchemaValidator | None
     """Validator of the request body; None for an operation without one."""
     body_required: bool
-    _wire_names: Mapping[str, str]
+    body_names: Mapping[str, str]
+    """JSON names of the body's fields by Python name."""
 
     def wire_name(self, attribute: str) -> str:
         """Return the JSON name of the body field that the generated class calls ``attribute``."""
-        return self._wire_names.get(attribute, attribute)
+        return self.body_names.get(attribute, attribute)
 
     def parameter_name(self, python_name: str) -> str:
         """Return the name of a parameter in requests. Raise KeyError."""
@@ -104,7 +105,7 @@ class Contract:
             needs_key=bool(data.get("security", self._document.get("security"))),
             body=None if schema is None else SchemaValidator(schema, self._document),
             body_required=bool(body.get("required")),
-            wire_names={python_name(name, value): name for name, value in (schema or {}).get("properties", {}).items()},
+            body_names={python_name(name, value): name for name, value in (schema or {}).get("properties", {}).items()},
         )
 
     def _inline(self, node: Any, within: tuple[str, ...] = ()) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import attrs
 from claude_code_api import models
 from claude_code_api.types import UNSET
 
@@ -15,7 +16,7 @@ from ..domain.entities import ERROR, RESULT, Artifact, Task, TaskError, TaskEven
 from ..domain.errors import ApiError
 from ..domain.usage import Usage
 
-TASK_EVENT_MODELS: Final[Mapping[str, type[Any]]] = {
+TASK_EVENT_MODELS: Mapping[str, type[Any]] = {
     "thinking": models.ThinkingEvent,
     "tool_call": models.ToolCallEvent,
     "tool_result": models.ToolResultEvent,
@@ -79,8 +80,13 @@ def _progress_event(event: TaskEvent) -> dict[str, Any]:
     model = TASK_EVENT_MODELS.get(event.type)
     if model is None:
         return {_TYPE_NAME: event.type, _TIMESTAMP_NAME: event.timestamp, **event.fields}
+    # Generated names that would hide a Python builtin end with an underscore.
+    parameters = {field.name.rstrip("_"): field.name for field in attrs.fields(model) if field.init}
     fields = {name: _JsonObject(value) if isinstance(value, Mapping) else value for name, value in event.fields.items()}
-    data: dict[str, Any] = model(type_=event.type, timestamp=event.timestamp, **fields).to_dict()
+    known = {parameters[name]: value for name, value in fields.items() if name in parameters}
+    serialized = model(type_=event.type, timestamp=event.timestamp, **known)
+    serialized.additional_properties = {name: value for name, value in fields.items() if name not in parameters}
+    data: dict[str, Any] = serialized.to_dict()
     return data
 
 

@@ -22,6 +22,7 @@ from support.servers import raw_http, responses
 from claude_code_client import errors
 from claude_code_client._policy.reconnect import MAX_RECONNECTS
 from claude_code_client.errors import ClaudeAPIError
+from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
 BY_STATUS = {
     302: errors.UnexpectedResponseError,
@@ -206,6 +207,12 @@ def test_error_type_takes_precedence_over_every_status(
         assert (error.param, error.estimated_cost, error.retry_after) == ("max_cost", 2.5, 3.0)
         assert error.message.startswith("That was far too much.")
         assert error.body == body
+
+
+def test_shared_status_table_agrees() -> None:
+    assert set(ERROR_TYPE_BY_STATUS.values()) <= BY_TYPE.keys()
+    for status, type_ in ERROR_TYPE_BY_STATUS.items():
+        assert BY_TYPE[type_] is BY_STATUS.get(status, errors.InvalidRequestError), status
 
 
 def test_every_call_raises_the_same_exception(both: ClientKind, server: Server, calls: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ def test_fields_of_every_type() -> None:
         ),
         ({"level": 3}, "level must be one of 1, 2.", "level"),
         ({"context": [1]}, "context must be a dict, not list.", "context"),
-        ({"free": {"a": "\ud800"}}, "free must hold JSON types only: a str is no valid Unicode.", "free"),
+        ({"free": {"a": "\ud800"}}, "free must hold JSON types only: a str is not valid Unicode.", "free"),
         ({"anything": {1, 2}}, "anything must hold JSON types only: Object of type set", "anything"),
     ],
 )

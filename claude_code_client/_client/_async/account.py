@@ -1,4 +1,4 @@
-"""Methods about the account and the server."""
+"""Client methods for models, usage, capabilities and health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods about artifacts."""
+"""Client methods that download artifacts."""
 
 from __future__ import annotations
 

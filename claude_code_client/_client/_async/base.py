@@ -1,4 +1,4 @@
-"""Base of the client's methods."""
+"""Attributes that the groups of client methods share."""
 
 from __future__ import annotations
 

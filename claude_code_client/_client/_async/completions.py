@@ -1,4 +1,4 @@
-"""Methods about completions."""
+"""Client methods for plain completions."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         raise ClosedError(_CLOSED)
 
     async def athrow(self, *error: Any) -> T:
-        """Raise an exception inside the stream; a task that it submitted is cancelled."""
+        """Raise an exception inside the stream. A task that the stream submitted is cancelled."""
         return await self._generator.athrow(*error)
 
     async def aclose(self) -> None:
@@ -64,7 +64,7 @@ class AsyncStream(AsyncGenerator[T, None]):
 class AsyncTaskStream(AsyncStream[TaskEvent]):
     """Events of a task, each once and in order, across reconnections.
 
-    Leaving the stream early cancels a task that it submitted.
+    Leaving the stream early cancels a task that the stream submitted.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Methods about tasks."""
+"""Client methods for tasks: run, stream, submit, recover, look up, cancel and list."""
 
 from __future__ import annotations
 

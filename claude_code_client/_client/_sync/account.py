@@ -1,6 +1,6 @@
 # Generated from ../_async/account.py by `make generate`; not to be edited.
 
-"""Methods about the account and the server."""
+"""Client methods for models, usage, capabilities and health."""
 
 from __future__ import annotations
 

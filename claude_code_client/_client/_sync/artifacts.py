@@ -1,6 +1,6 @@
 # Generated from ../_async/artifacts.py by `make generate`; not to be edited.
 
-"""Methods about artifacts."""
+"""Client methods that download artifacts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Generated from ../_async/base.py by `make generate`; not to be edited.
 
-"""Base of the client's methods."""
+"""Attributes that the groups of client methods share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Generated from ../_async/client.py by `make generate`; not to be edited.
 
-"""The client."""
+"""Client class: settings, embedded server, budgets, pickling, and the methods of the other modules."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 class ClaudeClient(Completions, Tasks, Artifacts, Account):
     """Client of the Claude Code API. Create one and share it between calls and between threads.
+
+    Leaving its ``with`` closes the connections. A pickled client carries its settings, but no key: where it is
+    unpickled it uses ``CLAUDE_API_KEY``. Copies have their own connections, and share budgets and journal.
 
     Methods raise subclasses of :class:`ClaudeAPIError`; ``claude_code_client.errors`` shows them as a tree.
     """
@@ -216,7 +219,8 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
 
         Each call reserves its largest possible cost before it is sent: a task its ``max_cost`` (default 1.0 USD), a
         completion the price of its longest reply. If the budget cannot cover a call, the call raises
-        CostExceededError with ``estimated_cost``, and nothing is sent. A call whose cost stays unknown stays reserved.
+        ``CostExceededError`` with ``estimated_cost``, and nothing is sent. If the cost of a call stays unknown, its
+        reservation stays.
 
         Args:
             usd: Largest amount to spend, in USD.

@@ -1,6 +1,6 @@
 # Generated from ../_async/completions.py by `make generate`; not to be edited.
 
-"""Methods about completions."""
+"""Client methods for plain completions."""
 
 from __future__ import annotations
 

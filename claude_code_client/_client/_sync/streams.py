@@ -41,7 +41,7 @@ class Stream(Generator[T, None, None]):
         raise ClosedError(_CLOSED)
 
     def throw(self, *error: Any) -> T:
-        """Raise an exception inside the stream; a task that it submitted is cancelled."""
+        """Raise an exception inside the stream. A task that the stream submitted is cancelled."""
         return self._generator.throw(*error)
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class Stream(Generator[T, None, None]):
 class TaskStream(Stream[TaskEvent]):
     """Events of a task, each once and in order, across reconnections.
 
-    Leaving the stream early cancels a task that it submitted.
+    Leaving the stream early cancels a task that the stream submitted.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 # Generated from ../_async/task_handle.py by `make generate`; not to be edited.
 
-"""Handles on submitted tasks."""
+"""Handle on a submitted task."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class TaskHandle:
 
     @property
     def status(self) -> str:
-        """Status of the task when it was last seen."""
+        """Status of the task, as last reported by the server."""
         return self._task.status
 
     @property
     def usage(self) -> Usage:
-        """Tokens and cost of the task when it was last seen."""
+        """Tokens and cost of the task, as last reported by the server."""
         return self._task.usage
 
     @property
     def task(self) -> AgenticTaskResponse:
-        """The task when it was last seen."""
+        """The task, as last reported by the server."""
         return attach_reader(self._task, self._connection)
 
     def detach(self) -> None:
@@ -76,12 +76,15 @@ class TaskHandle:
         *,
         stall_timeout: float | None = None,
     ) -> TaskStream:
-        """Stream the task's events, each once. Raises the exceptions of ``stream_task()``.
+        """Stream the task's events, each once and in order.
 
         Args:
             after: ID of the last event that you have, from ``last_event_id``. Default: all events.
             timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
-            stall_timeout: Seconds without an event after which the task is cancelled, with TaskStalledError.
+            stall_timeout: Seconds without an event after which the task is cancelled, with ``TaskStalledError``.
+
+        Raises:
+            ClaudeAPIError: As for ``stream_task()``.
         """
         cursor = cursor_after(after)
         check_waiting(timeout, stall_timeout)
@@ -96,12 +99,15 @@ class TaskHandle:
         stall_timeout: float | None = None,
         on_event: Callable[[TaskEvent], object] | None = None,
     ) -> AgenticTaskResponse:
-        """Wait for the end of the task. Raises the exceptions of ``execute_task()``.
+        """Wait for the end of the task and return it.
 
         Args:
             timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
-            stall_timeout: Seconds without an event after which the task is cancelled, with TaskStalledError.
+            stall_timeout: Seconds without an event after which the task is cancelled, with ``TaskStalledError``.
             on_event: Called with each event of the task, from the first. An exception that it raises ends the call.
+
+        Raises:
+            ClaudeAPIError: As for ``execute_task()``.
         """
         check_waiting(timeout, stall_timeout)
         check_callback("on_event", on_event)
@@ -110,10 +116,18 @@ class TaskHandle:
 
     @strip_tracebacks
     def refresh(self) -> AgenticTaskResponse:
-        """Fetch the task in its current state and return it."""
+        """Fetch the task in its current state and return it.
+
+        Raises:
+            ClaudeAPIError: The call failed.
+        """
         return self._connection.run(self._run.refresh(self._connection.config.timeout))
 
     @strip_tracebacks
     def cancel(self) -> AgenticTaskResponse:
-        """Cancel the task and wait for its end. A task that has ended stays as it is."""
+        """Cancel the task and wait for its end. A task that has ended stays as it is.
+
+        Raises:
+            ClaudeAPIError: The call failed.
+        """
         return self._connection.run(self._run.cancel(self._connection.config.timeout))

@@ -1,6 +1,6 @@
 # Generated from ../_async/tasks.py by `make generate`; not to be edited.
 
-"""Methods about tasks."""
+"""Client methods for tasks: run, stream, submit, recover, look up, cancel and list."""
 
 from __future__ import annotations
 
