@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from http_server import all_events, serving
-from scripted_engine import Emitted, ScriptedEngine
+from support.servers.embedded_server import all_events, serving
+from support.servers.scripted_engine import Emitted, ScriptedEngine
 
 from claude_code_server.domain.engine_protocol import EventType
 from claude_code_server.http.serializers import TASK_EVENT_MODELS
