@@ -267,7 +267,7 @@ class TaskRun(TaskLedger):
         except BaseException as error:
             if not self.is_over:
                 yield from self._stop(_soon())
-                if self.task is not None:
+                if self.task is not None and self.task.is_terminal:
                     cause = error.cause if isinstance(error, Aborted) and error.cause is not None else error
                     cause.add_note(f"The task {self.task.id} was cancelled; it has cost ${self.task.usage.cost:.4f}.")
             raise

@@ -14,7 +14,7 @@ from claude_code_common.version import __version__
 from .._config import Config, merged
 from ..errors import ConfigurationError
 
-CLOSED: Final = "This client is closed: make a new one."
+CLIENT_CLOSED: Final = "This client is closed: make a new one."
 # httpcore counts busy connections too as kept alive: with a limit, more threads than that get no connection twice.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
 

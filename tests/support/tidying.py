@@ -11,6 +11,6 @@ TIMEOUT = 15.0
 def wait_for_tidying() -> None:
     """Wait until it is done; fails if it never is."""
     for thread in threading.enumerate():
-        if thread.name == "claude-code-client: tidy up":
+        if thread.name == "claude-code-client: background":
             thread.join(TIMEOUT)
             assert not thread.is_alive()

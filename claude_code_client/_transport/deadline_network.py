@@ -2,7 +2,7 @@
 
 httpx's timeouts are for each read: a server that drips a byte a second never meets one. Here every connect, read and
 write waits no longer than the deadline that its thread has set, so that a call ends when it is to, or when it is
-interrupted.
+cancelled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _bounds: ContextVar[tuple[float, CancelToken] | None] = ContextVar("claude_code_
 
 @contextmanager
 def deadline_scope(deadline: float, token: CancelToken) -> Iterator[None]:
-    """Within, this thread's network calls end at ``deadline`` (monotonic seconds), or when they are interrupted."""
+    """Within, this thread's network calls end at ``deadline`` (monotonic seconds), or when they are cancelled."""
     outer = _bounds.set((deadline, token))
     try:
         yield

@@ -12,8 +12,8 @@ from claude_code_api import AuthenticatedClient
 
 from .._config import Config, override
 from ..errors import ConfigurationError
-from .async_driver import AsyncConnection
-from .sync_driver import SyncConnection
+from .async_connection import AsyncConnection
+from .sync_connection import SyncConnection
 
 C = TypeVar("C", SyncConnection, AsyncConnection)
 
