@@ -107,7 +107,7 @@ class RetryState:
         """Return the state after a failed attempt."""
         return self._ended(failure.summary, failure.may_have_run)
 
-    def interrupted(self, *, sent: bool) -> RetryState:
+    def closed(self, *, sent: bool) -> RetryState:
         """Return the state after the call was closed; ``sent`` says whether its last attempt may have arrived."""
         return self._ended(ClosedError.__name__, sent)
 

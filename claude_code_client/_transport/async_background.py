@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from .._operations.effects import Effect
-from ..errors import ClaudeAPIError
+import attrs
+
+from .._operations.effects import Effect, Send
+from ..errors import ClaudeAPIError, TimeoutError
 from .background import BackgroundWork
+
+_LAG: Final = 0.05
+"""Seconds; a deadline that is met later than that shows that the loop is busy or blocked."""
+_EXTRA_TIME: Final = 1.5
+"""Seconds that a thread has for a request that such a loop did not send in time."""
 
 FinishInThread = Callable[[BackgroundWork, Callable[[], None] | None], None]
 """Carries out the rest of the work in a thread, which calls the second argument at the end."""
@@ -85,6 +93,11 @@ class AsyncBackground:
         try:
             while (effect := self._work.effect) is not None:
                 outcome, failure = await driver.attempt(effect)
+                if isinstance(effect, Send) and failure is not None and _is_starved(effect, failure):
+                    self._work.effect = attrs.evolve(effect, deadline=time.monotonic() + _EXTRA_TIME)
+                    # Whoever waits has waited long enough.
+                    self._settle()
+                    return
                 with self._lock:
                     if self._handed_over:
                         return
@@ -110,6 +123,12 @@ class AsyncBackground:
     def _in_loop(self, callback: Callable[[], object]) -> None:
         with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(callback)
+
+
+def _is_starved(effect: Send, failure: ClaudeAPIError) -> bool:
+    """Return whether a busy or blocked loop let the deadline pass before the request was sent."""
+    late = time.monotonic() - effect.deadline
+    return isinstance(failure, TimeoutError) and not failure.outcome_unknown and late > _LAG
 
 
 def _finish_rest(work: BackgroundWork, finish_in_thread: FinishInThread) -> None:

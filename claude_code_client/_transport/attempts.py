@@ -129,7 +129,7 @@ class CallAttempts:
     def closed(self) -> ClosedError:
         """Return the exception for a call that its token has ended."""
         error = ClosedError(CLOSED_DURING_CALL)
-        self._state.interrupted(sent=self._sent).describe(error)
+        self._state.closed(sent=self._sent).describe(error)
         return error
 
     def _delay(self, failure: AttemptFailure) -> float:

@@ -1,32 +1,36 @@
-"""Operations that nobody waits for any more: aborted ones, and those that another operation has spawned.
+"""Background work: operations whose caller has left, and operations that another one has spawned.
 
-How a call ends early
----------------------
+A caller leaves a call by an exception (Ctrl-C, CancelledError, one that ``on_event`` raises), by closing a stream or by
+dropping it. The driver then *aborts* the operation: it throws ``Aborted`` into the generator where that waits.
 
-A caller leaves a call by an exception (Ctrl-C, CancelledError, what ``on_event`` raises), by closing a stream, or by
-dropping one. The driver then *aborts* the operation: it throws ``Aborted`` into the generator, where the call stopped.
+What an aborted operation may do
+    It may yield further effects to clean up, such as the cancellation of its task. Each has a deadline, and may be
+    carried out twice without harm. A failed effect is thrown into the operation as usual. Values that it emits are
+    dropped. Blocking work needs ``RunBlocking``, since the operation may run on an event loop. Spawned operations
+    follow the same rules.
 
-*What an aborted operation may do.* It may yield further effects to clean up, such as cancelling its task, each with a
-deadline of its own and safe to carry out twice. Failures of effects are thrown into it as ever. What it emits is
-dropped. It must not block between effects: on an event loop it runs there.
+Who waits
+    The exception reaches the caller once the operation has ended: budgets are settled by then, and the deadlines of the
+    effects bound the wait. An asynchronous caller that is cancelled again stops waiting; the cleanup goes on. Nobody
+    waits for a spawned operation.
 
-*Who waits.* The caller's exception is raised once the operation has ended, so that budgets are settled by then; the
-deadlines of the effects bound the wait. An asynchronous caller that is cancelled twice more stops waiting, and the
-cleanup goes on without it. Nobody waits for a spawned operation.
+Where it runs
+    Synchronous client: the abort runs in the caller's thread on the client's pool; spawned operations, and aborts of a
+    closed client, get a connection of their own. Asynchronous client: both run in a task of the loop on the loop's pool
+    (``AsyncBackground``), shielded from the caller's cancellation, without a thread or another connection.
 
-*Where it runs.* A synchronous client aborts in the caller's thread, on the client's pool. An asynchronous client uses
-a task of the caller's event loop and the loop's pool: no thread, no new connection. ``AsyncBackground`` holds the task
-and shields it from the caller's cancellation.
+Who cancels it, and when
+    The end of its place does: the client is closed; the loop ends (``asyncio.run`` cancels all tasks, then closes all
+    asynchronous generators), stops while nobody waits, or is dropped; a coroutine is closed outside of its loop; the
+    loop is so busy that the deadline passes before the request is sent. A thread with a connection of its own repeats
+    the effect that was cut and carries out the rest, since the task on the server costs money. A process waits for such
+    threads before it ends. In the synchronous client, a second Ctrl-C during the cleanup cuts it.
 
-*Who cancels it.* Nobody but the end of its place: the client is closed, the event loop ends (``asyncio.run`` cancels
-all tasks and then closes all asynchronous generators) or is dropped, the coroutine is closed outside of a loop. A
-thread with a connection of its own then repeats the effect that was cut and carries out the rest: the task on the
-server costs money. The process does not end before such a thread. Once the process is ending, the rest runs at exit.
+Forked children
+    A child drops its copies of its parent's operations.
 
-*What is left alone.* A forked child drops its copies of its parent's operations.
-
-A cancel token is another thing: it ends what a call *waits for* with ClosedError, which the operation handles itself,
-in most cases by spawning the cancellation of its task.
+A cancel token does something else. It ends what an operation *waits for* with ClosedError; the operation handles that
+error itself, in most cases by spawning the cancellation of its task.
 """
 
 from __future__ import annotations

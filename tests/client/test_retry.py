@@ -136,7 +136,7 @@ def test_calls_that_the_server_may_have_run(status: int, type: str, unknown: boo
 
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_closed_call_may_have_run_if_it_was_sent(sent: bool) -> None:
-    state = RetryState(max_retries=0, repeatable=True, safe=False).started().interrupted(sent=sent)
+    state = RetryState(max_retries=0, repeatable=True, safe=False).started().closed(sent=sent)
     assert (state.may_have_run, state.history) == (sent, ("ClosedError",))
 
 

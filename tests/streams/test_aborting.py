@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -186,6 +187,31 @@ def test_a_cleanup_whose_loop_goes_away_is_finished_by_a_thread(over: Event, sta
         assert (script.cancels, slow.number) == (1, 2)
         assert "claude-code-client: background" in started
         over.set()
+
+
+def test_a_cleanup_on_a_blocked_loop_is_finished_by_a_thread(over: Event, started: list[str]) -> None:
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url) as client:
+            call = asyncio.ensure_future(client.execute_task("x", on_event=lambda _: seen.set()))
+            await asyncio.to_thread(seen.wait, raw.TIMEOUT)
+            await asyncio.sleep(0.05)
+            call.cancel()
+            while len(asyncio.all_tasks()) < 3:  # noqa: ASYNC110 (a task that nothing announces)
+                await asyncio.sleep(0)
+            # The cleanup has begun to connect; its deadline passes while nothing runs here.
+            time.sleep(2)  # noqa: ASYNC251 (what the test is about)
+            began = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert time.monotonic() - began < 0.5
+            await asyncio.to_thread(wait_for_tidying)
+
+    seen = Event()
+    with scripted(stays(thinking(1), until=over)) as (server, script):
+        asyncio.run(main())
+        assert script.cancels == 1
+        over.set()
+    assert started == ["claude-code-client: background"]
 
 
 DROPPED = """
