@@ -1,17 +1,22 @@
-"""Keeps prompts and keys out of tracebacks.
+"""Tracebacks without prompts and keys.
 
-A crash reporter may show the local variables of every frame, and those of a call's frames are prompts, bodies and
-headers. An exception that leaves a public method starts its traceback there, with nothing of them in sight: those of
-this library, and those that end a call from outside, such as KeyboardInterrupt and CancelledError.
+A crash reporter may show the local variables of every frame. In the frames of a call these are prompts, bodies and
+headers. An exception that leaves a public method therefore starts its traceback there. This applies to the exceptions
+of this library and to those that end a call from outside, such as KeyboardInterrupt and CancelledError. The frames that
+are cut off are logged at DEBUG, by file, line and function alone.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+import logging
+import traceback
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from ..errors import ClaudeAPIError
+
+logger = logging.getLogger("claude_code_client")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +33,7 @@ class ClosableAsyncIterator(Protocol):
 
 
 def strip_tracebacks(method: Callable[P, T]) -> Callable[P, T]:
-    """For a method that returns its result."""
+    """Decorate a method: strip the exceptions that it raises."""
 
     @functools.wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,7 +51,7 @@ def strip_tracebacks(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def strip_tracebacks_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """For a coroutine method."""
+    """Decorate a coroutine method: strip the exceptions that it raises."""
 
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -64,7 +69,7 @@ def strip_tracebacks_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Cor
 
 
 def strip_stream(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
-    """For a generator that a method returns."""
+    """Wrap a generator: strip the exceptions that it raises."""
     try:
         yield from stream
     except BaseException as error:
@@ -78,7 +83,11 @@ def strip_stream(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
 
 
 async def strip_stream_async(stream: ClosableAsyncIterator) -> AsyncGenerator[Any, None]:
-    """For an asynchronous iterator, which must not be an asynchronous generator itself, that a method returns."""
+    """Wrap an asynchronous iterator: strip the exceptions that it raises, and close it in the end.
+
+    The iterator must not be an asynchronous generator: an event loop that ends closes all generators at the same time,
+    and would close this one and the inner one in each other's way.
+    """
     try:
         async for value in stream:
             yield value
@@ -95,8 +104,24 @@ async def strip_stream_async(stream: ClosableAsyncIterator) -> AsyncGenerator[An
 
 
 def _stripped(error: BaseException) -> BaseException:
-    """The exception without its past. One that nobody foresaw keeps it: it is a bug, to be found by its traceback."""
+    """Return the exception without traceback or context. Unexpected exceptions are bugs and keep theirs."""
     if isinstance(error, Exception) and not isinstance(error, ClaudeAPIError):
         return error
+    # GeneratorExit is how a stream is closed: nothing has failed.
+    if logger.isEnabledFor(logging.DEBUG) and not isinstance(error, GeneratorExit):
+        logger.debug("%s", "\n".join(_frames(error)))
     error.__context__ = None
     return error.with_traceback(None)
+
+
+def _frames(error: BaseException) -> Iterator[str]:
+    """Yield the frames of an exception and of its contexts, innermost last: no messages, no source, no variables."""
+    reported: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in reported:
+        kind = type(current)
+        yield f"{'while handling ' if reported else ''}{kind.__module__}.{kind.__qualname__}, raised in"
+        reported.add(id(current))
+        for frame, line in traceback.walk_tb(current.__traceback__):
+            yield f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_qualname}"
+        current = current.__cause__ or current.__context__

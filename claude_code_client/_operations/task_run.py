@@ -175,7 +175,7 @@ class TaskRun:
         except BaseException as error:
             if self._tracker.needs_cancel:
                 yield from self.leave()
-                if self.task is not None:
+                if self.task is not None and self.task.is_terminal:
                     cause = error.cause if isinstance(error, Aborted) and error.cause is not None else error
                     cause.add_note(f"Task {self.task.id} was cancelled; it has cost ${self.task.usage.cost:.4f}.")
             raise

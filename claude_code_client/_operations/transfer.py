@@ -21,7 +21,7 @@ from ..errors import (
     UnexpectedResponseError,
 )
 from .backoff import wait_to_reconnect
-from .effects import Emit, Head, Open, Operation, Read, Request, RunBlocking
+from .effects import Aborted, Emit, Head, Open, Operation, Read, Request, RunBlocking
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -100,6 +100,11 @@ class Transfer(Generic[T]):
         try:
             yield from self._receive()
             result: T = yield RunBlocking(self._finish)
+        except Aborted:
+            # A thread may still be writing: waiting for its lock here would block the event loop.
+            yield RunBlocking(self._sink.discard)
+            raise
+        else:
             return result
         finally:
             self._sink.discard()

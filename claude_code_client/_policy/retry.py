@@ -1,4 +1,4 @@
-"""Retry policy of calls: whether, and when, to make another attempt. Pure: clock and randomness are passed in."""
+"""Retry policy: whether to try a call again, and when. Pure: no I/O, no clock, no randomness of its own."""
 
 from __future__ import annotations
 
@@ -9,112 +9,176 @@ from typing import Final
 
 import attrs
 
-from ..errors import ClaudeAPIError, CostExceededError, RateLimitError, ServerError, TimeoutError
+from ..errors import (
+    ClaudeAPIError,
+    ClosedError,
+    ConfigurationError,
+    CostExceededError,
+    RateLimitError,
+    ServerError,
+    TimeoutError,
+    UnexpectedResponseError,
+)
 
 BASE_DELAY: Final = 0.5
-"""Longest first wait, in seconds."""
+"""Seconds; upper bound of the first backoff."""
 MAX_DELAY: Final = 8.0
-"""Longest wait, in seconds."""
+"""Seconds; upper bound of all backoffs."""
 MAX_RETRY_AFTER: Final = 120.0
-"""Longest ``Retry-After`` to obey, in seconds; a longer one is left to the caller."""
+"""Seconds; a server that requires a longer wait gets no retry, so that the caller can decide."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
 
 
 @attrs.frozen(kw_only=True)
-class Failure:
-    """Failed attempt of a call."""
+class AttemptFailure:
+    """An attempt that did not succeed."""
 
     error: ClaudeAPIError
     sent: bool = True
     """True if the server may have received anything."""
     should_retry: bool | None = None
-    """``x-should-retry`` header of the response, if any."""
+    """Header ``x-should-retry`` of the response; None without one."""
     timed_out: bool = False
-    """True if the attempt ended with a timeout."""
+    """Whether a timeout ended the attempt."""
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the server may have run the call; it did not if its response clearly refuses the call."""
+        status, type_ = self.error.status_code, self.error.error_type
+        if not self.sent:
+            return False
+        if status is None or status < 400:
+            return True
+        # Ended by a limit: the call has run, at least in part.
+        if type_ in ("timeout_error", "cost_exceeded_error"):
+            return True
+        return status >= 500 and type_ not in ("overloaded_error", "not_implemented_error")
+
+    @property
+    def summary(self) -> str:
+        """One entry of ``ClaudeAPIError.history``."""
+        error = self.error
+        if error.status_code is None:
+            return type(error).__name__
+        return f"{error.status_code} {error.error_type}" if error.error_type else str(error.status_code)
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether a retry may succeed, and costs nothing that the caller should decide about."""
+        error = self.error
+        if isinstance(error, ConfigurationError | UnexpectedResponseError):
+            return False
+        # Money was spent, or would be: whatever the server says, only the caller may repeat the call.
+        if isinstance(error, CostExceededError) or error.error_type == "timeout_error":
+            return False
+        if self.should_retry is not None:
+            return self.should_retry
+        if error.status_code is None or 200 <= error.status_code < 300:
+            return True
+        if error.status_code == 501:
+            return False
+        return isinstance(error, RateLimitError | ServerError) or (
+            isinstance(error, TimeoutError) and error.status_code == 408
+        )
 
 
 @attrs.frozen(kw_only=True)
-class Attempt:
-    """State of a call after an attempt."""
+class RetryState:
+    """One call and what has happened to it so far. Each method returns a new state."""
 
-    number: int
-    """From 1."""
     max_retries: int
     repeatable: bool
-    """True if it is safe for the server to receive the call twice."""
-    time_left: float
-    """Seconds until the call's deadline."""
+    """Whether the server may receive the call twice without harm."""
+    safe: bool
+    """Whether the call changes nothing on the server."""
+    attempts: int = 0
+    """Attempts that have started."""
+    may_have_run: bool = False
+    """Whether the server may have run the call, and changed something, in an attempt that failed."""
+    history: tuple[str, ...] = ()
+    """Outcome of each failed attempt."""
+
+    def started(self) -> RetryState:
+        """Return the state after the start of an attempt."""
+        return attrs.evolve(self, attempts=self.attempts + 1)
+
+    def after(self, failure: AttemptFailure) -> RetryState:
+        """Return the state after a failed attempt."""
+        return self._ended(failure.summary, failure.may_have_run)
+
+    def closed(self, *, sent: bool) -> RetryState:
+        """Return the state after the call was closed; ``sent`` says whether its last attempt may have arrived."""
+        return self._ended(ClosedError.__name__, sent)
+
+    def describe(self, error: ClaudeAPIError) -> None:
+        """Set on the exception what has happened to the call."""
+        error.attempts, error.history, error.outcome_unknown = self.attempts, self.history, self.may_have_run
+
+    def _ended(self, summary: str, may_have_run: bool) -> RetryState:
+        return attrs.evolve(
+            self,
+            history=(*self.history, summary),
+            may_have_run=self.may_have_run or (may_have_run and not self.safe),
+        )
+
+
+@attrs.frozen
+class Retry:
+    """Next step: another attempt after a delay."""
+
+    delay: float
+    """Seconds."""
+
+
+@attrs.frozen
+class Raise:
+    """Next step: raise the exception."""
+
+    error: ClaudeAPIError
+
+
+def next_step(
+    state: RetryState, failure: AttemptFailure, *, time_left: float, random: Callable[[], float]
+) -> Retry | Raise:
+    """Return the step after a failed attempt, and set on its exception what has happened to the call.
+
+    Args:
+        state: The call, ``failure`` included.
+        failure: The last attempt.
+        time_left: Seconds until the deadline of the call.
+        random: Returns a float in [0, 1). The backoff has full jitter, as in "Exponential Backoff And Jitter" (AWS
+            Architecture Blog).
+    """
+    state.describe(failure.error)
+    delay = _delay(state, failure, random)
+    return Raise(failure.error) if delay is None or delay >= time_left else Retry(delay)
+
+
+def _delay(state: RetryState, failure: AttemptFailure, random: Callable[[], float]) -> float | None:
+    if state.attempts > state.max_retries or not failure.is_transient:
+        return None
+    if failure.sent and not state.repeatable:
+        return None
+    retry_after = failure.error.retry_after
+    if retry_after is None:
+        bound: float = min(BASE_DELAY * 2 ** (state.attempts - 1), MAX_DELAY)
+        return random() * bound
+    return max(retry_after, 0.0) if retry_after <= MAX_RETRY_AFTER else None
 
 
 def is_repeatable(method: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a call may be repeated: it changes nothing, or its key makes the server run it once."""
+    """Return whether a call may be sent twice: it changes nothing, or its key makes the server run it once."""
     return is_safe(method) or bool(headers.get("Idempotency-Key"))
 
 
 def is_safe(method: str) -> bool:
-    """Return whether a call with this method changes nothing."""
+    """Return whether calls with this method change nothing on the server."""
     return method.upper() in _SAFE_METHODS
 
 
-def may_have_run(failure: Failure) -> bool:
-    """Return whether the server may have run the request, because it did not clearly refuse it."""
-    status, type_ = failure.error.status_code, failure.error.error_type
-    if not failure.sent:
-        return False
-    if status is None or status < 400:
-        return True
-    # A limit ended the task, which has run or may have.
-    if type_ in ("timeout_error", "cost_exceeded_error"):
-        return True
-    return status >= 500 and type_ not in ("overloaded_error", "not_implemented_error")
-
-
-def summarize(failure: Failure) -> str:
-    """Return the outcome of an attempt for ``error.history``."""
-    error = failure.error
-    if error.status_code is None:
-        return type(error).__name__
-    return f"{error.status_code} {error.error_type}" if error.error_type else str(error.status_code)
-
-
-def wait_before_retry(failure: Failure, attempt: Attempt, random: Callable[[], float]) -> float | None:
-    """Seconds to wait before the next attempt; None if there must be none.
-
-    ``random`` gives a float in [0, 1): full jitter, as "Exponential Backoff And Jitter" (AWS Architecture Blog) has it.
-    """
-    if attempt.number > attempt.max_retries or not (attempt.repeatable or not failure.sent):
-        return None
-    if not _worth_retrying(failure):
-        return None
-    asked = failure.error.retry_after
-    if asked is not None:
-        if asked > MAX_RETRY_AFTER:
-            return None
-        wait = max(asked, 0.0)
-    else:
-        wait = random() * min(BASE_DELAY * 2 ** (attempt.number - 1), MAX_DELAY)
-    return wait if wait < attempt.time_left else None
-
-
-def _worth_retrying(failure: Failure) -> bool:
-    error = failure.error
-    # Money was spent, or would be: whatever else the server says, a repeat is the caller's decision.
-    if isinstance(error, CostExceededError) or error.error_type == "timeout_error":
-        return False
-    if failure.should_retry is not None:
-        return failure.should_retry
-    if error.status_code is None or 200 <= error.status_code < 300:
-        return True
-    if error.status_code == 501:
-        return False
-    return isinstance(error, RateLimitError | ServerError) or (
-        isinstance(error, TimeoutError) and error.status_code == 408
-    )
-
-
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header with seconds or a date (RFC 9110, 10.2.3); None if invalid."""
+    """Return the seconds of a ``Retry-After`` header (RFC 9110, 10.2.3); None if it is neither seconds nor a date."""
     if not value:
         return None
     value = value.strip()

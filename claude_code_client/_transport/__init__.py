@@ -1,7 +1,7 @@
-"""HTTP: the only package that knows httpx, so that another client library could take its place here alone."""
+"""HTTP, threads and event loops. The only package that knows httpx: another library would replace it here alone."""
 
-from .api import AsyncEndpoints, Endpoints, SyncEndpoints
-from .async_driver import AsyncConnection
-from .sync_driver import SyncConnection
+from .async_connection import AsyncConnection
+from .endpoints import AsyncEndpoints, Endpoints, SyncEndpoints
+from .sync_connection import SyncConnection
 
 __all__ = ["AsyncConnection", "AsyncEndpoints", "Endpoints", "SyncConnection", "SyncEndpoints"]

@@ -1,22 +1,26 @@
-"""Ending, from another thread, what a thread waits for."""
+"""Cancel tokens: they end, from elsewhere, what a call waits for."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Final, TypeVar
 
 import httpcore
 
-from ..errors import ClosedError
+from ..errors import ClaudeAPIError, ClosedError
 
-CLOSED_MEANWHILE = "It was closed while the call waited."
+T = TypeVar("T")
+
+CLOSED_DURING_CALL: Final = "The stream or its client was closed during the call."
 
 
 class CancelToken:
-    """One call's: once it is asked for, whatever the call waits for ends, and whatever it would wait for."""
+    """Token of one synchronous call. Once cancelled, all that the call waits for ends with ClosedError."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -30,7 +34,7 @@ class CancelToken:
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """End the call, from whichever thread."""
+        """End the call, from any thread."""
         # A fork has copies of its parent's calls, on the same sockets.
         if self._process != os.getpid():
             return
@@ -40,20 +44,20 @@ class CancelToken:
                 shut_down(self._stream)
 
     def check(self) -> None:
-        """Raises ClosedError once it is asked for."""
+        """Raise ClosedError if the token is cancelled."""
         if self._cancelled.is_set():
-            raise ClosedError(CLOSED_MEANWHILE)
+            raise ClosedError(CLOSED_DURING_CALL)
 
     def wait(self, seconds: float) -> bool:
-        """Wait; whether it was asked for meanwhile."""
+        """Wait, at most until the token is cancelled; return whether it is."""
         return self._cancelled.wait(seconds)
 
     @contextmanager
     def blocked_in(self, stream: httpcore.NetworkStream, error: type[Exception]) -> Iterator[None]:
-        """Within, the call waits for this stream. Raises ``error`` if it is not to wait any more."""
+        """Let ``cancel`` wake a thread that waits for this stream. Raises ``error`` if the token is cancelled."""
         with self._lock:
             if self._cancelled.is_set():
-                raise error(CLOSED_MEANWHILE)
+                raise error(CLOSED_DURING_CALL)
             self._stream = stream
         try:
             yield
@@ -63,37 +67,79 @@ class CancelToken:
 
 
 class CancelRegistry:
-    """Those of the calls that are under way on one pool."""
+    """Tokens of the calls in progress on one pool."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._under_way: set[CancelToken] = set()
-        self._for_good = False
+        self._tokens: set[CancelToken] = set()
+        self._closed = False
 
     @contextmanager
     def registered(self, token: CancelToken) -> Iterator[None]:
+        """Register a token during a call; cancel it at once if the registry is closed."""
         with self._lock:
-            self._under_way.add(token)
-            if self._for_good:
+            self._tokens.add(token)
+            if self._closed:
                 token.cancel()
         try:
             yield
         finally:
             with self._lock:
-                self._under_way.discard(token)
+                self._tokens.discard(token)
 
-    def cancel_all(self) -> None:
-        """End those that are under way, and those that come yet."""
+    def close(self) -> None:
+        """Cancel the calls in progress, and all later ones."""
         with self._lock:
-            self._for_good = True
-            under_way = list(self._under_way)
-        for token in under_way:
+            self._closed = True
+            tokens = list(self._tokens)
+        for token in tokens:
             token.cancel()
 
 
+class AsyncCancelToken:
+    """Token of one asynchronous call. Once cancelled, all that the call waits for ends with ClosedError."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scope: asyncio.Timeout | None = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End the call, from any task or thread."""
+        # A fork has copies of its parent's calls.
+        if self._process != os.getpid():
+            return
+        self._cancelled = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._wake)
+
+    async def run(self, wait: Callable[[], Awaitable[T]]) -> T:
+        """Await what ``wait`` returns. Raises ClosedError as soon as the token is cancelled."""
+        # Set before the check: a thread that cancels in between has to find the loop.
+        self._loop = asyncio.get_running_loop()
+        if not self._cancelled:
+            try:
+                async with asyncio.timeout(None) as self._scope:
+                    return await wait()
+            except ClaudeAPIError:
+                raise
+            except TimeoutError:
+                if not self._cancelled:
+                    raise
+            finally:
+                self._scope = None
+        raise ClosedError(CLOSED_DURING_CALL)
+
+    def _wake(self) -> None:
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(0)
+
+
 def shut_down(stream: httpcore.NetworkStream) -> None:
-    """Wake whoever waits for it, and leave its number taken."""
+    """Wake the thread that waits for the stream, and keep the file descriptor taken."""
     sock = stream.get_extra_info("socket")
     with suppress(OSError):
-        # The plain socket's: that of an SSLSocket drops its TLS state, which the blocked thread is using.
+        # Method of the plain socket: that of an SSLSocket drops its TLS state, which the blocked thread is using.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""httpx's own transports, set up once for both kinds of client."""
+"""Options of httpx transports, the same for both clients: TLS, connection limits, proxy, default headers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from claude_code_common.version import __version__
 from .._config import Config, merge_headers
 from ..errors import ConfigurationError
 
-CLOSED: Final = "This client is closed: make a new one."
-# httpcore counts busy connections too as kept alive: with a limit, more threads than that get no connection twice.
+CLIENT_CLOSED: Final = "This client is closed: make a new one."
+# httpcore counts busy connections as kept alive too: with a limit, threads above it would never reuse a connection.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
 
 
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
-    """One for all clients of the process: loading the certificates costs about 20 ms."""
+    """Return the context that all clients of the process share: loading the certificates takes about 20 ms."""
     return httpx.create_ssl_context()
 
 
@@ -31,12 +31,12 @@ def _no_tls_context() -> ssl.SSLContext:
 
 
 def default_headers(config: Config) -> dict[str, str]:
-    """Headers of every request; the caller's own come last."""
+    """Return the headers of every request; those of the caller win."""
     return merge_headers({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
 def inner_arguments(config: Config) -> dict[str, Any]:
-    """Arguments for ``httpx.HTTPTransport`` and its asynchronous twin: TLS, limits, the environment's proxy."""
+    """Return the arguments of ``httpx.HTTPTransport`` and of its asynchronous twin."""
     url = httpx.URL(config.base_url)
     return {
         "verify": _tls_context() if url.scheme == "https" else _no_tls_context(),
@@ -47,7 +47,7 @@ def inner_arguments(config: Config) -> dict[str, Any]:
 
 
 def check_url(config: Config) -> None:
-    """Raises ConfigurationError for a base_url that cannot be used, such as one whose host is no host name."""
+    """Raise ConfigurationError for an unusable base_url, such as one whose host is not a host name."""
     try:
         httpx.URL(config.base_url).host.encode("idna")  # as the socket does
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -58,7 +58,7 @@ def check_url(config: Config) -> None:
 
 
 def _proxy_for(url: httpx.URL) -> str | None:
-    # An explicit transport makes httpx pass over the proxy variables; traffic on this machine needs none.
+    # With a transport of its own, httpx ignores the proxy variables. Traffic on this machine needs no proxy.
     if is_loopback(url.host):
         return None
     from urllib.request import getproxies, proxy_bypass  # 40 ms

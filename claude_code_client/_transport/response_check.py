@@ -1,6 +1,6 @@
-"""Whether an answer to a generated endpoint is what the contract says.
+"""Validation of responses to generated endpoints.
 
-Generated code believes the server, and falls over what is not as documented with a KeyError or the like.
+Generated code trusts the server: a response that differs from the contract ends in a KeyError or the like.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .._wire.responses import PARSE_ERRORS, describe_parse_error, unexpected_res
 
 
 def check(response: httpx.Response) -> None:
-    """Raises UnexpectedResponseError for a success that generated code cannot read."""
+    """Raise UnexpectedResponseError for a successful response that generated code cannot read."""
     model = _model_of(response.request.method, response.request.url.raw_path.partition(b"?")[0].decode())
     if model is None:
         return
@@ -33,12 +33,12 @@ def check(response: httpx.Response) -> None:
 
 
 async def check_async(response: httpx.Response) -> None:
-    """The same, for an asynchronous client."""
+    """Check a response for an asynchronous client."""
     check(response)
 
 
 def _model_of(method: str, path: str) -> Any:
-    """The generated class of what the operation answers; None where that is not JSON, or it is no operation."""
+    """Return the generated class of an operation's response; None for other responses than JSON, and other paths."""
     for (its_method, pattern), model in _models_by_operation().items():
         if its_method == method.lower() and pattern.search(path):
             return model
@@ -52,11 +52,11 @@ def _models_by_operation() -> dict[tuple[str, re.Pattern[str]], Any]:
         (method, re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(path)) + "$")): model
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if isinstance(operation, dict) and (model := _answer(operation)) is not None
+        if isinstance(operation, dict) and (model := _response_model(operation)) is not None
     }
 
 
-def _answer(operation: dict[str, Any]) -> Any:
+def _response_model(operation: dict[str, Any]) -> Any:
     for status, response in operation.get("responses", {}).items():
         content = response.get("content", {}).get("application/json")
         if status.startswith("2") and content is not None:

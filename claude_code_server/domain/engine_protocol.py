@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import attrs
+from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST, CREATE_TASK_REQUEST_TIMEOUT
 
-from .defaults import MAX_COST, TIMEOUT
 from .entities import ArtifactFile
 from .usage import Usage
 
@@ -44,9 +44,9 @@ class TaskSpec:
     tools: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
-    max_cost: float = MAX_COST
+    max_cost: float = CREATE_TASK_REQUEST_MAX_COST
     """USD."""
-    timeout: float = TIMEOUT
+    timeout: float = CREATE_TASK_REQUEST_TIMEOUT
     """Seconds. The server enforces the timeout through the ``CancelToken``."""
     context: Mapping[str, Any] = attrs.field(factory=dict)
 

@@ -10,20 +10,12 @@ from typing import Any, Final
 
 import attrs
 from claude_code_api import models
+from claude_code_api.event_models import TASK_EVENT_MODELS
 from claude_code_api.types import UNSET
 
 from ..domain.entities import ERROR, RESULT, Artifact, Task, TaskError, TaskEvent
 from ..domain.errors import ApiError
 from ..domain.usage import Usage
-
-TASK_EVENT_MODELS: Mapping[str, type[Any]] = {
-    "thinking": models.ThinkingEvent,
-    "tool_call": models.ToolCallEvent,
-    "tool_result": models.ToolResultEvent,
-    "agent_spawn": models.AgentSpawnEvent,
-    "skill_invoke": models.SkillInvokeEvent,
-}
-"""Models of the events that an engine emits, by type."""
 
 _ENVELOPE: Final = {
     value: name
@@ -77,7 +69,7 @@ def serialize_error(error: ApiError) -> models.ErrorDetail:
 
 
 def _progress_event(event: TaskEvent) -> dict[str, Any]:
-    model = TASK_EVENT_MODELS.get(event.type)
+    model: Any = TASK_EVENT_MODELS.get(event.type)
     if model is None:
         return {_TYPE_NAME: event.type, _TIMESTAMP_NAME: event.timestamp, **event.fields}
     # Generated names that would hide a Python builtin end with an underscore.

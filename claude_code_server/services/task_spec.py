@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST, CREATE_TASK_REQUEST_TIMEOUT
 from claude_code_api.models import CreateTaskRequest
 
 from ..contract.operations import Operation
-from ..domain.defaults import MAX_COST, TIMEOUT
 from ..domain.engine_protocol import TaskSpec
 from ..domain.errors import ApiError, invalid_request
 from ..domain.model_catalog import resolve_model
@@ -47,8 +47,8 @@ def build_task_spec(request: CreateTaskRequest, operation: Operation, task_id: s
         tools=tuple(dict.fromkeys(tools)),
         agents=tuple(dict.fromkeys(agents)),
         skills=tuple(dict.fromkeys(skills)),
-        max_cost=float(request.max_cost or MAX_COST),
-        timeout=float(request.timeout or TIMEOUT),
+        max_cost=float(request.max_cost or CREATE_TASK_REQUEST_MAX_COST),
+        timeout=float(request.timeout or CREATE_TASK_REQUEST_TIMEOUT),
         context=request.context.to_dict() if request.context else {},
     )
 

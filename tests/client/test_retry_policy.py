@@ -6,9 +6,22 @@ from datetime import UTC, datetime
 
 import pytest
 
-from claude_code_client._policy.retry import Attempt, Failure, is_repeatable, parse_retry_after, wait_before_retry
+from claude_code_client._policy.retry import (
+    AttemptFailure,
+    Retry,
+    RetryState,
+    is_repeatable,
+    is_safe,
+    next_step,
+    parse_retry_after,
+)
 from claude_code_client._wire.error_bodies import from_response
-from claude_code_client.errors import APIConnectionError, ClaudeAPIError
+from claude_code_client.errors import (
+    APIConnectionError,
+    ClaudeAPIError,
+    ConfigurationError,
+    UnexpectedResponseError,
+)
 
 
 def decide(
@@ -21,10 +34,11 @@ def decide(
     repeatable: bool = True,
     time_left: float = 1000.0,
 ) -> float | None:
-    """Return the policy's decision, with jitter at its midpoint."""
-    failure = Failure(error=error, sent=sent, should_retry=should_retry)
-    attempt = Attempt(number=number, max_retries=max_retries, repeatable=repeatable, time_left=time_left)
-    return wait_before_retry(failure, attempt, lambda: 0.5)
+    """The policy's decision, with jitter at its middle."""
+    failure = AttemptFailure(error=error, sent=sent, should_retry=should_retry)
+    state = RetryState(max_retries=max_retries, repeatable=repeatable, safe=False, attempts=number).after(failure)
+    step = next_step(state, failure, time_left=time_left, random=lambda: 0.5)
+    return step.delay if isinstance(step, Retry) else None
 
 
 def answer(status: int, type: str = "", retry_after: float | None = None) -> ClaudeAPIError:
@@ -84,7 +98,54 @@ def test_possibly_received_requests_are_repeated_only_if_idempotent() -> None:
     assert decide(APIConnectionError("Refused."), repeatable=False, sent=False) == 0.25
 
 
-def test_idempotent_calls() -> None:
+@pytest.mark.parametrize("error", [ConfigurationError("Wrong."), UnexpectedResponseError("HTML.", status_code=200)])
+def test_errors_that_no_retry_can_change_are_final(error: ClaudeAPIError) -> None:
+    assert decide(error) is None
+    assert decide(error, should_retry=True) is None
+
+
+def test_the_exception_carries_what_has_happened_to_the_call() -> None:
+    state = RetryState(max_retries=3, repeatable=True, safe=False)
+    for error in (answer(503, "overloaded_error"), APIConnectionError("Cut."), answer(429, "rate_limit_error")):
+        failure = AttemptFailure(error=error)
+        state = state.started().after(failure)
+        next_step(state, failure, time_left=0.0, random=lambda: 0.5)
+    assert (error.attempts, error.outcome_unknown) == (3, True)
+    assert error.history == ("503 overloaded_error", "APIConnectionError", "429 rate_limit_error")
+
+
+@pytest.mark.parametrize(
+    ("status", "type", "unknown"),
+    [
+        (400, "", False),
+        (429, "rate_limit_error", False),
+        (402, "cost_exceeded_error", True),
+        (408, "timeout_error", True),
+        (500, "server_error", True),
+        (503, "overloaded_error", False),
+        (501, "not_implemented_error", False),
+        (302, "", True),
+    ],
+)
+def test_calls_that_the_server_may_have_run(status: int, type: str, unknown: bool) -> None:
+    failure = AttemptFailure(error=answer(status, type))
+    for safe in (False, True):
+        state = RetryState(max_retries=0, repeatable=True, safe=safe).started().after(failure)
+        assert state.may_have_run == (unknown and not safe)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_closed_call_may_have_run_if_it_was_sent(sent: bool) -> None:
+    state = RetryState(max_retries=0, repeatable=True, safe=False).started().closed(sent=sent)
+    assert (state.may_have_run, state.history) == (sent, ("ClosedError",))
+
+
+def test_safe_methods() -> None:
+    assert is_safe("get")
+    assert not is_safe("DELETE")
+
+
+def test_repeatable_calls() -> None:
     assert is_repeatable("GET", {})
     assert not is_repeatable("POST", {})
     assert is_repeatable("POST", {"Idempotency-Key": "1"})

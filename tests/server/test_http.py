@@ -119,6 +119,7 @@ def test_a_body_just_below_the_limit_is_accepted(client: httpx.Client) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.slow
 def test_validating_many_messages_does_not_block_other_requests(server: Running, client: httpx.Client) -> None:
     body = {"messages": [{"role": "user", "content": "a"}] * 15_000 + [{"role": "nobody", "content": ""}]}
     with server.client() as other, ThreadPoolExecutor(1) as threads:

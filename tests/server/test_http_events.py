@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from http_server import all_events, serving
-from scripted_engine import Emitted, ScriptedEngine
+from claude_code_api.event_models import TASK_EVENT_MODELS
+from support.servers.embedded_server import all_events, serving
+from support.servers.scripted_engine import Emitted, ScriptedEngine
 
 from claude_code_server.domain.engine_protocol import EventType
-from claude_code_server.http.serializers import TASK_EVENT_MODELS
 
 FIELDS: dict[EventType, dict[str, Any]] = {
     "thinking": {},

@@ -268,6 +268,7 @@ def test_followers_receive_events_at_once_and_pings_in_between(workspace: Path, 
                 assert one.result(10) == ["1 first", "2 second", "3 Done."]
 
 
+@pytest.mark.slow
 def test_a_stream_of_many_events_is_complete(workspace: Path) -> None:
     engine = ScriptedEngine(*(says(f"step {number}") for number in range(1000)), DONE)
     with serving(workspace, engine) as server, server.client() as client:
@@ -296,6 +297,7 @@ def test_an_invalid_last_event_id_is_rejected(workspace: Path) -> None:
             assert response.json()["error"]["param"] == "Last-Event-ID"
 
 
+@pytest.mark.slow
 def test_tasks_and_events_survive_a_restart(workspace: Path, tmp_path: Path, gate: Gate) -> None:
     state = tmp_path / "state"
     with serving(workspace, ScriptedEngine(says("hm"), DONE), state_dir=state) as server, server.client() as client:

@@ -260,6 +260,7 @@ def test_a_broken_stream_is_metered_and_reported(broken: Cut | ErrorEvent) -> No
     on_bench([broken], body)
 
 
+@pytest.mark.slow
 def test_concurrent_calls_are_all_metered() -> None:
     def response(body: dict[str, Any]) -> dict[str, Any]:
         number = int(body["messages"][0]["content"])
@@ -289,6 +290,7 @@ def test_an_agents_disconnect_cancels_its_call(stream: bool) -> None:
     on_bench([Hang()], body)
 
 
+@pytest.mark.slow
 def test_closing_does_not_wait_for_calls_in_progress() -> None:
     async def body(made: Bench) -> None:
         posting = asyncio.create_task(made.post(made.issue(), stream=True))

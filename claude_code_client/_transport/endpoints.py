@@ -1,6 +1,6 @@
-"""``client.api``: what generated endpoint functions take as their ``client``, on the facade's own connections.
+"""``client.api``: the ``client`` argument of generated endpoints, on the connections of the facade.
 
-The generated class would hold the key (and show it), open pools of its own, and change its parent in ``with_headers``.
+The generated class would hold and show the key, open its own pools, and change its parent in ``with_headers``.
 """
 
 from __future__ import annotations
@@ -12,30 +12,32 @@ from claude_code_api import AuthenticatedClient
 
 from .._config import Config, override
 from ..errors import ConfigurationError
-from .async_driver import AsyncConnection
-from .sync_driver import SyncConnection
+from .async_connection import AsyncConnection
+from .sync_connection import SyncConnection
 
 C = TypeVar("C", SyncConnection, AsyncConnection)
 
 _PLACEHOLDER = "held by the connection"
-_FIXED = "client.api uses its client's connections; for others, make a claude_code_api.AuthenticatedClient."
+_FIXED = "client.api uses the connections of its client; for others, create a claude_code_api.AuthenticatedClient."
 
 
 class Endpoints(AuthenticatedClient, Generic[C]):
+    """Common part of both clients' endpoints."""
+
     def __init__(self, connection: C) -> None:
         super().__init__(base_url=connection.config.base_url, token=_PLACEHOLDER)
         self._connection: C = connection
 
     def with_headers(self, headers: dict[str, str]) -> Self:
-        """The same connections, with more headers; this one stays as it is."""
+        """Return endpoints with more headers on the same connections; these stay as they are."""
         return self._with(override(self._connection.config, headers=headers))
 
     def with_cookies(self, cookies: dict[str, str]) -> Self:
-        """The same connections, with cookies; this one stays as it is."""
+        """Return endpoints with cookies on the same connections; these stay as they are."""
         return self.with_headers({"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})
 
     def with_timeout(self, timeout: httpx.Timeout | float) -> Self:
-        """The same connections, with another timeout (seconds) for the whole call; this one stays as it is."""
+        """Return endpoints with another timeout (seconds) for a whole call; these stay as they are."""
         seconds = timeout.read if isinstance(timeout, httpx.Timeout) else timeout
         return self._with(override(self._connection.config, timeout=seconds))
 
@@ -50,10 +52,10 @@ class Endpoints(AuthenticatedClient, Generic[C]):
 
 
 class SyncEndpoints(Endpoints[SyncConnection]):
-    """Pass it to the ``sync`` and ``sync_detailed`` functions of ``claude_code_api.api``.
+    """The ``client`` argument of the ``sync`` and ``sync_detailed`` functions in ``claude_code_api.api``.
 
-    Calls have the key, retries, deadline, logging and exceptions of the facade. An answer that is not a success
-    raises the facade's exception.
+    Calls have the key, retries, deadline, logging and exceptions of the facade. An error response raises the
+    facade's exception.
     """
 
     def get_httpx_client(self) -> httpx.Client:
@@ -61,21 +63,21 @@ class SyncEndpoints(Endpoints[SyncConnection]):
 
     def get_async_httpx_client(self) -> Never:
         raise ConfigurationError(
-            "This is the api of a ClaudeClient: call the endpoint's sync functions, or use AsyncClaudeClient."
+            "This is the api of a ClaudeClient: use the sync functions of the endpoint, or an AsyncClaudeClient."
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do: the facade's client closes the connections."""
+        """Do nothing: the facade's client closes the connections."""
 
 
 class AsyncEndpoints(Endpoints[AsyncConnection]):
-    """Pass it to the ``asyncio`` and ``asyncio_detailed`` functions of ``claude_code_api.api``.
+    """The ``client`` argument of the ``asyncio`` and ``asyncio_detailed`` functions in ``claude_code_api.api``.
 
-    Calls have the key, retries, deadline, logging and exceptions of the facade. An answer that is not a success
-    raises the facade's exception.
+    Calls have the key, retries, deadline, logging and exceptions of the facade. An error response raises the
+    facade's exception.
     """
 
     def get_async_httpx_client(self) -> httpx.AsyncClient:
@@ -83,11 +85,11 @@ class AsyncEndpoints(Endpoints[AsyncConnection]):
 
     def get_httpx_client(self) -> Never:
         raise ConfigurationError(
-            "This is the api of an AsyncClaudeClient: call the endpoint's asyncio functions, or use ClaudeClient."
+            "This is the api of an AsyncClaudeClient: use the asyncio functions of the endpoint, or a ClaudeClient."
         )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do: the facade's client closes the connections."""
+        """Do nothing: the facade's client closes the connections."""

@@ -1,8 +1,7 @@
-"""Sockets that keep a deadline, and that another thread can wake.
+"""Network backend for httpcore whose sockets keep a deadline, and can be woken by another thread.
 
-httpx's timeouts are for each read: a server that drips a byte a second never meets one. Here every connect, read and
-write waits no longer than the deadline that its thread has set, so that a call ends when it is to, or when it is
-interrupted.
+The timeouts of httpx apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read or
+write waits no longer than the deadline that its thread has set, and ends when the call is cancelled.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _bounds: ContextVar[tuple[float, CancelToken] | None] = ContextVar("claude_code_
 
 @contextmanager
 def deadline_scope(deadline: float, token: CancelToken) -> Iterator[None]:
-    """Within, this thread's network calls end at ``deadline`` (monotonic seconds), or when they are interrupted."""
+    """Apply a deadline (monotonic seconds) and a cancel token to the network calls of this thread."""
     outer = _bounds.set((deadline, token))
     try:
         yield
@@ -33,7 +32,7 @@ def deadline_scope(deadline: float, token: CancelToken) -> Iterator[None]:
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:
-    """``timeout``, or what is left until the deadline if that is less. Raises ``error`` if nothing is left."""
+    """Return ``timeout``, or the seconds until the deadline if fewer. Raises ``error`` if the deadline has passed."""
     bounds = _bounds.get()
     if bounds is None:
         return timeout
@@ -44,7 +43,7 @@ def _left(timeout: float | None, error: type[Exception]) -> float | None:
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """httpcore's own sockets, with the deadline."""
+    """httpcore's own sockets, with the deadline and the cancel token of the thread."""
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
@@ -86,7 +85,7 @@ class _DeadlineStream(httpcore.NetworkStream):
             self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
-        # Its number is taken by the next socket: a thread that is about to wait for it would wait for that one.
+        # The next socket takes the file descriptor: a thread that is about to wait for this one would wait for that.
         with self._lock:
             self._closed = True
             if self._users:

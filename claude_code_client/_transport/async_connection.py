@@ -1,0 +1,138 @@
+"""Connection of the asynchronous client: its pools, its httpx clients, and the operations that run on them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import httpx
+
+from .._config import Config
+from .._operations.client_state import ClientState
+from .._operations.effects import Emit, Operation, T
+from .async_background import AsyncBackground
+from .async_driver import AsyncDriver
+from .async_execution import AsyncExecution
+from .async_pool import AsyncPools
+from .async_transport import AsyncRetryTransport
+from .background import BackgroundWork
+from .cancellation import AsyncCancelToken
+from .http_options import default_headers
+from .response_check import check_async
+from .sync_connection import finish_in_thread
+
+Attach = Callable[[Any, "AsyncConnection"], object]
+"""Called with every value that leaves the connection: results, emitted values and exceptions."""
+
+
+class AsyncConnection:
+    """Connections to one server, and the operations that run on them. Usable in several event loops."""
+
+    def __init__(
+        self, config: Config, state: ClientState, *, attach: Attach | None = None, pools: AsyncPools | None = None
+    ) -> None:
+        self.config = config
+        self.state = state
+        self._attach = attach
+        self._owns_pools = pools is None
+        self._pools = pools or AsyncPools(config)
+        self._http: tuple[httpx.AsyncBaseTransport, httpx.AsyncClient] | None = None
+        # Without a reference to the connection, which background work must not keep alive.
+        self._finish_in_thread = partial(finish_in_thread, config, state)
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """An httpx client on the running loop's connections. Raises ConfigurationError if the pools are closed."""
+        return self._client_on(self._pools.transport())
+
+    @property
+    def checked_http(self) -> httpx.AsyncClient:
+        """An httpx client for generated endpoints, which raises for responses that they cannot read."""
+        http = self._new_client(self._pools.transport())
+        http.event_hooks = {"response": [check_async]}
+        return http
+
+    def reconfigured(self, config: Config) -> AsyncConnection:
+        """Return a connection with other options on the same pools; closing it leaves the pools open."""
+        return AsyncConnection(config, self.state, attach=self._attach, pools=self._pools)
+
+    async def aclose(self) -> None:
+        """End the calls in progress and close the running loop's pool, unless another connection owns the pools."""
+        if self._owns_pools:
+            await self._pools.aclose()
+
+    async def run(self, operation: Operation[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Carry out an operation and return its result.
+
+        ``on_emit`` is called with the values that the operation emits; an awaitable that it returns is awaited.
+        """
+        execution = self._start(operation)
+        try:
+            while isinstance(step := await execution.advance(), Emit):
+                if on_emit is not None:
+                    try:
+                        if inspect.isawaitable(awaitable := on_emit(step.value)):
+                            await awaitable
+                    except BaseException as cause:
+                        await execution.abort(cause)
+                        raise
+            return step.value
+        finally:
+            await execution.aclose()
+
+    def stream(self, operation: Operation[Any]) -> tuple[AsyncExecution[Any], Callable[[], None]]:
+        """Return an iterator of the values that an operation emits, and a callable that ends it from any thread.
+
+        Close the iterator with ``aclose()``. It is not an asynchronous generator, so that the one that the client
+        wraps around it is the only one; see ``AsyncExecution``.
+        """
+        execution = self._start(operation)
+        return execution, execution.cancel
+
+    def _start(self, operation: Operation[T]) -> AsyncExecution[T]:
+        token = AsyncCancelToken()
+        return AsyncExecution(
+            operation,
+            AsyncDriver(lambda: self.http, token, self._spawn),
+            token,
+            self._pools,
+            attached=self._attached,
+            in_background=self._in_background,
+            finish_in_thread=self._finish_in_thread,
+        )
+
+    def _spawn(self, operation: Operation[Any]) -> None:
+        self._in_background(BackgroundWork.spawn(operation)).watch()
+
+    def _in_background(self, work: BackgroundWork) -> AsyncBackground:
+        background = AsyncBackground(work, self._background_driver, self._finish_in_thread)
+        self._pools.keep(background)
+        return background
+
+    def _background_driver(self) -> AsyncDriver | None:
+        transport = self._pools.open_transport()
+        if transport is None:
+            return None
+        http = self._client_on(transport)
+        return AsyncDriver(lambda: http, AsyncCancelToken(), self._spawn)
+
+    def _attached(self, value: Any) -> Any:
+        if self._attach is not None:
+            self._attach(value, self)
+        return value
+
+    def _client_on(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+        current = self._http
+        if current is None or current[0] is not transport:
+            self._http = current = (transport, self._new_client(transport))
+        return current[1]
+
+    def _new_client(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self.config.base_url,
+            headers=default_headers(self.config),
+            transport=AsyncRetryTransport(self.config, transport, self.state.quota, lambda: self._pools.closed),
+            trust_env=False,
+        )

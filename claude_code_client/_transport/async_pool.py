@@ -1,0 +1,93 @@
+"""Connection pools of the asynchronous client: one for each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Protocol
+
+import attrs
+import httpx
+
+from .._config import Config
+from ..errors import ConfigurationError
+from .async_background import AsyncBackground
+from .http_options import CLIENT_CLOSED, check_url, inner_arguments
+
+
+class Cancellable(Protocol):
+    """A call in progress."""
+
+    def cancel(self) -> None: ...
+
+
+@attrs.frozen(eq=False)
+class _LoopPool:
+    transport: httpx.AsyncBaseTransport
+    guard: AsyncGenerator[None, None]
+    """Closes the pool; suspended until then."""
+
+
+class AsyncPools:
+    """Connections of one client and of the clients made from it by ``with_options``."""
+
+    def __init__(self, config: Config) -> None:
+        check_url(config)
+        self._config = config
+        # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
+        self._by_loop: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
+        # Strong references: the collector would close an operation together with the cycle that holds it, before the
+        # operation could clean up.
+        self.calls: set[Cancellable] = set()
+        self._background: set[AsyncBackground] = set()
+        self.closed = False
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
+        if self.closed:
+            raise ConfigurationError(CLIENT_CLOSED)
+        loop = asyncio.get_running_loop()
+        pool = self._by_loop.get(loop)
+        if pool is None:
+            transport = httpx.AsyncHTTPTransport(**inner_arguments(self._config))
+            guard = self._close_with_loop(loop, transport)
+            # Run the guard to its yield, so that the loop knows it and closes it when asyncio.run() ends.
+            with suppress(StopIteration):
+                guard.__anext__().send(None)
+            pool = self._by_loop[loop] = _LoopPool(transport, guard)
+        return pool.transport
+
+    def open_transport(self) -> httpx.AsyncBaseTransport | None:
+        """Return the running loop's transport if it is open; None if it is closed, or going to be with its loop."""
+        pool = None if self.closed else self._by_loop.get(asyncio.get_running_loop())
+        return None if pool is None else pool.transport
+
+    def keep(self, background: AsyncBackground) -> None:
+        """Hold background work until it is done; hand it to a thread when its pool is closed before."""
+        if not background.done.done():
+            self._background.add(background)
+            background.done.add_done_callback(lambda _: self._background.discard(background))
+
+    async def aclose(self) -> None:
+        """End the calls in progress and close the running loop's connections."""
+        self.closed = True
+        for call in list(self.calls):
+            call.cancel()
+        for background in list(self._background):
+            background.hand_over()
+        pool = self._by_loop.get(asyncio.get_running_loop())
+        if pool is not None:
+            await pool.guard.aclose()
+
+    async def _close_with_loop(
+        self, loop: asyncio.AbstractEventLoop, transport: httpx.AsyncBaseTransport
+    ) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._by_loop.pop(loop, None)
+            for background in list(self._background):
+                if background.loop is loop:
+                    background.hand_over()
+            await transport.aclose()

@@ -1,0 +1,64 @@
+"""Options of one request, on their way from a driver to the retrying transport."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import httpx
+
+from .._operations.effects import Head, Open
+from ..errors import ClosedError
+from .cancellation import CancelToken
+
+_EXTENSION: Final = "claude_code_client"
+
+
+@attrs.frozen(kw_only=True)
+class RequestContext:
+    """Options that httpx has no arguments for. They travel in the extensions of the request."""
+
+    deadline: float
+    """Seconds on the monotonic clock."""
+    repeatable: bool | None = None
+    """Whether the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
+    stream: bool = False
+    read_timeout: float | None = None
+    """Seconds without a byte after which the connection counts as dead."""
+    token: CancelToken | None = None
+    """Ends the call from another thread; None if the transport has to make one."""
+    on_cancelled: Callable[[ClosedError], object] | None = None
+    """Called when a coroutine's call is cancelled, with the exception that it may raise instead."""
+
+    def as_extensions(self) -> dict[str, Any]:
+        """Return the ``extensions`` argument of a request."""
+        return {_EXTENSION: self}
+
+    @classmethod
+    def of(cls, request: httpx.Request, timeout: float) -> RequestContext:
+        """Return the context of a request; for one without, as generated endpoints send, one with this timeout."""
+        context: RequestContext | None = request.extensions.get(_EXTENSION)
+        return context or cls(deadline=time.monotonic() + timeout)
+
+
+def stream_request(
+    build: Callable[..., httpx.Request], effect: Open, token: CancelToken | None = None
+) -> httpx.Request:
+    """Build the request of an ``Open`` with an httpx client's ``build_request``."""
+    context = RequestContext(deadline=effect.deadline, stream=True, read_timeout=effect.read_timeout, token=token)
+    request = build(**effect.request, extensions=context.as_extensions())
+    # A proxy would hold a compressed stream back until a block is full, and a compressed file has no byte ranges.
+    request.headers.update({"Accept": effect.accept, "Accept-Encoding": "identity"})
+    return request
+
+
+def head(response: httpx.Response) -> Head:
+    """Return what an operation needs of a response whose body it reads."""
+    return Head(
+        status_code=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        attempts=response.extensions["attempts"],
+        history=response.extensions["history"],
+    )

@@ -1,0 +1,166 @@
+"""Connection of the synchronous client: its pool, its httpx clients, and the operations that run on them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from typing import Any, Final
+
+import httpx
+
+from .._config import Config
+from .._operations.client_state import ClientState
+from .._operations.effects import Operation, T
+from ..errors import ClosedError, ConfigurationError
+from .background import BackgroundWork, is_suspended
+from .cancellation import CLOSED_DURING_CALL, CancelToken
+from .http_options import default_headers
+from .response_check import check
+from .sync_driver import SyncDriver
+from .sync_pool import SyncPool
+from .sync_transport import SyncRetryTransport
+
+BACKGROUND_THREAD: Final = "claude-code-client: background"
+"""Name of the threads that carry out background work."""
+
+Attach = Callable[[Any, "SyncConnection"], object]
+"""Called with every value that leaves the connection: results, emitted values and exceptions."""
+
+
+class SyncConnection:
+    """Connections to one server, and the operations that run on them. Safe to share between threads."""
+
+    def __init__(
+        self, config: Config, state: ClientState, *, attach: Attach | None = None, pool: SyncPool | None = None
+    ) -> None:
+        self.config = config
+        self.state = state
+        self._attach = attach
+        self._owns_pool = pool is None
+        self._pool = pool or SyncPool(config)
+        self._http: tuple[httpx.BaseTransport, httpx.Client] | None = None
+
+    @property
+    def http(self) -> httpx.Client:
+        """An httpx client on this process's connections. Raises ConfigurationError if the pool is closed."""
+        transport, current = self._pool.transport(), self._http
+        if current is None or current[0] is not transport:
+            self._http = current = (transport, self._client_on(transport))
+        return current[1]
+
+    @property
+    def checked_http(self) -> httpx.Client:
+        """An httpx client for generated endpoints, which raises for responses that they cannot read."""
+        http = self._client_on(self._pool.transport())
+        http.event_hooks = {"response": [check]}
+        return http
+
+    def reconfigured(self, config: Config) -> SyncConnection:
+        """Return a connection with other options on the same pool; closing it leaves the pool open."""
+        return SyncConnection(config, self.state, attach=self._attach, pool=self._pool)
+
+    def close(self) -> None:
+        """End the calls in progress and close the pool, unless another connection owns it."""
+        if self._owns_pool:
+            self._pool.close()
+
+    def run(self, operation: Operation[T], on_emit: Callable[[Any], object] | None = None) -> T:
+        """Carry out an operation and return its result. ``on_emit`` is called with the values that it emits."""
+        values = self._emit(operation, CancelToken())
+        while True:
+            try:
+                value = next(values)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                if on_emit is not None:
+                    on_emit(value)
+            except StopIteration as error:
+                # A generator would take it for its own end.
+                values.throw(RuntimeError("on_event raised StopIteration").with_traceback(error.__traceback__))
+            except BaseException as error:
+                values.throw(error)
+
+    def stream(self, operation: Operation[Any]) -> tuple[Generator[Any, None, None], Callable[[], None]]:
+        """Return a generator of the values that an operation emits, and a callable that ends it from any thread.
+
+        A generator that is still suspended when the process ends is aborted then.
+        """
+        token = CancelToken()
+        generator = self._emit(operation, token)
+        weakref.finalize(generator, self._abort_in, os.getpid(), operation)
+        return generator, token.cancel
+
+    def finish(self, work: BackgroundWork) -> None:
+        """Carry out the rest of an operation that has no caller."""
+        SyncDriver(self._http_in_call, CancelToken(), self._spawn).finish(work)
+
+    def _emit(self, operation: Operation[T], token: CancelToken) -> Generator[Any, None, T]:
+        self._pool.transport()  # on a closed client the operation does not even start
+        driver = SyncDriver(self._http_in_call, token, self._spawn)
+        with self._pool.tokens.registered(token):
+            return (yield from driver.emit(operation, self._attached, self._abort))
+
+    def _http_in_call(self) -> httpx.Client:
+        with suppress(ConfigurationError):
+            return self.http
+        raise ClosedError(CLOSED_DURING_CALL)
+
+    def _client_on(self, transport: httpx.BaseTransport) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.config.base_url,
+            headers=default_headers(self.config),
+            transport=SyncRetryTransport(self.config, transport, self.state.quota, self._pool.tokens),
+            trust_env=False,
+        )
+
+    def _attached(self, value: T) -> T:
+        if self._attach is not None:
+            self._attach(value, self)
+        return value
+
+    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> None:
+        work = BackgroundWork.abort(operation, cause)
+        if self._pool.closed:
+            _finish(self.config, self.state, work)
+        else:
+            self.finish(work)
+
+    def _abort_in(self, process: int, operation: Operation[Any]) -> None:
+        # A fork has a copy of the stream, and drops it; the task is its parent's.
+        if process == os.getpid() and is_suspended(operation):
+            self._abort(operation, None)
+
+    def _spawn(self, operation: Operation[Any]) -> None:
+        finish_in_thread(self.config, self.state, BackgroundWork.spawn(operation))
+
+
+def finish_in_thread(
+    config: Config, state: ClientState, work: BackgroundWork, on_done: Callable[[], None] | None = None
+) -> None:
+    """Carry out the rest of an operation in a thread, on a connection of its own, which may outlive its client.
+
+    ``on_done`` is called in that thread. A process that is ending waits for no new thread, and does it all here.
+    """
+
+    def run() -> None:
+        try:
+            _finish(config, state, work)
+        finally:
+            if on_done is not None:
+                on_done()
+
+    if threading.main_thread().is_alive():
+        with suppress(RuntimeError):  # no thread can be started
+            threading.Thread(target=run, name=BACKGROUND_THREAD).start()
+            return
+    run()
+
+
+def _finish(config: Config, state: ClientState, work: BackgroundWork) -> None:
+    with closing(SyncConnection(config, state)) as connection:
+        connection.finish(work)

@@ -1,0 +1,53 @@
+"""Connection pool of the synchronous client: one for each process."""
+
+from __future__ import annotations
+
+import os
+import weakref
+
+import httpx
+
+from .._config import Config
+from ..errors import ConfigurationError
+from .cancellation import CancelRegistry
+from .deadline_network import DeadlineBackend
+from .http_options import CLIENT_CLOSED, check_url, inner_arguments
+
+
+class SyncPool:
+    """Connections of one client and of the clients made from it by ``with_options``."""
+
+    def __init__(self, config: Config) -> None:
+        check_url(config)
+        self._config = config
+        # A forked process must not use its parent's sockets: it opens its own, and leaves those open.
+        self._by_process: dict[int, httpx.BaseTransport] = {}
+        self.tokens = CancelRegistry()
+        self.closed = False
+        # A client that nobody closes is closed when it is collected, or when the process ends.
+        self._finalize = weakref.finalize(self, _close_own, self._by_process)
+
+    def transport(self) -> httpx.BaseTransport:
+        """Return this process's transport. Raises ConfigurationError if the pool is closed."""
+        if self.closed:
+            raise ConfigurationError(CLIENT_CLOSED)
+        process = os.getpid()
+        transport = self._by_process.get(process)
+        if transport is None:
+            fresh = httpx.HTTPTransport(**inner_arguments(self._config))
+            # httpx has no argument for the network backend; the pool of httpcore below it has.
+            fresh._pool._network_backend = DeadlineBackend()
+            transport = self._by_process.setdefault(process, fresh)
+        return transport
+
+    def close(self) -> None:
+        """End the calls in progress and close this process's connections."""
+        self.closed = True
+        self.tokens.close()
+        self._finalize()
+
+
+def _close_own(by_process: dict[int, httpx.BaseTransport]) -> None:
+    transport = by_process.pop(os.getpid(), None)
+    if transport is not None:
+        transport.close()
