@@ -65,7 +65,7 @@ class AttemptFailure:
 
     @property
     def is_transient(self) -> bool:
-        """Whether a retry may succeed, and costs nothing that the caller should decide about."""
+        """True if a retry may succeed and costs nothing that the caller should decide about."""
         error = self.error
         if isinstance(error, ConfigurationError | UnexpectedResponseError):
             return False

@@ -67,7 +67,7 @@ class AsyncBackground:
 
     @property
     def is_left(self) -> bool:
-        """Whether the loop has a rest to carry out."""
+        """True if steps are left for the loop to carry out."""
         return self._work.is_left and not self._handed_over
 
     def hand_over(self) -> None:

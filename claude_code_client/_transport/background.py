@@ -66,7 +66,7 @@ class BackgroundWork:
 
     @property
     def is_left(self) -> bool:
-        """Whether this process has a rest to carry out."""
+        """True if steps are left for this process to carry out."""
         return self.effect is not None and self._process == os.getpid()
 
     def resume(self, outcome: Any, failure: ClaudeAPIError | None) -> None:
