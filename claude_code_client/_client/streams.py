@@ -31,9 +31,9 @@ class Progress(Protocol):
 class Stream(Generator[T, None, None]):
     """Iterate over it; leaving the loop, its ``with`` or :meth:`close` ends it."""
 
-    def __init__(self, generator: Generator[T, None, None], cancel: Callable[[], None]) -> None:
+    def __init__(self, generator: Generator[T, None, None], interrupt: Callable[[], None]) -> None:
         self._generator = generator
-        self._cancel = cancel
+        self._cancel = interrupt
         self._closing = False
 
     def __next__(self) -> T:
@@ -77,9 +77,9 @@ class Stream(Generator[T, None, None]):
 class AsyncStream(AsyncGenerator[T, None]):
     """Iterate over it; leaving its ``async with``, or :meth:`aclose`, ends it."""
 
-    def __init__(self, generator: AsyncGenerator[T, None], cancel: Callable[[], None]) -> None:
+    def __init__(self, generator: AsyncGenerator[T, None], interrupt: Callable[[], None]) -> None:
         self._generator = generator
-        self._cancel = cancel
+        self._cancel = interrupt
         self._closing = False
 
     async def __anext__(self) -> T:
@@ -133,9 +133,9 @@ class TaskStream(_Followed, Stream[TaskEvent]):
     """
 
     def __init__(
-        self, generator: Generator[TaskEvent, None, None], cancel: Callable[[], None], progress: Progress
+        self, generator: Generator[TaskEvent, None, None], interrupt: Callable[[], None], progress: Progress
     ) -> None:
-        super().__init__(generator, cancel)
+        super().__init__(generator, interrupt)
         self._progress = progress
 
 
@@ -146,7 +146,7 @@ class AsyncTaskStream(_Followed, AsyncStream[TaskEvent]):
     """
 
     def __init__(
-        self, generator: AsyncGenerator[TaskEvent, None], cancel: Callable[[], None], progress: Progress
+        self, generator: AsyncGenerator[TaskEvent, None], interrupt: Callable[[], None], progress: Progress
     ) -> None:
-        super().__init__(generator, cancel)
+        super().__init__(generator, interrupt)
         self._progress = progress

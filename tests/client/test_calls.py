@@ -273,7 +273,7 @@ def test_a_server_that_hangs_up(both: Both) -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(errors.APIConnectionError, match="cut before the answer"):
+        with pytest.raises(errors.APIConnectionError, match="cut before the response"):
             both.call(both.client(f"http://127.0.0.1:{port}", max_retries=0).complete("Hello"))
         thread.join()
 
