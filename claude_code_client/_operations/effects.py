@@ -76,7 +76,7 @@ class Sleep:
 
 @attrs.frozen
 class Spawn:
-    """Carry out another operation in the background, on its own connection. Outcome: None, at once."""
+    """Carry out another operation in the background. Outcome: None, at once."""
 
     operation: Generator[Any, Any, Any] = attrs.field(repr=False)
 

@@ -22,7 +22,7 @@ _CHECK_SERVER: Final = "Check that the server runs, and base_url or CLAUDE_BASE_
 def translate(failure: TransportFailure | httpx.InvalidURL, url: httpx.URL, *, overdue: bool = False) -> ClaudeAPIError:
     """Return this library's exception; ``overdue`` says that the deadline of the call has passed."""
     server = origin(url)
-    reason = str(failure) or type(failure).__name__
+    reason = (str(failure) or type(failure).__name__).rstrip(".")
     match failure:
         case httpx.ConnectError():
             return APIConnectionError(f"Cannot connect to {server}: {reason}. {_CHECK_SERVER}")

@@ -289,7 +289,7 @@ def test_server_closes_the_connection(both: ClientKind) -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(errors.APIConnectionError, match="cut before the answer"):
+        with pytest.raises(errors.APIConnectionError, match="cut before the response"):
             both.call(both.client(f"http://127.0.0.1:{port}", max_retries=0).complete("Hello"))
         thread.join()
 
