@@ -27,7 +27,7 @@ class ServerSentEvent:
     id: str = ""
     """The stream's last event ID as of this event."""
     has_id: bool = False
-    """Whether the event carries its own ID; otherwise ``id`` is inherited from an earlier event."""
+    """True if the event carries its own ID; otherwise ``id`` is inherited from an earlier event."""
 
 
 def encode_event(type: str, data: bytes, *, id: int | str | None = None) -> bytes:

@@ -24,7 +24,7 @@ class Send:
     deadline: float
     """Seconds on the monotonic clock."""
     repeatable: bool | None = None
-    """Whether the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
+    """True if the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
 
 
 @attrs.frozen(kw_only=True)

@@ -48,7 +48,7 @@ class TerminalEvent:
 
     event: dict[str, Any] = attrs.field(repr=False)
     is_duplicate: bool = False
-    """Whether the caller has already received it."""
+    """True if the caller has already received it."""
 
 
 @attrs.frozen

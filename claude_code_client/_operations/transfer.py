@@ -84,7 +84,7 @@ class Transfer(Generic[T]):
         self._etag: str | None = None
         self._opened = False
         self._whole_only = False
-        """Whether no range request can continue the current response."""
+        """True if no range request can continue the current response."""
         self._supports_ranges = True
         """False once the server has sent another range than the one requested."""
 

@@ -40,11 +40,11 @@ class AttemptFailure:
     should_retry: bool | None = None
     """Header ``x-should-retry`` of the response; None without one."""
     timed_out: bool = False
-    """Whether a timeout ended the attempt."""
+    """True if a timeout ended the attempt."""
 
     @property
     def may_have_run(self) -> bool:
-        """Whether the server may have run the call; it did not if its response clearly refuses the call."""
+        """True if the server may have run the call; it did not if its response clearly refuses the call."""
         status, type_ = self.error.status_code, self.error.error_type
         if not self.sent:
             return False
@@ -89,13 +89,13 @@ class RetryState:
 
     max_retries: int
     repeatable: bool
-    """Whether the server may receive the call twice without harm."""
+    """True if the server may receive the call twice without harm."""
     safe: bool
-    """Whether the call changes nothing on the server."""
+    """True if the call changes nothing on the server."""
     attempts: int = 0
     """Attempts that have started."""
     may_have_run: bool = False
-    """Whether the server may have run the call, and changed something, in an attempt that failed."""
+    """True if the server may have run the call, and changed something, in an attempt that failed."""
     history: tuple[str, ...] = ()
     """Outcome of each failed attempt."""
 

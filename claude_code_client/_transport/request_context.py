@@ -23,7 +23,7 @@ class RequestContext:
     deadline: float
     """Seconds on the monotonic clock."""
     repeatable: bool | None = None
-    """Whether the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
+    """True if the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
     stream: bool = False
     read_timeout: float | None = None
     """Seconds without a byte after which the connection counts as dead."""

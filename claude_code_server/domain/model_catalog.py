@@ -39,7 +39,7 @@ class Model:
     """Prompt tokens, cached ones included, above which ``long_context_price`` applies to the whole call."""
     long_context_price: Price | None = None
     accepts_sampling: bool = False
-    """Whether the model accepts ``temperature`` and ``top_p``."""
+    """True if the model accepts ``temperature`` and ``top_p``."""
 
     def price_for(self, prompt_tokens: int) -> Price:
         """Return the price of a call with a prompt of this size."""

@@ -50,7 +50,7 @@ class _ActiveTask:
     seq: int = 0
     """Sequence number of the last event."""
     storage_failed: bool = False
-    """Whether part of the task could not be stored; the task can then only end as failed."""
+    """True if part of the task could not be stored; the task can then only end as failed."""
     changed: Broadcast = attrs.field(factory=Broadcast)
     """Notifies of every event."""
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)

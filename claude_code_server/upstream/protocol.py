@@ -49,7 +49,7 @@ class Upstream(Protocol):
     name: str
     """Name for people: kind or URL, without credentials."""
     free: bool
-    """Whether tokens cost nothing, whatever the model."""
+    """True if tokens cost nothing, whatever the model."""
 
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         """Return the response to a Messages request. Raise UpstreamError."""

@@ -60,7 +60,7 @@ class _Batch:
     last_seq: int
     """Sequence number of the last event."""
     terminal: bool
-    """Whether the last event is the terminal event of the task."""
+    """True if the last event is the terminal event of the task."""
 
 
 def _read_batch(after: int, task: Task, store: Store) -> _Batch | None:

@@ -28,7 +28,7 @@ class Lines:
     total: int
     """Number of matches; more than ``lines`` if the tool reported how many it omitted."""
     at_least: bool = False
-    """Whether the tool stopped early, so that there may be more than ``total``."""
+    """True if the tool stopped early, so that there may be more than ``total``."""
     errors: tuple[str, ...] = ()
     """Lines that commands wrote to standard error."""
 
@@ -80,7 +80,7 @@ class FileText:
     text: str
     line_count: int
     unnumbered: bool = False
-    """Whether the output contained lines from outside the file, such as a notice that the file was cut."""
+    """True if the output contained lines from outside the file, such as a notice that the file was cut."""
 
 
 def parse_file(result: ToolResult, *, tool: str = "Read") -> FileText | None:
