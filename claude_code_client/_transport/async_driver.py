@@ -36,7 +36,7 @@ class AsyncDriver:
         self._spawn = spawn
         self._response = AsyncOpenResponse()
         self._closed: ClosedError | None = None
-        """What is known of the request that the token has cut."""
+        """Exception for the request that the token has cut, with what is known of the request."""
 
     async def attempt(self, effect: Effect) -> Outcome:
         """Carry out an effect; return its outcome, and the exception that it failed with."""

@@ -10,7 +10,7 @@ from .._policy.retry import is_safe
 from ..errors import APIConnectionError, ClaudeAPIError, ConfigurationError, TimeoutError, UnexpectedResponseError
 
 TransportFailure = httpx.HTTPError | httpx.StreamError
-"""What a transport of httpx raises."""
+"""Exceptions that a transport of httpx raises."""
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds; a live server accepts a connection sooner, however long its response takes."""

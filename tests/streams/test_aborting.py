@@ -1,4 +1,4 @@
-"""Where asynchronous calls clean up once they are abandoned: on their loop's pool, else in a thread."""
+"""Cleanup of abandoned asynchronous calls: on the pool of their loop, else in a thread."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from support.servers import raw_http
 
 Way = Literal["fin", "rst"]
-"""How a connection ends: by a clean close or by a reset."""
+"""End of a connection: a clean close or a reset."""
 
 
 @dataclass(frozen=True)
