@@ -34,4 +34,4 @@ class Settings:
     cancel_grace: float = 10.0
     """Time that a cancelled run has to end by itself."""
     shutdown_grace: float = 5.0
-    """The same when the server shuts down."""
+    """Seconds that running tasks have to end when the server shuts down."""
