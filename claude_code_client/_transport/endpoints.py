@@ -1,4 +1,4 @@
-"""``client.api``: the ``client`` argument of generated endpoints, on the connections of the facade.
+"""``client.api``: the ``client`` argument of generated endpoints, on the connections of one client.
 
 The generated class would hold and show the key, open its own pools, and change its parent in ``with_headers``.
 """
@@ -54,8 +54,8 @@ class Endpoints(AuthenticatedClient, Generic[C]):
 class SyncEndpoints(Endpoints[SyncConnection]):
     """The ``client`` argument of the ``sync`` and ``sync_detailed`` functions in ``claude_code_api.api``.
 
-    Calls have the key, retries, deadline, logging and exceptions of the facade. An error response raises the
-    facade's exception.
+    Calls have the key, retries, deadline, logging and exceptions of the client's methods. An
+    error response raises the exception that these would raise.
     """
 
     def get_httpx_client(self) -> httpx.Client:
@@ -70,14 +70,14 @@ class SyncEndpoints(Endpoints[SyncConnection]):
         return self
 
     def __exit__(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the facade's client closes the connections."""
+        """Do nothing: closing the client closes the connections."""
 
 
 class AsyncEndpoints(Endpoints[AsyncConnection]):
     """The ``client`` argument of the ``asyncio`` and ``asyncio_detailed`` functions in ``claude_code_api.api``.
 
-    Calls have the key, retries, deadline, logging and exceptions of the facade. An error response raises the
-    facade's exception.
+    Calls have the key, retries, deadline, logging and exceptions of the client's methods. An
+    error response raises the exception that these would raise.
     """
 
     def get_async_httpx_client(self) -> httpx.AsyncClient:
@@ -92,4 +92,4 @@ class AsyncEndpoints(Endpoints[AsyncConnection]):
         return self
 
     async def __aexit__(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the facade's client closes the connections."""
+        """Do nothing: closing the client closes the connections."""

@@ -35,5 +35,5 @@ class StoredResponse:
     """The response stored under an idempotency key."""
 
     fingerprint: str
-    """Hash of the body of the request that was answered."""
+    """Hash of the body of the request that the response belongs to."""
     value: str

@@ -35,6 +35,16 @@ class _JsonObject(dict[str, Any]):
         return dict(self)
 
 
+class _JsonString(str):
+    """A string where a generated model may expect a member of an enum."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> str:
+        return str(self)
+
+
 def serialize_task(task: Task, events: Iterable[TaskEvent]) -> models.AgenticTaskResponse:
     """Return the response for a task with its events so far."""
     return models.AgenticTaskResponse(
@@ -74,12 +84,21 @@ def _progress_event(event: TaskEvent) -> dict[str, Any]:
         return {_TYPE_NAME: event.type, _TIMESTAMP_NAME: event.timestamp, **event.fields}
     # Generated names that would hide a Python builtin end with an underscore.
     parameters = {field.name.rstrip("_"): field.name for field in attrs.fields(model) if field.init}
-    fields = {name: _JsonObject(value) if isinstance(value, Mapping) else value for name, value in event.fields.items()}
+    fields = {name: _for_model(value) for name, value in event.fields.items()}
     known = {parameters[name]: value for name, value in fields.items() if name in parameters}
     serialized = model(type_=event.type, timestamp=event.timestamp, **known)
     serialized.additional_properties = {name: value for name, value in fields.items() if name not in parameters}
     data: dict[str, Any] = serialized.to_dict()
     return data
+
+
+def _for_model(value: Any) -> Any:
+    """Return a JSON value in a form that the methods of generated models accept in place of their own classes."""
+    if isinstance(value, Mapping):
+        return _JsonObject(value)
+    if isinstance(value, list | tuple):
+        return [_for_model(item) for item in value]
+    return _JsonString(value) if isinstance(value, str) else value
 
 
 def _terminal_event(event: TaskEvent, task: Task) -> models.ResultEvent | models.ErrorEvent:

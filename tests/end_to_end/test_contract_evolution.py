@@ -52,6 +52,7 @@ def extend(document: dict[str, Any]) -> None:
             "timestamp": {"type": "string"},
             "content": {"type": "string"},
             "todos": {"type": "array", "items": {"$ref": "#/components/schemas/Todo"}},
+            "phase": {"type": "string", "enum": ["plan", "work"]},
         },
     }
     reference = "#/components/schemas/TodoUpdateEvent"
@@ -139,7 +140,7 @@ def test_new_event_type(evolved: ProjectCopy, capsys: pytest.CaptureFixture[str]
     for kind in ("sync", "async"):
         event, result = found[kind]["events"]
         timestamp = event["timestamp"]
-        content = {"content": "1 of 2 done", "todos": programs.TODOS}
+        content = {"content": "1 of 2 done", "phase": "work", "todos": programs.TODOS}
         assert event == {"type": "todo_update", "timestamp": timestamp, **content}
         assert result["type"] == "result"
         assert found[kind]["log"] == [{"action": "todo_update", "timestamp": timestamp, **content}]

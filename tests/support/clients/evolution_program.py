@@ -86,7 +86,7 @@ def response_fields() -> dict[str, Any]:
 
 def event_type() -> dict[str, Any]:
     """Stream a task whose engine emits an event of a new type, from the embedded server."""
-    event = Emitted(cast("EventType", "todo_update"), {"content": "1 of 2 done", "todos": TODOS})
+    event = Emitted(cast("EventType", "todo_update"), {"content": "1 of 2 done", "phase": "work", "todos": TODOS})
 
     def stream_task(both: ClientKind) -> Any:
         client = both.client(server.base_url, api_key="sk-proj-test")
