@@ -123,7 +123,7 @@ def _steps() -> Iterator[Emitted]:
             case 5:
                 yield Emitted("agent_spawn", {"content": "+", "agent": "explorer", "reason": "😀"})
             case 8:
-                yield Emitted("skill_invoke", {"content": "+", "skill": "count", "input_": "x"})
+                yield Emitted("skill_invoke", {"content": "+", "skill": "count", "input": "x"})
             case 10:
                 yield says("日本 €")
             case _:
