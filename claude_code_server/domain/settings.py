@@ -26,6 +26,14 @@ class Settings:
     """Tools that tasks may use; None for all."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks stay pending, and their timeouts have not started."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names under which clients reach the server, besides loopback names and the address it listens on."""
+    head_timeout: float = 10.0
+    """Time that a client has to send the head of a request."""
+    body_timeout: float = 30.0
+    """Time in which the body of a request must make progress."""
+    max_connections: int = 1000
+    """Connections that may be open; at most half of the process's file descriptors."""
     max_body_bytes: int = 10_000_000
     max_wait: float = 60.0
     """Limit on ``Prefer: wait=N``."""

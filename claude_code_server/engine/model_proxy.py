@@ -24,6 +24,7 @@ from claude_code_common import sse
 from ..domain.engine_protocol import CancelToken, TaskSpec
 from ..domain.pricing import affordable_output
 from ..domain.usage import Usage
+from ..runtime.http_protocol import AUTHENTICATED
 from ..runtime.uvicorn_server import UvicornServer, bind
 from ..upstream.messages_stream import MessagesEvent, encode_event
 from ..upstream.protocol import Upstream, UpstreamError
@@ -111,7 +112,9 @@ class ModelProxy:
 
     def _credential(self, http: Request) -> TaskCredential | None:
         bearer = http.headers.get("authorization", "").removeprefix("Bearer ")
-        return self._credentials.get(http.headers.get("x-api-key") or bearer)
+        credential = self._credentials.get(http.headers.get("x-api-key") or bearer)
+        setattr(http.state, AUTHENTICATED, credential is not None)
+        return credential
 
     def _within_budget(self, credential: TaskCredential, request: dict[str, Any], prompt: int) -> dict[str, Any] | None:
         """Return the request with its output limited by the budget; None if the budget is used up."""

@@ -54,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve the Claude Code API, with Claude Code working in a directory of this machine.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name under which clients reach the server, such as that of a proxy; may be repeated"
+        " (default: loopback names and --host)",
+    )
     parser.add_argument("--port", type=int, default=_PORT, help="port to listen on, 0 for any (default: %(default)s)")
     parser.add_argument(
         "--workspace", default=".", metavar="DIR", help="directory in which tasks work (default: %(default)s)"
@@ -95,6 +103,7 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=options.model,
+        allowed_hosts=(options.host, *options.allowed_host),
     )
 
 
