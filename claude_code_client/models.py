@@ -240,6 +240,8 @@ class AgenticTaskResponse(_Model):
     """Timestamp in ISO 8601, UTC; empty if the server does not report it."""
     completed_at: str | None = None
     """Timestamp in ISO 8601, UTC; None while the task runs."""
+    warnings: list[str] = attrs.field(factory=list)
+    """In words: parameters that the server ignored, and data of the task that it could not express as it was."""
 
     @property
     def is_terminal(self) -> bool:

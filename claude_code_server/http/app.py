@@ -98,7 +98,12 @@ class _UnknownPath:
         self._base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise ApiError(404, "not_found_error", f"Unknown path; paths start with {self._base_path}/.")
+        path: str = scope["path"]
+        if path.startswith(f"{self._base_path}/"):
+            hint = "see the API's documentation for those that exist"
+        else:
+            hint = f"paths start with {self._base_path}/"
+        raise ApiError(404, "not_found_error", f"Unknown path; {hint}.")
 
 
 class _ErrorMiddleware:

@@ -40,6 +40,17 @@ class RequestContext:
     """Parsed body; None for an operation without one."""
     fingerprint: str
     """Hash of the body."""
+    request: Request
+
+    def unknown_field_warnings(self, *known: str) -> tuple[str, ...]:
+        """Return a warning for each field of the body that neither the contract nor ``known`` has."""
+        unknown = [name for name in self.operation.unknown_fields(self.body) if name not in known]
+        return tuple(f"This server does not know the field {name}; it was ignored." for name in unknown)
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the caller has disconnected. The body has been read, so nothing else can arrive."""
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
 
     def idempotency_key(self, scope: str) -> IdempotencyKey | None:
         """Return the ``Idempotency-Key`` of the request, if any."""
@@ -63,7 +74,7 @@ async def read_request(request: Request, operation: Operation, services: Service
             parsed, fingerprint = _parse_body(operation, body)
         else:
             parsed, fingerprint = await asyncio.to_thread(_parse_body, operation, body)
-    return RequestContext(operation, services, key_hash, parameters, parsed, fingerprint)
+    return RequestContext(operation, services, key_hash, parameters, parsed, fingerprint, request)
 
 
 async def _authenticate(request: Request, services: Services) -> str:

@@ -1,4 +1,4 @@
-"""Command ``claude-code-client serve``: runs the server in the foreground until Ctrl-C or SIGTERM."""
+"""Command ``claude-code-client serve``: runs the server in the foreground until Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .bootstrap import StartError
 
 _PROG: Final = "claude-code-client serve"
 _PORT: Final = 8123
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OFFLINE_NOTE: Final = " (rules instead of a language model; set ANTHROPIC_API_KEY for real models)"
 
 

@@ -12,12 +12,16 @@ import httpx
 from claude_code_common.loopback import is_loopback
 from claude_code_common.sse import EventTooLargeError
 
-from .messages_stream import MessagesEvent, decode_events
+from .messages_stream import MessagesEvent, decode_events, message_events
 from .protocol import ERROR_TYPE_BY_STATUS, UpstreamError
 
 _TIMEOUT: Final = httpx.Timeout(600, connect=10, pool=None)
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 _OVERLOADED: Final = 529
+
+
+class _NotAMessageError(Exception):
+    """The body of a response is not a message."""
 
 
 class _KeyAuth(httpx.Auth):
@@ -75,13 +79,19 @@ class HttpUpstream:
         async with self._post("v1/messages", {**request, "stream": True}, beta, read_body=False) as response:
             finished = False
             try:
-                async for event in decode_events(response.aiter_bytes()):
+                events = (
+                    _whole_message_events(response) if _is_json(response) else decode_events(response.aiter_bytes())
+                )
+                async for event in events:
                     if event.get("type") == "error":
                         raise self._error(event, response)
                     finished = finished or event.get("type") == "message_stop"
                     yield event
             except EventTooLargeError as error:
                 raise UpstreamError(502, "api_error", f"{self.name}: {error}") from None
+            except _NotAMessageError:
+                message = f"{self.name} responded with something other than a stream or a message"
+                raise UpstreamError(502, "api_error", message) from None
             if not finished:
                 raise UpstreamError(502, "api_error", f"{self.name} ended its stream before the message was complete")
 
@@ -128,6 +138,31 @@ class HttpUpstream:
 
     def _redact(self, text: str) -> str:
         return self._auth.redact(text) if self._auth else text
+
+
+def _is_json(response: httpx.Response) -> bool:
+    content_type: str = response.headers.get("content-type", "")
+    return content_type.partition(";")[0].strip().lower() == "application/json"
+
+
+async def _whole_message_events(response: httpx.Response) -> AsyncIterator[MessagesEvent]:
+    """Yield the events of a response that is a whole message: some servers ignore ``stream``.
+
+    Raise _NotAMessageError.
+    """
+    await response.aread()
+    body = _parse_object(response)
+    if body is not None and "error" in body:
+        yield {"type": "error", **body}
+        return
+    try:
+        events = list(message_events(body or {})) if body and isinstance(body["content"], list) else []
+    except (KeyError, TypeError, ValueError, AttributeError):
+        events = []
+    if not events:
+        raise _NotAMessageError
+    for event in events:
+        yield event
 
 
 def _parse_url(base_url: str) -> httpx.URL:
