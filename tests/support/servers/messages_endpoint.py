@@ -76,11 +76,19 @@ class ErrorEvent:
 
 
 @dataclass(frozen=True)
+class OddUsage:
+    """Message whose stream reports ``usage`` as it is, of whatever type."""
+
+    message: Mapping[str, Any]
+    usage: Any
+
+
+@dataclass(frozen=True)
 class Hang:
     """No response until the endpoint closes or the client disconnects."""
 
 
-Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang
+Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | OddUsage | Hang
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
@@ -141,6 +149,8 @@ class ScriptedMessages:
             case ErrorEvent(whole, after, kind, text):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
                 return _stream(b"".join([*_events(whole)[:after], encode_event(error)]))
+            case OddUsage(whole, usage):
+                return _stream(b"".join(_events(whole, {"usage": usage})))
             case reply if body.get("stream"):
                 return _stream(b"".join(_events(reply)))
             case reply:
@@ -162,8 +172,13 @@ def _in_turn(script: Iterable[Reply]) -> Callable[[dict[str, Any]], Reply]:
     return following
 
 
-def _events(message: Mapping[str, Any]) -> list[bytes]:
-    return [encode_event(event) for event in message_events(message)]
+def _events(message: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> list[bytes]:
+    """Return the encoded events of a message; ``instead`` replaces fields of its first and last event."""
+    events = list(message_events(message))
+    if instead is not None:
+        events[0]["message"].update(instead)
+        events[-2].update(instead)
+    return [encode_event(event) for event in events]
 
 
 def _stream(body: bytes, length: int | None = None) -> list[bytes]:
