@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..domain.entities import PENDING, RUNNING, Task, TaskEvent
-from ..domain.idempotency import IdempotencyKey, StoredResponse
+from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
 from .rows import task_from_row, task_to_row, usage_from_row
 from .schema import SCHEMA, VERSION
@@ -35,6 +35,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         """Open or create the database in ``directory``. Raise StoreError."""
         self._deferred: dict[str, tuple[Task, TaskEvent]] = {}
+        self._deferred_completions: list[PaidCompletion] = []
         with contextlib.ExitStack() as stack:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -157,17 +158,15 @@ class Store:
 
     def find_response(self, key: IdempotencyKey, since: str = "") -> StoredResponse | None:
         """Return the response stored under ``key``, for whatever body, unless it is older than ``since`` (ISO 8601)."""
+        for completion in self._deferred_completions:
+            if completion.key is not None and completion.key.same_as(key):
+                return StoredResponse(completion.key.fingerprint, completion.response)
         row = self._fetch_one(
             "SELECT fingerprint, value FROM idempotency"
             " WHERE key = ? AND scope = ? AND name = ? AND created_at >= ?",
             key.key_hash, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
-
-    def save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
-        """Store a response under an idempotency key."""
-        with self._transaction():
-            self._save_response(key, value, at)
 
     def delete_responses(self, scope: str, before: str) -> None:
         """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
@@ -176,10 +175,17 @@ class Store:
 
     # ---- usage
 
-    def add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
-        """Store the usage of one request."""
-        with self._transaction():
-            self._add_usage(key_hash, at, model, usage)
+    def save_completion(self, completion: PaidCompletion) -> None:
+        """Store a completion's usage and its response in one transaction.
+
+        If that fails, keep it for repeated requests and until a later transaction succeeds, and raise the error.
+        """
+        try:
+            with self._transaction():
+                self._save_completion(completion)
+        except sqlite3.Error:
+            self._deferred_completions.append(completion)
+            raise
 
     def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
         """Return the usage of a key since a time (ISO 8601)."""
@@ -220,6 +226,13 @@ class Store:
             except sqlite3.Error:
                 return
             del self._deferred[task_id]
+        while self._deferred_completions:
+            try:
+                with self._db:
+                    self._save_completion(self._deferred_completions[0])
+            except sqlite3.Error:
+                return
+            del self._deferred_completions[0]
 
     def _task(self, row: sqlite3.Row) -> Task:
         deferred = self._deferred.get(row["id"])
@@ -245,6 +258,11 @@ class Store:
             "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
             (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)),
         )
+
+    def _save_completion(self, completion: PaidCompletion) -> None:
+        self._add_usage(completion.key_hash, completion.at, completion.model, completion.usage)
+        if completion.key is not None:
+            self._save_response(completion.key, completion.response, completion.at)
 
     def _add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
         self._db.execute(

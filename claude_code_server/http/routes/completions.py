@@ -38,7 +38,8 @@ def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompleti
     request = to_messages_request(
         models.CreateCompletionRequest.from_dict(context.body),
         context.services.settings.model,
-        context.operation.wire_name("messages"),
+        context.services.tariff,
+        context.operation,
     )
     key = context.idempotency_key(IDEMPOTENCY_SCOPE)
     known = completions.find(key) if key else None
