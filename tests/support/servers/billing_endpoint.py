@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from support.servers import raw_http
-from support.servers.messages_endpoint import Script, ScriptedMessages
+from support.servers.messages_endpoint import Failure, Script, ScriptedMessages
 
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9+/=]{60,}")
 _IMAGE_TOKENS: Final = 1600
@@ -109,7 +109,7 @@ class BillingMessages(ScriptedMessages):
 
             def billed(asked: dict[str, Any]) -> Any:
                 reply = script(asked)
-                if type(reply).__name__ == "Failure" and reply.status != 200:
+                if isinstance(reply, Failure) and reply.status != 200:
                     return reply
                 usage, cost = price_request(body, min(self.wanted_output(reply), body["max_tokens"]))
                 with self._billing:

@@ -80,7 +80,12 @@ class Hang:
     """No response until the endpoint closes or the client disconnects."""
 
 
-Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang
+@dataclass(frozen=True)
+class Disconnect:
+    """No response: the connection is closed once the request has been read."""
+
+
+Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang | Disconnect
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
@@ -135,6 +140,8 @@ class ScriptedMessages:
             case Failure(status, kind, text, headers, other_body):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
                 return raw_http.response(status, error if other_body is None else other_body, **headers)
+            case Disconnect():
+                return raw_http.then_hang_up([])
             case Hang():
                 return self._hang(request)
             case Cut(whole, after, tidy):
