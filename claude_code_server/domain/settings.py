@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from .model_catalog import ModelCatalog
+
 
 @attrs.frozen(kw_only=True)
 class Settings:
@@ -22,6 +24,8 @@ class Settings:
     upstream_key: str | None = attrs.field(default=None, repr=False)
     model: str | None = None
     """Alias or ID of the model for requests that name none; None for the default of the model catalog."""
+    catalog: ModelCatalog = attrs.field(factory=ModelCatalog)
+    """Models with their prices."""
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
     max_concurrent_tasks: int = 4

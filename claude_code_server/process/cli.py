@@ -14,6 +14,7 @@ from typing import Final
 
 from claude_code_common.loopback import is_loopback
 
+from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 from . import bootstrap
 from .bootstrap import StartError
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         help="anthropic, offline, or the URL of a Messages endpoint"
         " (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
     )
+    parser.add_argument(
+        "--prices",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON file with the prices of models that the server does not know; it refuses other models",
+    )
     parser.add_argument("--model", metavar="NAME", help="model for requests that name none")
     parser.add_argument(
         "--state-dir",
@@ -104,6 +111,7 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         upstream_key=upstream_key,
         model=options.model,
         allowed_hosts=(options.host, *options.allowed_host),
+        catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
     )
 
 

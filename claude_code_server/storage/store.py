@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ..domain.entities import RUNNING, Task, TaskEvent
-from ..domain.idempotency import IdempotencyKey, StoredResponse
+from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
 from .read_pool import ReadPool
 from .rows import task_from_row, task_to_row, usage_from_row
@@ -37,6 +37,7 @@ class Store(TaskReader):
 
     def __init__(self, directory: Path) -> None:
         """Open or create the database in ``directory``. Raise StoreError."""
+        self._deferred_completions: list[PaidCompletion] = []
         with contextlib.ExitStack() as stack:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,17 +113,15 @@ class Store(TaskReader):
 
     def find_response(self, key: IdempotencyKey, since: str = "") -> StoredResponse | None:
         """Return the response stored under ``key``, for whatever body, unless it is older than ``since`` (ISO 8601)."""
+        for completion in self._deferred_completions:
+            if completion.key is not None and completion.key.same_as(key):
+                return StoredResponse(completion.key.fingerprint, completion.response)
         row = self._fetch_one(
             "SELECT fingerprint, value FROM idempotency"
             " WHERE key = ? AND scope = ? AND name = ? AND created_at >= ?",
             key.key_hash, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
-
-    def save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
-        """Store a response under an idempotency key."""
-        with self._transaction():
-            self._save_response(key, value, at)
 
     def delete_responses(self, scope: str, before: str) -> None:
         """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
@@ -131,10 +130,17 @@ class Store(TaskReader):
 
     # ---- usage
 
-    def add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
-        """Store the usage of one request."""
-        with self._transaction():
-            self._add_usage(key_hash, at, model, usage)
+    def save_completion(self, completion: PaidCompletion) -> None:
+        """Store a completion's usage and its response in one transaction.
+
+        If that fails, keep it for repeated requests and until a later transaction succeeds, and raise the error.
+        """
+        try:
+            with self._transaction():
+                self._save_completion(completion)
+        except sqlite3.Error:
+            self._deferred_completions.append(completion)
+            raise
 
     def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
         """Return the usage of a key since a time (ISO 8601)."""
@@ -179,6 +185,13 @@ class Store(TaskReader):
             except sqlite3.Error:
                 return
             del self._deferred[task_id]
+        while self._deferred_completions:
+            try:
+                with self._db:
+                    self._save_completion(self._deferred_completions[0])
+            except sqlite3.Error:
+                return
+            del self._deferred_completions[0]
 
     def _end_task(self, task: Task, event: TaskEvent) -> None:
         row = task_to_row(task)
@@ -200,6 +213,11 @@ class Store(TaskReader):
             "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
             (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)),
         )
+
+    def _save_completion(self, completion: PaidCompletion) -> None:
+        self._add_usage(completion.key_hash, completion.at, completion.model, completion.usage)
+        if completion.key is not None:
+            self._save_response(completion.key, completion.response, completion.at)
 
     def _add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
         self._db.execute(

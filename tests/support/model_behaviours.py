@@ -272,7 +272,7 @@ class Bill:
     input_tokens: int = 0
     output_tokens: int = 0
     complete: bool = True
-    """Whether every reply reported its usage to its end."""
+    """Whether every reply reported its usage to its end; otherwise the server has to estimate some of it."""
 
 
 @dataclass
@@ -318,6 +318,8 @@ class BehavingModel:
                 bill.complete = False
                 if isinstance(reply, Cut | ErrorEvent) and reply.after:
                     bill.input_tokens += _count(reply.message, "input_tokens")
+            case Failure(502, body=bytes()):
+                bill.complete = False  # A gateway has lost the reply of the model, which may have cost something.
             case Failure():
                 pass
             case _:

@@ -76,7 +76,8 @@ def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompleti
     request = to_messages_request(
         models.CreateCompletionRequest.from_dict(context.body),
         context.services.settings.model,
-        context.operation.wire_name("messages"),
+        context.services.tariff,
+        context.operation,
     )
     warnings = context.unknown_field_warnings(_STREAM)
     if warnings:

@@ -117,7 +117,8 @@ def _submit_or_find(context: RequestContext) -> str:
         key.check_fingerprint(stored.fingerprint)
         return stored.value
     request = models.CreateTaskRequest.from_dict(context.body)
-    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", context.services.settings)
+    services = context.services
+    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,

@@ -88,7 +88,12 @@ class Hang:
     """No response until the endpoint closes or the client disconnects."""
 
 
-Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | OddUsage | Hang
+@dataclass(frozen=True)
+class Disconnect:
+    """No response: the connection is closed once the request has been read."""
+
+
+Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | OddUsage | Hang | Disconnect
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
@@ -132,13 +137,19 @@ class ScriptedMessages:
     def _respond(self, request: raw_http.Request) -> Iterable[bytes]:
         if request.method != "POST":
             return raw_http.response(405)
-        body: dict[str, Any] = json.loads(request.body)
+        return self._reply_with(request, json.loads(request.body), self.reply)
+
+    def _reply_with(
+        self, request: raw_http.Request, body: dict[str, Any], script: Callable[[dict[str, Any]], Reply]
+    ) -> Iterable[bytes]:
         self.requests.append(ReceivedRequest(body, request.headers, request.path))
         self.requested.set()
-        match self.reply(body):
+        match script(body):
             case Failure(status, kind, text, headers, other_body):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
                 return raw_http.response(status, error if other_body is None else other_body, **headers)
+            case Disconnect():
+                return raw_http.then_hang_up([])
             case Hang():
                 return self._hang(request)
             case Cut(whole, after, tidy):
