@@ -240,6 +240,8 @@ class AgenticTaskResponse(_Model):
     """Timestamp in ISO 8601, UTC; empty if the server does not report it."""
     completed_at: str | None = None
     """Timestamp in ISO 8601, UTC; None while the task runs."""
+    warnings: list[str] = attrs.field(factory=list)
+    """In words: parameters that the server ignored, and data of the task that it could not express as it was."""
 
     @property
     def is_terminal(self) -> bool:
@@ -276,6 +278,12 @@ class ModelInfo(_Model):
     """USD per million input tokens."""
     output_price: float
     """USD per million output tokens."""
+    long_context_over: int | None = None
+    """Prompt tokens above which the prices of long contexts apply to a whole call; None if there are none."""
+    long_context_input_price: float | None = None
+    """USD per million input tokens of a long context."""
+    long_context_output_price: float | None = None
+    """USD per million output tokens after a long context."""
     context_window: int
     """Size in tokens."""
     max_output_tokens: int

@@ -112,7 +112,7 @@ def completion(response: generated.CompletionResponse) -> CompletionResponse:
         stop_reason=_or_none(response.stop_reason),
         stop_sequence=_or_none(response.stop_sequence),
         usage=_usage(response.usage, response.usage.cost),
-        warnings=response.warnings if not isinstance(response.warnings, Unset) else [],
+        warnings=_warnings(response),
         # Constants of the Messages format, of no use to users.
         extra=_extra(response, CompletionResponse, omit={"type", "role"}),
     )
@@ -132,6 +132,7 @@ def task(response: generated.AgenticTaskResponse) -> AgenticTaskResponse:
         error=error.to_dict() if error is not None else None,
         created_at=_checked(str, response.created_at),
         completed_at=_checked(str | None, _or_none(response.completed_at)),
+        warnings=_warnings(response),
         extra=_extra(response, AgenticTaskResponse),
     )
 
@@ -147,6 +148,7 @@ def task_after(known: AgenticTaskResponse, event: generated.ResultEvent) -> Agen
         usage=_usage(event.usage, event.usage.total_cost),
         error=error.to_dict() if error is not None else None,
         completed_at=event.timestamp,
+        warnings=_warnings(event),
     )
 
 
@@ -174,6 +176,9 @@ def _model(response: generated.Model) -> ModelInfo:
         alias=_plain(response.alias),
         input_price=response.input_price,
         output_price=response.output_price,
+        long_context_over=_or_none(response.long_context_over),
+        long_context_input_price=_or_none(response.long_context_input_price),
+        long_context_output_price=_or_none(response.long_context_output_price),
         context_window=response.context_window,
         max_output_tokens=response.max_output_tokens,
         default=response.default,
@@ -242,6 +247,12 @@ def _artifact(response: generated.Artifact) -> Artifact:
         created_at=response.created_at,
         extra=_extra(response, Artifact),
     )
+
+
+def _warnings(
+    response: generated.CompletionResponse | generated.AgenticTaskResponse | generated.ResultEvent,
+) -> list[str]:
+    return [] if isinstance(response.warnings, Unset) else response.warnings
 
 
 def _text(content: list[generated.TextBlock] | str) -> str:

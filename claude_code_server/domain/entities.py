@@ -67,6 +67,8 @@ class Task:
     artifacts: tuple[Artifact, ...] = ()
     usage: Usage = attrs.field(factory=Usage)
     error: TaskError | None = None
+    warnings: tuple[str, ...] = ()
+    """Parts of the request that were not honoured, and data that could not be expressed as it was."""
 
     @property
     def ended(self) -> bool:

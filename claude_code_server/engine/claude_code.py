@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
-from ..domain.model_catalog import find_model
 from ..domain.names import unknown_name
 from ..upstream.protocol import UpstreamError
 from .agents import AGENTS, SKILLS
@@ -97,7 +96,7 @@ class ClaudeCodeEngine:
                 self._cli,
                 url=self._proxy.base_url,
                 key=credential.key,
-                small_model=None if find_model(spec.model) else spec.model,
+                small_model=self._proxy.tariff.catalog.small_model(spec.model),
             )
             run = _Run(spec, events, cancellation, launch)
             try:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 
 _MAX_PORT: Final = 65535
@@ -43,6 +44,16 @@ def resolve_workspace(path: str) -> Path:
     if not exists:
         raise StartError(f"the workspace {directory} is not a directory")
     return directory
+
+
+def read_price_file(path: Path) -> ModelCatalog:
+    """Return the model catalog with the prices in a file. Raise StartError."""
+    from ..domain.price_file import parse_price_file
+
+    try:
+        return parse_price_file(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StartError(f"cannot use the price file {path}: {error}") from None
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -2,7 +2,7 @@
 
 The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir"}, and
 writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before it exits with code 2. It stops when
-stdin is closed, which includes the death of its parent, and on SIGTERM. Keys travel through stdin because other users
+stdin is closed, which includes the death of its parent, and on SIGTERM and SIGHUP. Keys travel through stdin because other users
 can read arguments and environments.
 """
 
@@ -23,6 +23,7 @@ from . import bootstrap
 from .bootstrap import StartError
 
 _CANNOT_START: Final = 2
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run_child() -> int:
@@ -35,7 +36,7 @@ def run_child() -> int:
         settings = _parse_settings(sys.stdin.buffer.readline())
         sock = bootstrap.bind("127.0.0.1", 0)
         ready = {"base_url": bootstrap.base_url(sock), "upstream": settings.upstream}
-        bootstrap.run_server(settings, sock, lambda: _send(ready), signals=(signal.SIGTERM,), watch_stop=_watch_stdin)
+        bootstrap.run_server(settings, sock, lambda: _send(ready), signals=_SIGNALS, watch_stop=_watch_stdin)
     except StartError as error:
         _send({"error": str(error)})
         return _CANNOT_START

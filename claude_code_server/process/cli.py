@@ -1,4 +1,4 @@
-"""Command ``claude-code-client serve``: runs the server in the foreground until Ctrl-C or SIGTERM."""
+"""Command ``claude-code-client serve``: runs the server in the foreground until Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from typing import Final
 
 from claude_code_common.loopback import is_loopback
 
+from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 from . import bootstrap
 from .bootstrap import StartError
 
 _PROG: Final = "claude-code-client serve"
 _PORT: Final = 8123
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OFFLINE_NOTE: Final = " (rules instead of a language model; set ANTHROPIC_API_KEY for real models)"
 
 
@@ -54,6 +55,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve the Claude Code API, with Claude Code working in a directory of this machine.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name under which clients reach the server, such as that of a proxy; may be repeated"
+        " (default: loopback names and --host)",
+    )
     parser.add_argument("--port", type=int, default=_PORT, help="port to listen on, 0 for any (default: %(default)s)")
     parser.add_argument(
         "--workspace", default=".", metavar="DIR", help="directory in which tasks work (default: %(default)s)"
@@ -63,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="UPSTREAM",
         help="anthropic, offline, or the URL of a Messages endpoint"
         " (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
+    )
+    parser.add_argument(
+        "--prices",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON file with the prices of models that the server does not know; it refuses other models",
     )
     parser.add_argument("--model", metavar="NAME", help="model for requests that name none")
     parser.add_argument(
@@ -95,6 +110,8 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=options.model,
+        allowed_hosts=(options.host, *options.allowed_host),
+        catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
     )
 
 

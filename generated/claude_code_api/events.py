@@ -104,23 +104,25 @@ class ToolResultEvent(TypedDict):
 
 
 class AgentSpawnEvent(TypedDict):
-    """An agent was spawned."""
+    """A call that spawns an agent. The agent's report is the result of the call."""
 
     type: Literal["agent_spawn"]
     timestamp: str
     content: str
     agent: str
     reason: str
+    call_id: str
 
 
 class SkillInvokeEvent(TypedDict):
-    """A skill was invoked."""
+    """A call that invokes a skill."""
 
     type: Literal["skill_invoke"]
     timestamp: str
     content: str
     skill: str
     input: str
+    call_id: str
 
 
 class ArtifactDict(TypedDict):
@@ -155,6 +157,7 @@ class ResultEvent(TypedDict):
     artifacts: list[ArtifactDict]
     usage: TaskUsageDict
     error: NotRequired[ErrorDetailDict | None]
+    warnings: NotRequired[list[str]]
 
 
 class ErrorEvent(TypedDict):

@@ -12,6 +12,7 @@ import pytest
 from support.servers.claude_code_bench import KEY
 
 from claude_code_server.domain.engine_protocol import TaskSpec
+from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine import agents
 from claude_code_server.engine.changed_files import find_changed_files, take_snapshot
 from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
@@ -337,4 +338,4 @@ def test_importing_the_engine_is_cheap() -> None:
 def test_windows_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UnavailableError, match="WSL"):
-        ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path)
+        ClaudeCodeEngine(ModelProxy(open_upstream("offline"), Tariff(ModelCatalog())), tmp_path)

@@ -214,7 +214,7 @@ def test_a_task_continues_after_its_blocking_client_disconnects(workspace: Path,
         body = b'{"description": "Do it."}'
         with socket.create_connection(server.address) as leaving:
             leaving.sendall(
-                b"POST /v1/task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
+                b"POST /v1/task HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
             assert gate.reached.wait(5)

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from claude_code_server.domain.entities import Artifact, ArtifactFile, Task, TaskError, TaskEvent
-from claude_code_server.domain.idempotency import IdempotencyKey, StoredResponse
+from claude_code_server.domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from claude_code_server.domain.usage import ModelUsage, Usage
 from claude_code_server.storage.store import Store, StoreError
 
@@ -131,7 +131,8 @@ def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
     with Store(folder) as store:
         assert store.find_response(key) is None
         store.add_task(task(), key)
-        store.save_response(attrs.evolve(key, scope="completion"), "reply", AT)
+        completion_key = attrs.evolve(key, scope="completion")
+        store.save_completion(PaidCompletion("k", AT, "a", Usage(), completion_key, "reply"))
         assert store.find_response(attrs.evolve(key, fingerprint="another")) == StoredResponse("print", "task_1")
         assert store.find_response(attrs.evolve(key, key_hash="other")) is None
         assert store.find_response(attrs.evolve(key, value="m")) is None
@@ -144,10 +145,10 @@ def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
 
 def test_usage_is_summed_by_model_since_a_time(folder: Path) -> None:
     with Store(folder) as store:
-        store.add_usage("k", AT, "a", Usage(1, 2, 0.5))
-        store.add_usage("k", LATER, "a", Usage(10, 20, 0.25))
-        store.add_usage("k", LATER, "b", Usage(100, 0, 0.0))
-        store.add_usage("other", LATER, "a", Usage(7, 7, 7.0))
+        store.save_completion(PaidCompletion("k", AT, "a", Usage(1, 2, 0.5)))
+        store.save_completion(PaidCompletion("k", LATER, "a", Usage(10, 20, 0.25)))
+        store.save_completion(PaidCompletion("k", LATER, "b", Usage(100, 0, 0.0)))
+        store.save_completion(PaidCompletion("other", LATER, "a", Usage(7, 7, 7.0)))
         assert store.usage_by_model("k", AT) == [
             ModelUsage("a", 2, Usage(11, 22, 0.75)),
             ModelUsage("b", 1, Usage(100, 0, 0.0)),
