@@ -137,6 +137,10 @@ class TaskTracker:
         except ClaudeAPIError as error:
             if isinstance(error, ClosedError | TimeoutError) and time.monotonic() < background_deadline:
                 yield Spawn(suppress_errors(self.cancel(background_deadline)))
+        except Aborted:
+            # The caller stops waiting, but the task must not go on.
+            yield Spawn(suppress_errors(self.cancel(background_deadline)))
+            raise
 
     def detach(self) -> None:
         """Let the task go on when its caller leaves."""

@@ -106,6 +106,39 @@ MODELS = {
 }
 
 
+@pytest.mark.parametrize("how", ["cancelled", "ended", "detached"])
+def test_handle_left_after_its_client_was_closed(both: ClientKind, how: str) -> None:
+    """Its task is cancelled all the same, and the exception of the body is the one that is raised."""
+
+    def handle(request: raw_http.Request) -> Any:
+        if request.path.endswith("/cancel"):
+            return raw_http.response(200, responses.task("cancelled"))
+        return raw_http.response(202, responses.task("completed" if how == "ended" else "pending"))
+
+    async def coroutine() -> None:
+        async with await client.submit_task("x") as submitted:
+            if how == "detached":
+                submitted.detach()
+            await client.close()
+            raise ZeroDivisionError
+
+    def thread() -> None:
+        with client.submit_task("x") as submitted:
+            if how == "detached":
+                submitted.detach()
+            client.close()
+            raise ZeroDivisionError
+
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
+        client = both.client(server.base_url)
+        with client.budget(5) as budget:
+            with pytest.raises(ZeroDivisionError):
+                both.call((coroutine if both.kind == "async" else thread)())
+            assert (budget.reserved, budget.spent) == ((1, 0) if how == "detached" else (0, 0.5))
+    cancels = [request for request in server.requests if request.path.endswith("/cancel")]
+    assert len(cancels) == (how == "cancelled")
+
+
 TEXT = b'event: text_delta\ndata: {"type": "text_delta", "text": "Py"}\n\n'
 
 
