@@ -60,9 +60,10 @@ class TaskRun:
         deadlines = self._deadlines()
         return self._cancel_on_failure(self._tracker.submit(deadlines.call), deadlines, None, _no_result)
 
-    def recover(self, task_id: str | None, deadline: float) -> Operation[bool]:
-        """Find a task of the journal again; return whether the server has it."""
-        return self._tracker.recover(task_id, deadline)
+    @property
+    def tracker(self) -> TaskTracker:
+        """State of the task."""
+        return self._tracker
 
     def wait(
         self, timeout: float | None = None, *, stall_timeout: float | None = None, watched: bool = False

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 from ..._operations import tasks
-from ..._operations.recovery import unfinished
+from ..._operations.recovery import recover
 from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
@@ -167,14 +166,11 @@ class Tasks(Base):
 
         Raises:
             ConfigurationError: The client has no journal.
+            CostExceededError: An open budget does not allow what the tasks may cost.
             ClaudeAPIError: The server cannot be reached at the moment. The journal is unchanged: call again.
         """
-        deadline = time.monotonic() + self._config.timeout
-        handles = []
-        for run, task_id in unfinished(self._config, self._connection.state):
-            if self._connection.run(run.recover(task_id, deadline)):
-                handles.append(TaskHandle(self._connection, run))
-        return handles
+        runs = self._connection.run(recover(self._config, self._connection.state))
+        return [TaskHandle(self._connection, run) for run in runs]
 
     @strip_tracebacks
     def get_task(self, task_id: str) -> AgenticTaskResponse:
