@@ -39,17 +39,14 @@ def _reserve(runs: list[TaskRun]) -> None:
     try:
         for run in runs:
             added.append(run.tracker.reserve_recovered())  # noqa: PERF401 (a failure must find those made so far)
-        return
     except CostExceededError as error:
         for cost in added:
             cost.release()
-        usd = error.estimated_cost
-    raise CostExceededError(
-        f"A task of the journal still runs and may cost ${usd:.4f}, which an open budget does not allow. The journal "
-        "is unchanged: call recover() again with a larger budget, or outside of it.",
-        estimated_cost=usd,
-        error_type="cost_exceeded_error",
-    )
+        error.message = (
+            f"A task of the journal still runs and may cost ${error.estimated_cost:.4f}, which an open budget does not "
+            "allow. The journal is unchanged: call recover() again with a larger budget, or outside of it."
+        )
+        raise
 
 
 def _unfinished(config: Config, state: ClientState) -> list[tuple[TaskRun, str | None]]:

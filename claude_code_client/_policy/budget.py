@@ -121,7 +121,10 @@ class ActiveBudgets:
             self._budgets.remove(budget)
 
     def reserve(self, usd: float, held: Collection[Reservation] = ()) -> list[Reservation]:
-        """Reserve ``usd`` in every budget, or in none, for a call that has ``held`` already. Raises CostExceededError."""
+        """Reserve ``usd`` in every budget without an open reservation in ``held``, or in none.
+
+        Raises CostExceededError.
+        """
         covered = [reservation.budget for reservation in held if reservation.is_open]
         with self._lock:
             budgets = [budget for budget in self._budgets if budget not in covered]
