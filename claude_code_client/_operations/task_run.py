@@ -52,9 +52,9 @@ class TaskRun:
         return self._cancel_on_failure(self._execute(deadlines, cursor), deadlines, cursor, self._late_result)
 
     def stream(self, cursor: EventCursor) -> Operation[None]:
-        """Submit the task and emit its events; ``cursor`` follows them."""
+        """Submit the task and emit its events; ``cursor`` follows them. The timeout counts from the first step."""
         deadlines = self._deadlines()
-        return self._cancel_on_failure(self._stream(deadlines, cursor), deadlines, cursor, _no_result)
+        yield from self._cancel_on_failure(self._stream(deadlines, cursor), deadlines, cursor, _no_result)
 
     def submit(self) -> Operation[None]:
         """Submit the task, and return once the server has it."""
@@ -77,10 +77,17 @@ class TaskRun:
     def events(
         self, cursor: EventCursor, timeout: float | None = None, *, stall_timeout: float | None = None
     ) -> Operation[None]:
-        """Emit the events of a submitted task after ``cursor``, which follows them."""
-        deadlines = self._deadlines(timeout, stall_timeout)
+        """Emit the events of a submitted task after ``cursor``, which follows them.
+
+        The timeout counts from the first step.
+        """
         cursor.task_id = self._tracker.id
-        return self._cancel_on_failure(self._events(deadlines, cursor), deadlines, cursor, _no_result)
+
+        def follow() -> Operation[None]:
+            deadlines = self._deadlines(timeout, stall_timeout)
+            yield from self._cancel_on_failure(self._events(deadlines, cursor), deadlines, cursor, _no_result)
+
+        return follow()
 
     def refresh(self, timeout: float) -> Operation[AgenticTaskResponse]:
         """Get the task as it stands."""

@@ -88,10 +88,10 @@ class Tasks(Base):
         """Run an agentic task and stream its events, the ``result`` event last.
 
         Takes the arguments of :meth:`execute_task`. They are checked at once; the task is submitted with the first
-        step of the loop. Each event is a dict with ``type``, ``content``, ``timestamp`` and the fields of its type;
-        event types that this version does not know are passed through. Each event is yielded once and in order: a
-        connection that is lost, or silent for the client's ``stream_read_timeout``, is replaced by one that resumes
-        after the last event.
+        step of the loop, from which ``timeout`` counts too. Each event is a dict with ``type``, ``content``,
+        ``timestamp`` and the fields of its type; event types that this version does not know are passed through. Each
+        event is yielded once and in order: a connection that is lost, or silent for the client's
+        ``stream_read_timeout``, is replaced by one that resumes after the last event.
 
         Raises:
             StreamInterruptedError: The events ended before the task did, and several reconnections brought no more.
@@ -120,7 +120,7 @@ class Tasks(Base):
         Args:
             task_id: ID of the task.
             after: ID of the last event that you have, from ``last_event_id``. Default: all events.
-            timeout: Seconds for the whole stream. Default: the client's timeout.
+            timeout: Seconds for the whole stream, from its first step. Default: the client's timeout.
             stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled. Default:
                 off.
 
