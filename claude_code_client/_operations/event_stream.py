@@ -79,7 +79,7 @@ class EventReader:
 def payload(sse: ServerSentEvent) -> dict[str, Any]:
     """Return the event's JSON object. Events of unknown types are returned unchanged."""
     try:
-        event = json.loads(sse.data)
+        event = json.loads(sse.data, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
@@ -88,6 +88,11 @@ def payload(sse: ServerSentEvent) -> dict[str, Any]:
         )
     event.setdefault("type", sse.type)
     return event
+
+
+def _reject_constant(name: str) -> None:
+    """Raise ValueError: NaN and Infinity are not JSON, although Python reads them."""
+    raise ValueError(name)
 
 
 def error_detail(event: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from claude_code_common.sse import ServerSentEvent
 
 from .._policy.reconnect import ReconnectBudget, is_transient
 from .._policy.retry import MAX_RETRY_AFTER
+from .._wire import responses
 from .._wire.event_cursor import Continuity, EventCursor
 from ..errors import (
     APIConnectionError,
@@ -176,6 +177,8 @@ class _Follower:
 
     def _accept(self, sse: ServerSentEvent) -> dict[str, Any]:
         event = payload(sse)
+        if event["type"] == "result":
+            responses.check_result_event(event)
         self._cursor.advance(sse)
         self._reconnects.progress()
         self._stall_timer.reset()

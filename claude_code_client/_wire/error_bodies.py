@@ -27,6 +27,7 @@ from ..errors import (
     TimeoutError,
     UnexpectedResponseError,
 )
+from .field_checks import is_amount
 
 if TYPE_CHECKING:
     from ..models import AgenticTaskResponse
@@ -186,9 +187,4 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    return float(value) if is_amount(value) and isinstance(value, int | float) else None

@@ -64,7 +64,7 @@ class AsyncTaskHandle:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._connection.run(self._run.leave())
+        await self._connection.run_cleanup(self._run.leave())
 
     @strip_tracebacks
     def events(
@@ -78,7 +78,8 @@ class AsyncTaskHandle:
 
         Args:
             after: ID of the last event that you have, from ``last_event_id``. Default: all events.
-            timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
+            timeout: Seconds from the first step after which the task is cancelled. Default: the timeout it was
+                submitted with.
             stall_timeout: Seconds without an event after which the task is cancelled, with ``TaskStalledError``.
 
         Raises:

@@ -66,7 +66,7 @@ class TaskHandle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._connection.run(self._run.leave())
+        self._connection.run_cleanup(self._run.leave())
 
     @strip_tracebacks
     def events(
@@ -80,7 +80,8 @@ class TaskHandle:
 
         Args:
             after: ID of the last event that you have, from ``last_event_id``. Default: all events.
-            timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
+            timeout: Seconds from the first step after which the task is cancelled. Default: the timeout it was
+                submitted with.
             stall_timeout: Seconds without an event after which the task is cancelled, with ``TaskStalledError``.
 
         Raises:
