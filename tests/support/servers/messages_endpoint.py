@@ -76,11 +76,18 @@ class ErrorEvent:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """Message that is sent whole even if the request asks for a stream, as a LiteLLM proxy does."""
+
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Hang:
     """No response until the endpoint closes or the client disconnects."""
 
 
-Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang
+Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Whole | Hang
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
@@ -131,6 +138,8 @@ class ScriptedMessages:
             case Failure(status, kind, text, headers, other_body):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
                 return raw_http.response(status, error if other_body is None else other_body, **headers)
+            case Whole(whole):
+                return raw_http.response(200, whole)
             case Hang():
                 return self._hang(request)
             case Cut(whole, after, tidy):
