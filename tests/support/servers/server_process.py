@@ -34,7 +34,14 @@ class ServerProcess:
     base_url: str
     """Set by the first start and the same after every restart."""
 
-    def __init__(self, folder: Path, api_keys: Sequence[str], upstream: str, upstream_key: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        api_keys: Sequence[str],
+        upstream: str,
+        upstream_key: str | None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.workspace = folder / "workspace"
         """Directory in which tasks work."""
         self.state_dir = folder / "state"
@@ -49,6 +56,7 @@ class ServerProcess:
             f"--state-dir={self.state_dir}",
             f"--upstream={upstream}",
             *(f"--api-key={key}" for key in api_keys),
+            *options,
         ]
         self._port = 0
         self._log = folder / "server.log"
@@ -138,10 +146,15 @@ def _runs(process: psutil.Process) -> bool:
 
 @contextmanager
 def server_process(
-    folder: Path, *, api_keys: Sequence[str], upstream: str = "offline", upstream_key: str | None = None
+    folder: Path,
+    *,
+    api_keys: Sequence[str],
+    upstream: str = "offline",
+    upstream_key: str | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
     """Start a server with workspace and state in ``folder``; kill it at the end."""
-    server = ServerProcess(folder, api_keys, upstream, upstream_key)
+    server = ServerProcess(folder, api_keys, upstream, upstream_key, options)
     server.start()
     try:
         yield server
