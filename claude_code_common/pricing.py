@@ -11,8 +11,7 @@ _MILLION: Final = 1_000_000
 _MAX_COUNT: Final = 10**12
 _LONG_CONTEXT_MARGIN: Final = 1.1
 """An estimated prompt counts as long when it is within a tenth of the limit, because the real one may be longer."""
-WEB_SEARCH_USD: Final = 0.01
-"""Price of one search of the server tool ``web_search``."""
+_WEB_SEARCH_USD: Final = 0.01
 
 
 @attrs.frozen
@@ -42,6 +41,8 @@ class ModelPrice:
     long_context_over: int | None = None
     """Prompt tokens, cached ones included, above which ``long_context`` applies to the whole call."""
     long_context: Price | None = None
+    web_search: float = _WEB_SEARCH_USD
+    """USD per search of the server tool ``web_search``."""
 
     def for_prompt(self, tokens: int) -> Price:
         """Return the price of a call with a prompt of this size."""
@@ -65,7 +66,7 @@ class ModelPrice:
         )
         tools = counts.get("server_tool_use")
         searches = token_count(tools, "web_search_requests") if isinstance(tools, Mapping) else 0
-        return micro_usd / _MILLION + searches * WEB_SEARCH_USD
+        return micro_usd / _MILLION + searches * self.web_search
 
     def max_cost(self, prompt: int, output: int, cache_ttl: str | None = None) -> float:
         """Return the most in USD that a call with ``prompt`` (estimated) and ``output`` tokens may cost."""
@@ -88,7 +89,7 @@ class ModelPrice:
         return long if long.output >= self.base.output else self.base
 
 
-FREE: Final = ModelPrice(Price(0.0, 0.0, 0.0, 0.0, 0.0))
+FREE: Final = ModelPrice(Price(0.0, 0.0, 0.0, 0.0, 0.0), web_search=0.0)
 
 
 def token_count(counts: Mapping[str, Any], name: str) -> int:

@@ -19,7 +19,7 @@ _PIECES: Final = re.compile(
 )
 _WEIGHTS: Final = (
     (re.compile("[\x80-\u07ff]"), 1.4),
-    (re.compile("[\u0800-\uffff]"), 2.1),
+    (re.compile("[\u0800-\uffff]"), 2.2),
     (re.compile("[\U00010000-\U0010ffff]"), 3.0),
 )
 """Tokens of a character with two, three and four bytes in UTF-8. Common ones have fewer."""

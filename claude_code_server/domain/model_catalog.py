@@ -135,13 +135,3 @@ class Tariff:
     def is_known(self, model: str) -> bool:
         """Return whether the cost of a model is known: that it is free counts, that it is assumed to be does not."""
         return self.free or self.catalog.find(model) is not None
-
-    def max_output(self, model: str) -> int | None:
-        """Return the longest reply of a model, in tokens; None if it is not known."""
-        found = self.catalog.find(model)
-        return found.max_output_tokens if found else None
-
-    def context_window(self, model: str) -> int | None:
-        """Return the size of a model's context window, in tokens; None if it is not known."""
-        found = self.catalog.find(model)
-        return found.context_window if found else None

@@ -32,12 +32,12 @@ class Need:
     """Tokens, as requested."""
     cache_ttl: str | None = None
     """Longest life of what the call writes to the prompt cache: None, ``5m`` or ``1h``."""
-    fixed_usd: float = 0.0
-    """Cost of server tools."""
+    searches: int = 0
+    """Web searches."""
 
     def max_cost(self, price: ModelPrice, output: int) -> float:
         """Return the most in USD that the call may cost with ``output`` tokens."""
-        return self.fixed_usd + price.max_cost(self.prompt, output, self.cache_ttl)
+        return self.searches * price.web_search + price.max_cost(self.prompt, output, self.cache_ttl)
 
 
 def grant_output(price: ModelPrice, left: float, need: Need, *, alone: bool) -> int:
@@ -48,7 +48,7 @@ def grant_output(price: ModelPrice, left: float, need: Need, *, alone: bool) -> 
     """
 
     def affordable(usd: float) -> int:
-        tokens = price.affordable_output(usd - need.fixed_usd, need.prompt, need.cache_ttl)
+        tokens = price.affordable_output(usd - need.searches * price.web_search, need.prompt, need.cache_ttl)
         return int(max(0.0, min(need.output, tokens)))
 
     usual = min(need.output, _USUAL_OUTPUT)

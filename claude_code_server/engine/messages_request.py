@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import attrs
 
-from claude_code_common.pricing import WEB_SEARCH_USD
 from claude_code_common.token_estimate import estimate_tokens
 
 from ..contract.strict_json import parse
@@ -136,7 +135,7 @@ def estimate_need(body: Mapping[str, Any], output: int, searches: int = 0) -> Ne
     prompt = contents.tokens + _BASE_TOKENS
     # Each search makes the model read the prompt and all results so far once more.
     prompt = prompt * (searches + 1) + _SEARCH_TOKENS * searches * (searches + 1) // 2
-    return Need(prompt, output, contents.cache_ttl, searches * WEB_SEARCH_USD)
+    return Need(prompt, output, contents.cache_ttl, searches)
 
 
 def check_beta(value: str | None) -> str | None:

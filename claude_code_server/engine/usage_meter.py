@@ -99,7 +99,8 @@ class ModelCall:
     @property
     def _reserved(self) -> float:
         if self._prompt_reported:
-            return self._need.fixed_usd + self._price.cost({**self._counts, "output_tokens": self.max_output})
+            searches = self._need.searches * self._price.web_search
+            return searches + self._price.cost({**self._counts, "output_tokens": self.max_output})
         return self._need.max_cost(self._price, self.max_output)
 
 

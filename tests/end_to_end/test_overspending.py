@@ -109,6 +109,11 @@ WAYS: Final = [
         "server tools",
         request={"tools": [{"type": "web_search_20250305", "name": "web_search"}], "max_tokens": 50},
     ),
+    Way(
+        "a permitted web search",
+        request={"tools": [{"type": "web_search_20250305", "name": "web_search"}], "max_tokens": 50},
+        options={"allow_tools": ["Bash", "WebSearch"]},
+    ),
     Way("streams cut before usage is reported", request={"stream": True}, reply=lambda: Cut(greedy(), 2)),
     Way("connections lost before the response", reply=lambda: Cut(greedy(), 0)),
     Way("connections closed without a response", reply=Disconnect),

@@ -147,6 +147,7 @@ def test_killing_claude_code_fails_the_task(tmp_path: Path) -> None:
 HOST = """
 import asyncio, pathlib, sys
 from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
+from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.upstream.factory import open_upstream
