@@ -21,6 +21,7 @@ from claude_code_api.events import (
     ThinkingEvent,
     ToolCallEvent,
     ToolResultEvent,
+    UnknownTaskEvent,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "ThinkingEvent",
     "ToolCallEvent",
     "ToolResultEvent",
+    "UnknownTaskEvent",
     "Usage",
     "UsageReport",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NoReturn, SupportsIndex
 
 from ..errors import ConfigurationError, CostExceededError
 
@@ -55,6 +55,12 @@ class Budget:
     def __repr__(self) -> str:
         with self._lock:
             return f"Budget(limit={self._limit:g}, spent={self._spent:.6g}, reserved={self._reserved:.6g})"
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise ConfigurationError(
+            "A budget cannot be pickled or copied: two of them would spend the amount twice. "
+            "Instead, open a budget of its own for each process."
+        )
 
     def reserve(self, usd: float) -> Reservation:
         """Reserve the most that a call may cost. Raises CostExceededError, with ``estimated_cost``."""

@@ -2,7 +2,8 @@
 
 """Stream events as dicts. Checking `event["type"]` narrows a union to one event, for type checkers too.
 
-The unions are open-ended: a server may also send event types and fields that are not listed here.
+The unions are open-ended: a server may also send event types and fields that are not listed here. The last member of
+each union stands for such types, so that `assert_never` after all others does not pass type checkers.
 """
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
@@ -69,7 +70,13 @@ class CompletionErrorEvent(TypedDict):
     error: ErrorDetailDict
 
 
-CompletionEvent: TypeAlias = TextDeltaEvent | CompletionDoneEvent | CompletionErrorEvent
+class UnknownCompletionEvent(TypedDict):
+    """Event of a type that this version does not know. At run time, `type` is the name of that type."""
+
+    type: Literal["<unknown>"]
+
+
+CompletionEvent: TypeAlias = TextDeltaEvent | CompletionDoneEvent | CompletionErrorEvent | UnknownCompletionEvent
 
 
 class ThinkingEvent(TypedDict):
@@ -169,6 +176,21 @@ class ErrorEvent(TypedDict):
     error: ErrorDetailDict
 
 
+class UnknownTaskEvent(TypedDict):
+    """Event of a type that this version does not know. At run time, `type` is the name of that type."""
+
+    type: Literal["<unknown>"]
+    timestamp: str
+    content: str
+
+
 TaskEvent: TypeAlias = (
-    ThinkingEvent | ToolCallEvent | ToolResultEvent | AgentSpawnEvent | SkillInvokeEvent | ResultEvent | ErrorEvent
+    ThinkingEvent
+    | ToolCallEvent
+    | ToolResultEvent
+    | AgentSpawnEvent
+    | SkillInvokeEvent
+    | ResultEvent
+    | ErrorEvent
+    | UnknownTaskEvent
 )
