@@ -174,7 +174,7 @@ def _dear(_: random.Random, __: int) -> Turn:
 
 
 def _odd_block(dice: random.Random, _: int) -> Turn:
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"type": "redacted_thinking", "data": "x"},
         {"type": "brand_new", "value": float("nan")},
         {"type": "tool_use", "id": "", "name": "Bash", "input": {}},
@@ -322,9 +322,11 @@ class BehavingModel:
                 bill.complete = False  # A gateway has lost the reply of the model, which may have cost something.
             case Failure():
                 pass
-            case _:
+            case Mapping():
                 bill.input_tokens += sum(_count(reply, name) for name in _INPUT)
                 bill.output_tokens += _count(reply, "output_tokens")
+            case _:
+                raise TypeError(f"no behaviour sends {reply}")
 
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
