@@ -165,7 +165,10 @@ def _odd_usage(dice: random.Random, _: int) -> Turn:
 
 
 def _cached(dice: random.Random, _: int) -> Turn:
-    cached = {"cache_read_input_tokens": dice.randrange(5000), "cache_creation_input_tokens": dice.randrange(500)}
+    cached: dict[str, Any] = {
+        "cache_read_input_tokens": dice.randrange(5000),
+        "cache_creation_input_tokens": dice.randrange(500),
+    }
     return Turn("cached", message(tool("Bash", command="true"), **cached))
 
 
