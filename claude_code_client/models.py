@@ -240,6 +240,8 @@ class AgenticTaskResponse(_Model):
     """Timestamp in ISO 8601, UTC; empty if the server does not report it."""
     completed_at: str | None = None
     """Timestamp in ISO 8601, UTC; None while the task runs."""
+    warnings: list[str] = attrs.field(factory=list)
+    """Sentences about what the server left out, such as changed files that are not among the artifacts."""
 
     @property
     def is_terminal(self) -> bool:

@@ -20,7 +20,7 @@ START_TIMEOUT: Final = 60.0
 """Seconds that the server may take to start."""
 _STOP_TIMEOUT: Final = 15.0
 """Seconds that the server may take to stop, before SIGTERM and again before SIGKILL."""
-_REQUIRED: Final = ("starlette", "uvicorn", "jsonschema", "referencing", "psutil", "claude_agent_sdk")
+_REQUIRED: Final = ("starlette", "uvicorn", "jsonschema", "pathspec", "referencing", "psutil", "claude_agent_sdk")
 
 
 class LocalServer:

@@ -132,6 +132,7 @@ def task(response: generated.AgenticTaskResponse) -> AgenticTaskResponse:
         error=error.to_dict() if error is not None else None,
         created_at=_checked(str, response.created_at),
         completed_at=_checked(str | None, _or_none(response.completed_at)),
+        warnings=response.warnings if not isinstance(response.warnings, Unset) else [],
         extra=_extra(response, AgenticTaskResponse),
     )
 
@@ -147,6 +148,7 @@ def task_after(known: AgenticTaskResponse, event: generated.ResultEvent) -> Agen
         usage=_usage(event.usage, event.usage.total_cost),
         error=error.to_dict() if error is not None else None,
         completed_at=event.timestamp,
+        warnings=event.warnings if not isinstance(event.warnings, Unset) else [],
     )
 
 

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from ..runtime.files import remove_tree
+from ..runtime.work_limit import run_in_own_thread
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _PREFIX: Final = "run-"
@@ -89,7 +91,7 @@ class Launch:
     async def aclose(self) -> None:
         """Terminate the run's processes and delete the private directory."""
         await self.terminate()
-        await asyncio.to_thread(shutil.rmtree, self._private, ignore_errors=True)
+        await run_in_own_thread(lambda: remove_tree(self._private), "cleanup")
 
     def _script(self) -> str:
         words = ["env", "-i", sys.executable, "-I", str(_SUPERVISOR), str(self._private / "spec.json")]
@@ -114,7 +116,7 @@ def remove_stale_directories(state_dir: Path) -> None:
     for private in state_dir.glob(f"{_PREFIX}*-*"):
         owner = private.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(private, ignore_errors=True)
+            remove_tree(private)
 
 
 async def _wait_exited(process: psutil.Process, timeout: float) -> bool:

@@ -48,6 +48,7 @@ def serialize_task(task: Task, events: Iterable[TaskEvent]) -> models.AgenticTas
         error=None if task.error is None else _task_error(task.error),
         created_at=task.created_at,
         completed_at=task.completed_at,
+        warnings=list(task.warnings),
     )
 
 
@@ -98,6 +99,7 @@ def _terminal_event(event: TaskEvent, task: Task) -> models.ResultEvent | models
         artifacts=[_artifact(artifact) for artifact in task.artifacts],
         usage=_usage(task.usage),
         error=None if task.error is None else _task_error(task.error),
+        warnings=list(task.warnings),
     )
 
 

@@ -248,6 +248,7 @@ def _ended_task(task: Task, outcome: Outcome, seq: int, event_type: str) -> tupl
         summary=outcome.summary,
         result=outcome.result,
         artifacts=tuple(Artifact(f"art_{uuid.uuid4().hex}", file) for file in outcome.artifacts),
+        warnings=(*task.warnings, *outcome.warnings),
         usage=usage,
         error=_task_error(outcome, usage),
     )

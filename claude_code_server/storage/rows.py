@@ -32,6 +32,7 @@ def task_to_row(task: Task) -> dict[str, Any]:
         "output_tokens": task.usage.output_tokens,
         "cost": task.usage.cost,
         "failure": None if task.error is None else json.dumps(attrs.asdict(task.error)),
+        "warnings": json.dumps(task.warnings),
     }
 
 
@@ -52,6 +53,7 @@ def task_from_row(row: sqlite3.Row) -> Task:
         artifacts=tuple(_artifacts(json.loads(row["artifacts"]))),
         usage=usage_from_row(row),
         error=None if error is None else TaskError(**error),
+        warnings=tuple(json.loads(row["warnings"])),
     )
 
 

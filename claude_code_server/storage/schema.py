@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 BEGIN;
 CREATE TABLE tasks (
@@ -21,7 +21,8 @@ CREATE TABLE tasks (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     cost REAL NOT NULL,
-    failure TEXT
+    failure TEXT,
+    warnings TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX tasks_by_key ON tasks (key, n);
 CREATE INDEX tasks_unfinished ON tasks (n) WHERE completed_at IS NULL;
@@ -51,6 +52,6 @@ CREATE TABLE usage (
     cost REAL NOT NULL
 );
 CREATE INDEX usage_by_key ON usage (key, at);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 """

@@ -155,6 +155,7 @@ class ResultEvent(TypedDict):
     artifacts: list[ArtifactDict]
     usage: TaskUsageDict
     error: NotRequired[ErrorDetailDict | None]
+    warnings: NotRequired[list[str]]
 
 
 class ErrorEvent(TypedDict):

@@ -37,6 +37,7 @@ class AgenticTaskResponse:
         description (str | Unset):
         error (ErrorDetail | None | Unset):
         completed_at (None | str | Unset): Time in ISO 8601, UTC; null until the task ends.
+        warnings (list[str] | Unset): In words: changed files that are not among the `artifacts`, and why.
     """
 
     id: str
@@ -49,6 +50,7 @@ class AgenticTaskResponse:
     description: str | Unset = UNSET
     error: ErrorDetail | None | Unset = UNSET
     completed_at: None | str | Unset = UNSET
+    warnings: list[str] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,6 +92,10 @@ class AgenticTaskResponse:
         else:
             completed_at = self.completed_at
 
+        warnings: list[str] | Unset = UNSET
+        if not isinstance(self.warnings, Unset):
+            warnings = self.warnings
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -109,6 +115,8 @@ class AgenticTaskResponse:
             field_dict["error"] = error
         if completed_at is not UNSET:
             field_dict["completed_at"] = completed_at
+        if warnings is not UNSET:
+            field_dict["warnings"] = warnings
 
         return field_dict
 
@@ -173,6 +181,8 @@ class AgenticTaskResponse:
 
         completed_at = _parse_completed_at(d.pop("completed_at", UNSET))
 
+        warnings = cast(list[str], d.pop("warnings", UNSET))
+
         agentic_task_response = cls(
             id=id,
             status=status,
@@ -184,6 +194,7 @@ class AgenticTaskResponse:
             description=description,
             error=error,
             completed_at=completed_at,
+            warnings=warnings,
         )
 
         agentic_task_response.additional_properties = d
