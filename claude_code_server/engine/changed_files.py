@@ -53,6 +53,14 @@ def find_changed_files(
     return search.run({name for path in written if (name := _relative_path(root, path)) is not None})
 
 
+class _UnlistedError(Exception):
+    """A file cannot be listed as an artifact."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @attrs.define
 class _Search:
     """Search for the artifacts of one run."""
@@ -102,28 +110,30 @@ class _Search:
                 return self._hashed(path, file)
         except FileNotFoundError:
             return None
+        except _UnlistedError as error:
+            self._leave_out(error.reason, path)
         except UnicodeEncodeError:
             self._leave_out(_NOT_TEXT, path)
         except (OSError, ValueError):
             self._leave_out(_UNREADABLE, path)
         return None
 
-    def _hashed(self, path: str, file: BinaryIO) -> ArtifactFile | None:
+    def _hashed(self, path: str, file: BinaryIO) -> ArtifactFile:
         stat = os.fstat(file.fileno())
         if stat.st_nlink > max(1, self.links_inside[stat.st_dev, stat.st_ino]):
-            return self._leave_out(_LINKED, path)
+            raise _UnlistedError(_LINKED)
         if stat.st_size > self.bytes_left:
-            return self._leave_out(_LARGE, path)
+            raise _UnlistedError(_LARGE)
         digest, left = hashlib.sha256(), stat.st_size
         while left > 0 and not self.limit.reached and (chunk := file.read(min(left, _CHUNK_BYTES))):
             digest.update(chunk)
             left -= len(chunk)
             self.bytes_left -= len(chunk)
         if left > 0 and self.limit.reached:
-            return self._leave_out(_LARGE, path)
+            raise _UnlistedError(_LARGE)
         version = file_version(stat)
         if version != file_version(os.fstat(file.fileno())):
-            return self._leave_out(_UNSTABLE, path)
+            raise _UnlistedError(_UNSTABLE)
         settled = time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS
         created_at = format_time(datetime.fromtimestamp(stat.st_mtime, UTC))
         return ArtifactFile(path, stat.st_size, digest.hexdigest(), created_at, version=version if settled else None)

@@ -24,11 +24,13 @@ from .event_reader import EventReader
 from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
+from .orphans import kill_orphans
 from .outcome import RunEnd, parse_result, status_and_error, summary
 from .tools import TOOLS
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient
+    from psutil import Process
 
 _SDK: Final = "claude_agent_sdk"
 _INTERRUPT_TIMEOUT: Final = 0.5
@@ -57,6 +59,8 @@ class ClaudeCodeEngine:
         self._proxy = proxy
         self._state_dir = state_dir
         self._cli = cli or find_cli()
+        self._launches: list[Launch] = []
+        """Launches whose processes run, or have just ended."""
         remove_stale_directories(state_dir)
 
     async def preload(self) -> None:
@@ -79,16 +83,27 @@ class ClaudeCodeEngine:
                 small_model=None if find_model(spec.model) else spec.model,
             )
             run = _Run(spec, events, cancellation, launch)
+            self._launches.append(launch)
             try:
                 if cancellation.reason is None:
                     await run.execute()
             finally:
-                await asyncio.shield(asyncio.ensure_future(launch.aclose()))
+                await asyncio.shield(asyncio.ensure_future(self._end(launch)))
             end = run.end(credential.last_error)
         found = await search.finish(run.reader.written)
         status, error = status_and_error(end, spec)
         text = summary(end)
         return Outcome(status, text, parse_result(text), found.artifacts, credential.usage, error, found.warnings)
+
+    async def _end(self, launch: Launch) -> None:
+        """End every process of a run, also those that outlived its supervisor, and delete its private directory."""
+        await launch.terminate()
+        await run_in_own_thread(lambda: kill_orphans(self._is_supervisor), "orphans")
+        await launch.aclose()
+        self._launches = [one for one in self._launches if not one.ended]
+
+    def _is_supervisor(self, process: Process) -> bool:
+        return any(launch.is_supervisor(process) for launch in tuple(self._launches))
 
     async def aclose(self) -> None:
         """Do nothing: no resource outlives a run."""
@@ -146,6 +161,7 @@ class _Run:
         client = ClaudeSDKClient(options)
         try:
             await client.connect()
+            _ = self._launch.pid  # read before the agent can run commands
             self._client = client
             await client.query(build_prompt(self._spec))
             async for message in client.receive_response():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from ..domain.entities import ArtifactFile
 from ..runtime.files import file_version, open_below
@@ -18,7 +19,7 @@ _hashing: Final = threading.Lock()
 """Held while a file is hashed, so that requests for parts of one file hash it once."""
 
 
-def open_verified(root: Path, artifact: ArtifactFile) -> BinaryIO | None:
+def open_verified(root: Path, artifact: ArtifactFile) -> BufferedReader | None:
     """Open the file of an artifact; return None if it is gone or was changed. Blocking: use a thread."""
     try:
         file = open_below(root, artifact.path)
@@ -36,7 +37,7 @@ def open_verified(root: Path, artifact: ArtifactFile) -> BinaryIO | None:
     return None
 
 
-def _is_unchanged(file: BinaryIO, artifact: ArtifactFile) -> bool:
+def _is_unchanged(file: BufferedReader, artifact: ArtifactFile) -> bool:
     stat = os.fstat(file.fileno())
     version = file_version(stat)
     if stat.st_size != artifact.size_bytes:
@@ -44,7 +45,7 @@ def _is_unchanged(file: BinaryIO, artifact: ArtifactFile) -> bool:
     return version == artifact.version or _sha256(file, (stat.st_dev, *version)) == artifact.sha256
 
 
-def _sha256(file: BinaryIO, key: tuple[int, ...]) -> str:
+def _sha256(file: BufferedReader, key: tuple[int, ...]) -> str:
     with _hashing:
         if key not in _known:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

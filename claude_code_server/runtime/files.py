@@ -6,15 +6,16 @@ import errno
 import itertools
 import os
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO, Final
+from typing import Final
 
 _MAX_PATH: Final = 2000
 """Characters after which ``remove_tree`` moves a directory up, because longer paths may be too long for the system."""
 
 
-def open_below(root: Path, path: str) -> BinaryIO:
+def open_below(root: Path, path: str) -> BufferedReader:
     """Open the regular file at a relative path, without following symbolic links, and return it.
 
     Raise OSError, also if any part of the path is a link; raise ValueError for a path that is not plain.

@@ -34,7 +34,10 @@ class ServerProcess:
     base_url: str
     """Set by the first start and the same after every restart."""
 
-    def __init__(self, folder: Path, api_keys: Sequence[str], upstream: str, upstream_key: str | None) -> None:
+    def __init__(
+        self, folder: Path, api_keys: Sequence[str], upstream: str, upstream_key: str | None, launcher: Sequence[str]
+    ) -> None:
+        self._command = [*launcher, sys.executable, "-m", "claude_code_server", "serve"]
         self.workspace = folder / "workspace"
         """Directory in which tasks work."""
         self.state_dir = folder / "state"
@@ -63,7 +66,7 @@ class ServerProcess:
             assert self._process is None
             assert not self._over
             process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "claude_code_server", "serve", f"--port={self._port}", *self._arguments],
+                [*self._command, f"--port={self._port}", *self._arguments],
                 env=self._environment,
                 cwd=self._temporary,
                 stdin=subprocess.DEVNULL,
@@ -94,6 +97,11 @@ class ServerProcess:
     def stop(self) -> int:
         """Send SIGTERM for a clean shutdown; return the exit code."""
         return self._end(signal.SIGTERM)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def process_tree(self) -> list[psutil.Process]:
         """Return the running descendants of the server process."""
@@ -138,10 +146,15 @@ def _runs(process: psutil.Process) -> bool:
 
 @contextmanager
 def server_process(
-    folder: Path, *, api_keys: Sequence[str], upstream: str = "offline", upstream_key: str | None = None
+    folder: Path,
+    *,
+    api_keys: Sequence[str],
+    upstream: str = "offline",
+    upstream_key: str | None = None,
+    launcher: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
-    """Start a server with workspace and state in ``folder``; kill it at the end."""
-    server = ServerProcess(folder, api_keys, upstream, upstream_key)
+    """Start a server with workspace and state in ``folder``, through ``launcher`` if given; kill it at the end."""
+    server = ServerProcess(folder, api_keys, upstream, upstream_key, launcher)
     server.start()
     try:
         yield server
