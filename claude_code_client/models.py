@@ -243,7 +243,8 @@ class AgenticTaskResponse(_Model):
     completed_at: str | None = None
     """Timestamp in ISO 8601, UTC; None while the task runs."""
     warnings: list[str] = attrs.field(factory=list)
-    """In words: parameters that the server ignored, and data of the task that it could not express as it was."""
+    """Sentences: parameters that the server ignored, data that it could not express, and changed files that are not
+    among the artifacts."""
 
     @property
     def is_terminal(self) -> bool:

@@ -39,5 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"claude-code-client: {error}\n")
         return 1
+    if argv is None:  # this is the program, which may be restarted
+        importlib.import_module("claude_code_server.process.isolation").isolate_process()
     status: int = importlib.import_module("claude_code_server.process.cli").run_foreground(arguments[1:])
     return status

@@ -39,6 +39,8 @@ class ArtifactFile:
     created_at: str
     """ISO 8601, UTC."""
     type: str = "file"
+    version: tuple[int, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(tuple[int, ...]))
+    """Numbers that stay the same while the file is unchanged (``file_version``); None if unknown."""
 
 
 @attrs.frozen

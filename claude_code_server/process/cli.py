@@ -68,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         "--workspace", default=".", metavar="DIR", help="directory in which tasks work (default: %(default)s)"
     )
     parser.add_argument(
+        "--allow-home-workspace",
+        action="store_true",
+        help="allow a workspace that contains your home directory: tasks can then read and change everything in it",
+    )
+    parser.add_argument(
         "--upstream",
         metavar="UPSTREAM",
         help="anthropic, offline, or the URL of a Messages endpoint"
@@ -97,14 +102,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build_settings(options: argparse.Namespace) -> Settings:
-    # Removed from the environment, so that no child process inherits the key.
+    # Removed from the environment, so that no child process inherits the keys.
     upstream_key = os.environ.pop("ANTHROPIC_API_KEY", "").strip() or None
-    from_environment = os.environ.get("CLAUDE_API_KEY", "").strip()
+    from_environment = os.environ.pop("CLAUDE_API_KEY", "").strip()
     keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
     if not all(key.strip() for key in keys):
         raise StartError("a key must not be empty")
+    workspace = bootstrap.resolve_workspace(options.workspace, allow_home=options.allow_home_workspace)
+    bootstrap.check_state_dir(options.state_dir, workspace)
     return Settings(
-        workspace=bootstrap.resolve_workspace(options.workspace),
+        workspace=workspace,
         api_keys=tuple(keys),
         state_dir=options.state_dir,
         upstream=options.upstream or ("anthropic" if upstream_key else "offline"),

@@ -39,8 +39,9 @@ class AgenticTaskResponse:
             `get_task` returns all of them. Otherwise absent.
         error (ErrorDetail | None | Unset):
         completed_at (None | str | Unset): Time in ISO 8601, UTC; null until the task ends.
-        warnings (list[str] | Unset): In words: fields of the request that the server does not know, and parts of the
-            task's data that it could not express as they were, such as numbers that JSON does not have.
+        warnings (list[str] | Unset): In words: fields of the request that the server does not know, parts of the task's
+            data that it could not express as they were, such as numbers that JSON does not have, and changed files that are
+            not among the `artifacts`, each with the reason.
     """
 
     id: str

@@ -41,8 +41,9 @@ class ResultEvent:
         artifacts (list[Artifact]):
         usage (TaskUsage): Tokens and cost of a task; while the task is running, those known so far.
         error (ErrorDetail | None | Unset): Why the task failed or was cancelled; null if it completed.
-        warnings (list[str] | Unset): In words: fields of the request that the server does not know, and parts of the
-            task's data that it could not express as they were, such as numbers that JSON does not have.
+        warnings (list[str] | Unset): In words: fields of the request that the server does not know, parts of the task's
+            data that it could not express as they were, such as numbers that JSON does not have, and changed files that are
+            not among the `artifacts`, each with the reason.
     """
 
     type_: Literal["result"]

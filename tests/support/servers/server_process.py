@@ -42,6 +42,7 @@ class ServerProcess:
         upstream_key: str | None,
         options: Sequence[str],
         open_files: int | None,
+        launcher: Sequence[str],
     ) -> None:
         self.workspace = folder / "workspace"
         """Directory in which tasks work."""
@@ -60,6 +61,7 @@ class ServerProcess:
             *options,
         ]
         self._prefix = [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
+        self._launcher = launcher
         self._port = 0
         self._log = folder / "server.log"
         self._process: subprocess.Popen[str] | None = None
@@ -75,6 +77,7 @@ class ServerProcess:
             process = self._process = subprocess.Popen(
                 [
                     *self._prefix,
+                    *self._launcher,
                     *(sys.executable, "-m", "claude_code_server", "serve", f"--port={self._port}"),
                     *self._arguments,
                 ],
@@ -114,6 +117,10 @@ class ServerProcess:
         """The server process."""
         assert self._process is not None
         return psutil.Process(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     @property
     def address(self) -> tuple[str, int]:
@@ -169,12 +176,14 @@ def server_process(
     upstream_key: str | None = None,
     options: Sequence[str] = (),
     open_files: int | None = None,
+    launcher: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
     """Start a server with workspace and state in ``folder``; kill it at the end.
 
-    ``options`` are further options of ``serve``, ``open_files`` the limit on the server's file descriptors.
+    ``options`` are further options of ``serve``, ``open_files`` the limit on the server's file descriptors,
+    ``launcher`` the start of its command line.
     """
-    server = ServerProcess(folder, api_keys, upstream, upstream_key, options, open_files)
+    server = ServerProcess(folder, api_keys, upstream, upstream_key, options, open_files, launcher)
     server.start()
     try:
         yield server
