@@ -14,7 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from support.servers.messages_endpoint import Cut, ErrorEvent, Failure, Hang, OddUsage, Reply, message, thinking, tool
+from support.servers.messages_endpoint import (
+    Cut,
+    Disconnect,
+    ErrorEvent,
+    Failure,
+    Hang,
+    OddUsage,
+    Reply,
+    message,
+    thinking,
+    tool,
+)
 
 STALLED = 4
 """Timeout in seconds of tasks whose model stalls or fails without end."""
@@ -134,7 +145,7 @@ def _odd_call(dice: random.Random, _: int) -> Turn:
 
 def _agent(dice: random.Random, number: int) -> Turn:
     kind = dice.choice(["code-analyzer", "security-auditor", "general-purpose", "fork", ""])
-    calls = [
+    calls: list[dict[str, Any]] = [
         tool("Agent", subagent_type=kind, description="look", prompt=f"agent-{number}- Look at part {part}.")
         for part in range(dice.choice([1, 1, 3]))
     ]
@@ -165,7 +176,10 @@ def _odd_usage(dice: random.Random, _: int) -> Turn:
 
 
 def _cached(dice: random.Random, _: int) -> Turn:
-    cached = {"cache_read_input_tokens": dice.randrange(5000), "cache_creation_input_tokens": dice.randrange(500)}
+    cached: dict[str, Any] = {
+        "cache_read_input_tokens": dice.randrange(5000),
+        "cache_creation_input_tokens": dice.randrange(500),
+    }
     return Turn("cached", message(tool("Bash", command="true"), **cached))
 
 
@@ -174,7 +188,7 @@ def _dear(_: random.Random, __: int) -> Turn:
 
 
 def _odd_block(dice: random.Random, _: int) -> Turn:
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"type": "redacted_thinking", "data": "x"},
         {"type": "brand_new", "value": float("nan")},
         {"type": "tool_use", "id": "", "name": "Bash", "input": {}},
@@ -273,6 +287,8 @@ class Bill:
     output_tokens: int = 0
     complete: bool = True
     """Whether every reply reported its usage to its end; otherwise the server has to estimate some of it."""
+    last: tuple[int, int] = (0, 0)
+    """Input and output tokens of the latest reply, which a task that times out may leave before its end."""
 
 
 @dataclass
@@ -314,7 +330,7 @@ class BehavingModel:
     def _charge(self, number: int, reply: Reply) -> None:
         bill = self.bills.setdefault(number, Bill())
         match reply:
-            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang():
+            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang() | Disconnect():
                 bill.complete = False
                 if isinstance(reply, Cut | ErrorEvent) and reply.after:
                     bill.input_tokens += _count(reply.message, "input_tokens")
@@ -323,8 +339,9 @@ class BehavingModel:
             case Failure():
                 pass
             case _:
-                bill.input_tokens += sum(_count(reply, name) for name in _INPUT)
-                bill.output_tokens += _count(reply, "output_tokens")
+                bill.last = sum(_count(reply, name) for name in _INPUT), _count(reply, "output_tokens")
+                bill.input_tokens += bill.last[0]
+                bill.output_tokens += bill.last[1]
 
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
