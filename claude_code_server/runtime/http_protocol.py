@@ -21,6 +21,8 @@ AUTHENTICATED: Final = "authenticated"
 """Name in a request's ASGI state that is set to True once its key has been accepted."""
 _MIN_RATE: Final = 1000
 """Bytes per second that a body must make on average, over each ``body_timeout``."""
+_READ_SIZE: Final = 32_768
+"""Bytes to read at once: what arrives in one piece may have to be kept until the request's key is accepted."""
 _FLUSH: Final = 5.0
 """Seconds that a client may take to read the rest of a response after the server has closed the connection."""
 _CAN_RESPOND: Final = (h11.IDLE, h11.SEND_RESPONSE)
@@ -80,6 +82,8 @@ class RequestProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit or refuse a new connection."""
+        # asyncio reads 256 KiB by default, and has no other way to change this.
+        setattr(transport, "max_size", _READ_SIZE)  # noqa: B010 (no public attribute)
         super().connection_made(transport)
         if self._open.admit(self):
             self._enter(_Phase.HEAD)
@@ -103,6 +107,7 @@ class RequestProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Watch over the rest of the request, or the next one."""
         _ = self.authenticated  # The next request replaces the state that this property reads.
+        self.cycle.body.clear()  # What the application has not read, nobody needs any more.
         super().on_response_complete()
         started = bool(self.conn.trailing_data[0])
         self._enter(self._current_phase(_Phase.HEAD if started else _Phase.IDLE))

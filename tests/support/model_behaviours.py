@@ -14,7 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from support.servers.messages_endpoint import Cut, ErrorEvent, Failure, Hang, OddUsage, Reply, message, thinking, tool
+from support.servers.messages_endpoint import (
+    Cut,
+    Disconnect,
+    ErrorEvent,
+    Failure,
+    Hang,
+    OddUsage,
+    Reply,
+    message,
+    thinking,
+    tool,
+)
 
 STALLED = 4
 """Timeout in seconds of tasks whose model stalls or fails without end."""
@@ -134,7 +145,7 @@ def _odd_call(dice: random.Random, _: int) -> Turn:
 
 def _agent(dice: random.Random, number: int) -> Turn:
     kind = dice.choice(["code-analyzer", "security-auditor", "general-purpose", "fork", ""])
-    calls = [
+    calls: list[dict[str, Any]] = [
         tool("Agent", subagent_type=kind, description="look", prompt=f"agent-{number}- Look at part {part}.")
         for part in range(dice.choice([1, 1, 3]))
     ]
@@ -276,6 +287,8 @@ class Bill:
     output_tokens: int = 0
     complete: bool = True
     """Whether every reply reported its usage to its end; otherwise the server has to estimate some of it."""
+    last: tuple[int, int] = (0, 0)
+    """Input and output tokens of the latest reply, which a task that times out may leave before its end."""
 
 
 @dataclass
@@ -317,7 +330,7 @@ class BehavingModel:
     def _charge(self, number: int, reply: Reply) -> None:
         bill = self.bills.setdefault(number, Bill())
         match reply:
-            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang():
+            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang() | Disconnect():
                 bill.complete = False
                 if isinstance(reply, Cut | ErrorEvent) and reply.after:
                     bill.input_tokens += _count(reply.message, "input_tokens")
@@ -325,11 +338,10 @@ class BehavingModel:
                 bill.complete = False  # A gateway has lost the reply of the model, which may have cost something.
             case Failure():
                 pass
-            case Mapping():
-                bill.input_tokens += sum(_count(reply, name) for name in _INPUT)
-                bill.output_tokens += _count(reply, "output_tokens")
             case _:
-                raise TypeError(f"no behaviour sends {reply}")
+                bill.last = sum(_count(reply, name) for name in _INPUT), _count(reply, "output_tokens")
+                bill.input_tokens += bill.last[0]
+                bill.output_tokens += bill.last[1]
 
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
