@@ -12,9 +12,17 @@ from typing import TypeVar
 
 from .._policy.polling import PollPace
 from .._policy.reconnect import ReconnectBudget, is_transient
+from .._wire import responses
 from .._wire.error_bodies import from_detail
 from .._wire.event_cursor import EventCursor
-from ..errors import ClaudeAPIError, ClosedError, StreamInterruptedError, TaskStalledError, TimeoutError
+from ..errors import (
+    ClaudeAPIError,
+    ClosedError,
+    NotSupportedError,
+    StreamInterruptedError,
+    TaskStalledError,
+    TimeoutError,
+)
 from ..models import AgenticTaskResponse
 from .backoff import wait_to_reconnect
 from .client_state import ClientState
@@ -120,6 +128,11 @@ class TaskRun:
         if cursor is not None:
             terminal = yield from self._follow(deadlines, cursor)
             yield Emit(terminal.event)
+        yield from self._poll(deadlines)
+        return _result(self._tracker.snapshot.task)
+
+    def _poll(self, deadlines: TaskDeadlines) -> Operation[None]:
+        """Get the task until it has ended and nothing of it is missing."""
         reconnects, pace = ReconnectBudget(), PollPace()
         while not self._tracker.snapshot.is_final:
             now = time.monotonic()
@@ -140,7 +153,6 @@ class TaskRun:
                     yield from wait_to_reconnect(reconnects, deadlines.call, retry_after=error.retry_after)
                 ):
                     raise
-        return _result(self._tracker.snapshot.task)
 
     def _pause(self, pace: PollPace, deadlines: TaskDeadlines, *, started: float, wait: int) -> Operation[None]:
         """Wait before the next request if the server did not hold the last one, and the task goes on."""
@@ -162,7 +174,12 @@ class TaskRun:
         timeouts = StreamTimeouts(
             deadline=deadlines.call, read_timeout=self._request.read_timeout, stall_timeout=deadlines.stall_timeout
         )
-        terminal = yield from follow_task(self._tracker.id, timeouts, cursor)
+        try:
+            terminal = yield from follow_task(self._tracker.id, timeouts, cursor)
+        except NotSupportedError:
+            # The legacy service streams no events, but the task runs, or has ended with the submit.
+            yield from self._poll(deadlines)
+            return TerminalEvent(responses.terminal_event(self._tracker.snapshot.task))
         if terminal.event["type"] == "result":
             yield from self._tracker.record_result(terminal.event)
         return terminal

@@ -59,6 +59,9 @@ _ADVICE: Final[Mapping[type[ClaudeAPIError], str]] = {
     ServerError: "Try again; if the error persists, report it with the request ID.",
     UnexpectedResponseError: "Check that base_url points to a Claude Code API, and any proxy in between.",
 }
+# Starlette's responses for a path or method that the server does not have: the legacy service lacks many.
+_MISSING_ROUTES: Final = ((404, {"detail": "Not Found"}), (405, {"detail": "Method Not Allowed"}))
+_NO_ROUTE: Final = {"type": "not_implemented_error", "message": "The server has no such route."}
 _MAX_BODY_CHARS: Final = 2000
 """Longest body that an exception keeps."""
 _MAX_NODES: Final = 200
@@ -108,7 +111,8 @@ def from_response(
     status_code: int, content: bytes, *, request_id: str | None = None, retry_after: float | None = None
 ) -> ClaudeAPIError:
     """Return the exception for an unsuccessful response with any body: the API's JSON, ``detail``, HTML or none."""
-    detail = _find_detail(_load(content))
+    body = _load(content)
+    detail = _NO_ROUTE if (status_code, body) in _MISSING_ROUTES else _find_detail(body)
     if not 400 <= status_code <= 599 and not detail.get("type"):
         detail = {**detail, "message": f"The server responded with the unexpected status {status_code}."}
     error = from_detail(detail, status_code=status_code, request_id=request_id, retry_after=retry_after)

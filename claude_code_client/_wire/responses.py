@@ -162,6 +162,20 @@ def task_after(known: AgenticTaskResponse, event: generated.ResultEvent) -> Agen
     )
 
 
+def terminal_event(task: AgenticTaskResponse) -> dict[str, Any]:
+    """Return the terminal event of an ended task, for a server that streams no events."""
+    summary = str(task.result.get("summary", ""))
+    event: dict[str, Any] = {"timestamp": task.completed_at or ""}
+    if task.status in ("timeout", "cost_exceeded"):
+        # The status decides: errors of older servers have no type.
+        error = {"message": f"The task ended with status {task.status}."} | (task.error or {})
+        error |= {"type": f"{task.status}_error"}
+        return {"type": "error", **event, "content": error["message"], "error": error}
+    ended = task.to_dict()
+    fields = {name: ended[name] for name in ("status", "result", "artifacts", "usage", "error")}
+    return {"type": "result", **event, "content": summary, "summary": summary, **fields}
+
+
 def check_result_event(event: dict[str, Any]) -> None:
     """Raise UnexpectedResponseError if a ``result`` event states a cost or tokens that cannot be."""
     usage = event.get("usage")

@@ -338,6 +338,8 @@ class BehavingModel:
                 bill.complete = False  # A gateway has lost the reply of the model, which may have cost something.
             case Failure():
                 pass
+            case Whole():
+                raise TypeError(f"no behaviour sends {reply}")
             case _:
                 bill.last = sum(_count(reply, name) for name in _INPUT), _count(reply, "output_tokens")
                 bill.input_tokens += bill.last[0]
