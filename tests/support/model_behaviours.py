@@ -22,6 +22,7 @@ from support.servers.messages_endpoint import (
     Hang,
     OddUsage,
     Reply,
+    Whole,
     message,
     thinking,
     tool,
