@@ -26,7 +26,7 @@ class EventReader:
         self.head: Head | None = None
         """Head of the response; None until it has been received."""
         self.exhausted = False
-        """Whether the server has responded that no further event will follow."""
+        """True if the server has responded that no further event will follow."""
 
     @property
     def retry(self) -> float | None:

@@ -21,7 +21,7 @@ class Expressed:
 
     value: Any
     exact: bool
-    """Whether it is the original value. Otherwise parts of it became text."""
+    """True if it is the original value. Otherwise parts of it became text."""
 
 
 def express(value: Any) -> Expressed:

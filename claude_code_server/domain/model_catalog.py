@@ -110,13 +110,13 @@ class ModelCatalog:
 
 @attrs.frozen
 class Tariff:
-    """What a server's upstream charges, model by model."""
+    """Prices of a server's upstream, by model."""
 
     catalog: ModelCatalog
     free: bool = False
-    """Whether the upstream charges nothing, whatever the model."""
+    """True if the upstream charges nothing, whatever the model."""
     local: bool = False
-    """Whether the upstream is on this machine. Unknown models cost nothing there, unless they are Claude's."""
+    """True if the upstream is on this machine. Unknown models cost nothing there, unless they are Claude's."""
 
     def price(self, model: str) -> ModelPrice:
         """Return the prices of a model. Raise UnknownModelError if they are not known."""

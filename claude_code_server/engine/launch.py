@@ -118,7 +118,7 @@ class Launch:
 
     @property
     def ended(self) -> bool:
-        """Whether the launch was closed and its supervisor's exit code has been collected."""
+        """True if the launch was closed and its supervisor's exit code has been collected."""
         return self._closed and (self._pid is None or not psutil.pid_exists(self._pid))
 
     def _script(self) -> str:

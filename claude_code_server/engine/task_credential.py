@@ -38,7 +38,7 @@ class TaskCredential:
     models: tuple[str, ...]
     """Models that the task may call, by ID."""
     web_search: bool
-    """Whether the task may let the upstream search the web."""
+    """True if the task may let the upstream search the web."""
     cancellation: CancelToken
     on_usage: Callable[[Usage], object]
     """Called with the task's total usage, a few times per call."""
@@ -59,7 +59,7 @@ class TaskCredential:
 
     @property
     def usable(self) -> bool:
-        """Whether the task may make calls: it has neither ended nor been cancelled."""
+        """True if the task may make calls: it has neither ended nor been cancelled."""
         return not self.revoked and self.cancellation.reason is None
 
     async def start_call(self, price: ModelPrice, need: Need) -> ModelCall | None:

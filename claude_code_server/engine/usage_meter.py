@@ -128,7 +128,7 @@ class UsageMeter:
 
     @property
     def busy(self) -> bool:
-        """Whether a call is in progress, whose end may leave money for others."""
+        """True if a call is in progress, whose end may leave money for others."""
         return any(call.in_progress for call in self._in_progress)
 
     @property

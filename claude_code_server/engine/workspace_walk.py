@@ -43,7 +43,7 @@ class Walk:
     limit: WorkLimit
     skip: Container[str] = ()
     complete: bool = False
-    """Whether the walk has reached its end."""
+    """True if the walk has reached its end."""
     skipped: dict[str, int] = attrs.field(factory=dict)
     """Times of modification of the skipped directories, in nanoseconds, except those of tools."""
     unreadable: list[str] = attrs.field(factory=list)

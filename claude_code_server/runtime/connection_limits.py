@@ -42,12 +42,12 @@ class Connection(Protocol):
 
     @property
     def authenticated(self) -> bool:
-        """Whether a request on this connection had an accepted key."""
+        """True if a request on this connection had an accepted key."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Whether no request on this connection is waiting for its response."""
+        """True if no request on this connection is waiting for its response."""
         ...
 
     def abort(self) -> None:

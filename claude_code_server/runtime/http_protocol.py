@@ -30,7 +30,7 @@ _CAN_RESPOND: Final = (h11.IDLE, h11.SEND_RESPONSE)
 
 
 class _Phase(enum.Enum):
-    """What a connection waits for."""
+    """Part of a request that a connection waits for."""
 
     IDLE = enum.auto()
     """The next request; uvicorn's keep-alive timeout applies."""
@@ -66,14 +66,14 @@ class RequestProtocol(H11Protocol):
 
     @property
     def authenticated(self) -> bool:
-        """Whether a request on this connection had an accepted key."""
+        """True if a request on this connection had an accepted key."""
         if not self._had_key and self.scope is not None:
             self._had_key = self.scope.get("state", {}).get(AUTHENTICATED) is True
         return self._had_key
 
     @property
     def idle(self) -> bool:
-        """Whether no request on this connection is waiting for its response."""
+        """True if no request on this connection is waiting for its response."""
         return self.cycle is None or self.cycle.response_complete
 
     def abort(self) -> None:
