@@ -16,6 +16,7 @@ from support.code_blocks import ROOT, Block, blocks
 from support.servers.server_process import ServerProcess
 
 from claude_code_client import ClaudeClient
+from claude_code_server.domain.price_file import parse_price_file
 
 from .test_reference_page import install
 
@@ -92,8 +93,13 @@ def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "toml"], ids=str)
+def test_price_files_are_accepted(block: Block) -> None:
+    assert parse_price_file(block.code).any_other is not None
+
+
 def test_all_blocks_are_covered() -> None:
-    assert {block.language for block in BLOCKS} == {"python", "sh"}
+    assert {block.language for block in BLOCKS} == {"python", "sh", "toml"}
     assert all(command.startswith(("make ", "pip ", "claude-code-client ")) for command in commands())
 
 
