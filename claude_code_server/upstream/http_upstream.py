@@ -14,7 +14,7 @@ from claude_code_common.loopback import is_loopback
 from claude_code_common.pricing import token_count
 from claude_code_common.sse import EventTooLargeError
 
-from .messages_stream import MessagesEvent, decode_events
+from .messages_stream import MessagesEvent, decode_events, message_events
 from .protocol import ERROR_TYPE_BY_STATUS, UpstreamError
 
 _TIMEOUT: Final = httpx.Timeout(600, connect=10, pool=None)
@@ -79,6 +79,11 @@ class HttpUpstream:
         self, request: Mapping[str, Any], *, beta: str | None = None
     ) -> AsyncGenerator[MessagesEvent, None]:
         async with self._post("v1/messages", {**request, "stream": True}, beta, read_body=False) as response:
+            if response.headers.get("content-type", "").startswith("application/json"):
+                await response.aread()
+                for event in self._whole_message(response):
+                    yield event
+                return
             started = finished = False
             try:
                 async for event in decode_events(response.aiter_bytes()):
@@ -123,6 +128,18 @@ class HttpUpstream:
         if body is None:
             raise self._broken(f"{self.name} responded with something other than a JSON object")
         return body
+
+    def _whole_message(self, response: httpx.Response) -> list[MessagesEvent]:
+        """Return the events of a response that was not streamed, although it should have been."""
+        body = _parse_object(response) or {}
+        if body.get("type") == "error":
+            raise self._error(body, response, may_be_billed=False)
+        try:
+            if body.get("type") == "message":
+                return list(message_events(body))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass
+        raise self._broken(f"{self.name} responded with something other than a message")
 
     def _broken(self, message: str, *, sent: bool = True) -> UpstreamError:
         """Return the error for a response that did not arrive, or not whole."""
