@@ -91,11 +91,11 @@ class AgentRequest:
     def limited_to(self, max_tokens: int) -> dict[str, Any]:
         """Return the body with its output limited; thinking is limited with it."""
         body = {**self.body, "max_tokens": max_tokens}
-        thinking = body.get("thinking")
-        budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+        thinking: dict[str, Any] = body["thinking"] if isinstance(body.get("thinking"), dict) else {}
+        budget = thinking.get("budget_tokens")
         if isinstance(budget, int) and budget >= max_tokens < self.need.output:
             if max_tokens > _MIN_THINKING:
-                body["thinking"] = {**body["thinking"], "budget_tokens": max(_MIN_THINKING, max_tokens // 2)}
+                body["thinking"] = {**thinking, "budget_tokens": max(_MIN_THINKING, max_tokens // 2)}
             else:
                 del body["thinking"]
         return body
