@@ -90,8 +90,10 @@ class AgentRequest:
 
     def limited_to(self, max_tokens: int) -> dict[str, Any]:
         """Return the body with its output limited; thinking is limited with it."""
-        body = {**self.body, "max_tokens": max_tokens}
-        thinking: dict[str, Any] = body["thinking"] if isinstance(body.get("thinking"), dict) else {}
+        body: dict[str, Any] = {**self.body, "max_tokens": max_tokens}
+        thinking = body.get("thinking")
+        if not isinstance(thinking, dict):
+            return body
         budget = thinking.get("budget_tokens")
         if isinstance(budget, int) and budget >= max_tokens < self.need.output:
             if max_tokens > _MIN_THINKING:
