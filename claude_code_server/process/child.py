@@ -2,8 +2,8 @@
 
 The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir"}, and
 writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before it exits with code 2. It stops when
-stdin is closed, which includes the death of its parent, and on SIGTERM and SIGHUP. Keys travel through stdin because other users
-can read arguments and environments.
+stdin is closed, which includes the death of its parent, and on SIGTERM and SIGHUP. Keys travel through stdin because
+other users can read arguments and environments.
 """
 
 from __future__ import annotations

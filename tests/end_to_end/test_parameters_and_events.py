@@ -64,6 +64,7 @@ def check_lists(both: ClientKind, client: Any, task: Any) -> None:
     assert both.call(client.cancel_task(task.id)) == task
     followed = list(both.each(client.stream_events(task.id)))
     assert [event["type"] for event in followed[:-1]] == [step["action"] for step in task.execution_log]
+    assert list(both.each(client.stream_events(task.id, after=len(followed)))) == []
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
@@ -148,9 +149,16 @@ DEEP = "[" * 970 + "]" * 970
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("odd", [ODD_NUMBERS, DEEP], ids=["numbers", "depth"])
 def test_a_result_that_json_cannot_express(both: ClientKind, streamed: bool, odd: str, workspace: Path) -> None:
-    with ScriptedMessages([message(f'Done.\n```json\n{{"odd": {odd}, "plain": 1}}\n```')]) as endpoint:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    script = [
+        message(tool("Bash", command="true", odd=deep)),
+        message(f'Done.\n```json\n{{"odd": {odd}, "plain": 1}}\n```'),
+    ]
+    with ScriptedMessages(script) as endpoint:
         client = both.local(workspace, upstream=endpoint.url)
-        _, task = run(both, client, streamed, "Do it.")
+        log, task = run(both, client, streamed, "Do it.", allow_tools=["Bash"])
         check_lists(both, client, task)
     assert task.status == "completed"
     assert task.result["plain"] == 1
@@ -158,8 +166,12 @@ def test_a_result_that_json_cannot_express(both: ClientKind, streamed: bool, odd
         assert task.result["odd"] == ["NaN", "Infinity", "-Infinity", "Infinity", 0.5]
     else:
         assert depth(task.result["odd"]) < 200
-    [warning] = task.warnings
-    assert "result" in warning
+    [call] = [step for step in log if step["action"] == "tool_call"]
+    assert 0 < depth(call["arguments"]["odd"]) <= 100
+    assert [("event 1" in warning, "the result" in warning) for warning in task.warnings] == [
+        (True, False),
+        (False, True),
+    ]
     assert math.isfinite(task.usage.cost)
 
 

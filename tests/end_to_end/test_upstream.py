@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.clients.client_kinds import ClientKind
-from support.servers.messages_endpoint import ScriptedMessages, message, tool
+from support.servers.messages_endpoint import ScriptedMessages, Whole, message, tool
 
 from claude_code_client import CostExceededError, TimeoutError
 
@@ -50,6 +50,21 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
             assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
     assert any(state.iterdir())
     assert CANARY not in "".join(capfd.readouterr())
+
+
+def test_an_upstream_that_ignores_stream(both: ClientKind, workspace: Path) -> None:
+    script = [
+        Whole(message(tool("Bash", command="echo hello"))),
+        Whole(message("Done.")),
+        Whole(message("A language.")),
+    ]
+    with ScriptedMessages(script) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url)
+        *events, last = both.each(client.stream_task("Work", allow_tools=["Bash"]))
+        assert (last["status"], last["summary"], last["usage"]["input_tokens"]) == ("completed", "Done.", 200)
+        assert [event["result"] for event in events if event["type"] == "tool_result"] == ["hello"]
+        *pieces, reply = both.each(client.stream_complete("What is Python?"))
+        assert "".join(pieces) == reply.content == "A language."
 
 
 def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace: Path) -> None:

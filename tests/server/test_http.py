@@ -165,6 +165,7 @@ def test_an_unknown_path_is_404(server: Running, client: httpx.Client) -> None:
         error_of(client.get(path), 404, "not_found_error")
     root = httpx.URL(server.base_url).copy_with(path="/task")
     assert "/v1/" in error_of(client.post(root, json={"description": "a"}), 404, "not_found_error")["message"]
+    assert "paths start with" not in error_of(client.get("/nowhere"), 404, "not_found_error")["message"]
 
 
 def test_a_wrong_method_is_405_with_the_allowed_methods(client: httpx.Client) -> None:

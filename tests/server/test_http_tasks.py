@@ -237,6 +237,8 @@ def test_events_have_consecutive_ids_and_one_terminal_event(workspace: Path) -> 
         assert (end["status"], end["result"], end["usage"]) == ("completed", task["result"], task["usage"])
         assert [event.id for event in all_events(client, task["id"], after=2)] == [3, 4]
         assert all_events(client, task["id"], after=4) == []
+        ended = client.get(f"/task/{task['id']}/events", headers={"Last-Event-ID": "4"})
+        assert (ended.status_code, ended.content) == (204, b"")
         assert [event.id for event in all_events(client, task["id"], after=0)] == [1, 2, 3, 4]
 
 

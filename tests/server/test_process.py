@@ -142,7 +142,7 @@ def address_in(banner: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_a_busy_server_cleanly(workspace: Path, temporary: Path, number: signal.Signals) -> None:
     started = workspace / "started"
     os.mkfifo(started)
@@ -284,10 +284,11 @@ def test_a_child_serves_until_its_stdin_is_closed(workspace: Path, temporary: Pa
     assert list(temporary.iterdir()) == []
 
 
-def test_a_child_stops_at_sigterm(workspace: Path, temporary: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_child_stops_at_a_signal(workspace: Path, temporary: Path, number: signal.Signals) -> None:
     with Process(temporary, "child") as child:
         child.configure(**setup_of(workspace))
-        child.process.terminate()
+        child.process.send_signal(number)
         assert child.end() == (0, "")
     assert list(temporary.iterdir()) == []
 

@@ -186,6 +186,48 @@ def test_a_database_of_another_version_is_rejected(folder: Path) -> None:
         Store(folder)
 
 
+def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
+    with Store(folder) as store:
+        store.add_task(task())
+    with sqlite3.connect(folder / "state.sqlite3") as db:
+        db.execute("ALTER TABLE tasks DROP COLUMN warnings")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with Store(folder) as store:
+        assert store.get_task("task_1") == task()
+        store.end_task(
+            attrs.evolve(task(), status="completed", completed_at=LATER, warnings=("a",)), TaskEvent(1, "result", LATER)
+        )
+        ended = store.get_task("task_1")
+    assert ended is not None
+    assert ended.warnings == ("a",)
+    Store(folder).close()
+
+
+def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+        assert store.unfinished_tasks() == []
+        [plan] = store._db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
+    assert "tasks_unfinished" in plan["detail"]
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning(folder: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    with Store(folder) as store:
+        store.add_task(task())
+        store.add_event("task_1", TaskEvent(1, "thinking", AT, {"content": "a"}))
+        store._db.execute("UPDATE tasks SET result = ?, artifacts = '{', failure = '[]', cost = 9e999", (deep,))
+        store._db.execute("UPDATE events SET fields = ?", (deep,))
+        store._db.commit()
+        [read], _ = store.list_tasks("k", 10)
+        [event] = store.list_events("task_1")
+    assert (read.result, read.artifacts, read.error, read.usage.cost) == ({}, (), None, 0.0)
+    assert [warning.rpartition(": ")[2] for warning in read.warnings] == ["failure.", "result.", "artifacts."]
+    assert "cannot read" in event.fields["content"]
+
+
 def test_the_state_directory_is_private(folder: Path) -> None:
     with Store(folder):
         assert folder.stat().st_mode & 0o077 == 0

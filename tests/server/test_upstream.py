@@ -14,6 +14,7 @@ from support.servers.messages_endpoint import (
     Hang,
     Reply,
     ScriptedMessages,
+    Whole,
     message,
     thinking,
     tool,
@@ -148,7 +149,16 @@ def test_errors_are_typed(reply: Failure, expected: tuple[int, str, str, float |
         (Cut(message("hello"), 3, tidy=True), 502, "api_error", "before the message was complete", 3),
         (ErrorEvent(message("hello"), 2, "overloaded_error", "busy"), 529, "overloaded_error", "busy", 2),
         (ErrorEvent(message("hello"), 2, "api_error", "oops"), 500, "api_error", "oops", 2),
-        (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "before the message was complete", 0),
+        (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "other than a stream or a message", 0),
+        (
+            Whole({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+            529,
+            "overloaded_error",
+            "busy",
+            0,
+        ),
+        (Whole({"id": "a"}), 502, "api_error", "other than a stream or a message", 0),
+        (Whole({"content": [{"type": "text"}]}), 502, "api_error", "other than a stream or a message", 0),
     ],
 )
 def test_a_broken_stream_is_an_error(reply: Reply, status: int, type: str, text: str, count: int) -> None:

@@ -84,6 +84,13 @@ class OddUsage:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """Message that is sent whole even if the request asks for a stream, as a LiteLLM proxy does."""
+
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Hang:
     """No response until the endpoint closes or the client disconnects."""
 
@@ -93,7 +100,7 @@ class Disconnect:
     """No response: the connection is closed once the request has been read."""
 
 
-Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | OddUsage | Hang | Disconnect
+Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | OddUsage | Whole | Hang | Disconnect
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
@@ -150,6 +157,8 @@ class ScriptedMessages:
                 return raw_http.response(status, error if other_body is None else other_body, **headers)
             case Disconnect():
                 return raw_http.then_hang_up([])
+            case Whole(whole):
+                return raw_http.response(200, whole)
             case Hang():
                 return self._hang(request)
             case Cut(whole, after, tidy):
