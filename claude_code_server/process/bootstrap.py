@@ -20,6 +20,7 @@ from typing import Final
 
 from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
+from ..runtime.memory import return_freed_memory
 
 _MAX_PORT: Final = 65535
 
@@ -131,6 +132,8 @@ def run_server(
     with sock, _start_errors():
         from ..services.container import Services
         from .server import serve
+
+        return_freed_memory()
 
         async def main() -> None:
             loop, stop = asyncio.get_running_loop(), asyncio.Event()

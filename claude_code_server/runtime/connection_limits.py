@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 _WARNING_INTERVAL: Final = 60.0
 """Seconds between two warnings: a flood of connections must not become a flood of log lines."""
 _EVICTED_AT_ONCE: Final = 16
-"""Connections to close when the process has no file descriptor left."""
+"""Connections to close at most when the process has no file descriptor left."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,10 +83,10 @@ class OpenConnections:
     def free_descriptors(self, error: OSError) -> bool:
         """Close some connections because a new one could not be accepted. Return False if all are in use."""
         self._warn(f"Cannot accept connections: {error.strerror}. Raise the limit on open files (ulimit -n).")
-        evicted = 0
-        while evicted < _EVICTED_AT_ONCE and self._evict():
-            evicted += 1
-        return evicted > 0
+        # Not all of them: the newest ones may be about to send a key.
+        wanted = min(_EVICTED_AT_ONCE, (len(self._open) + 1) // 2)
+        evicted = [self._evict() for _ in range(wanted)]
+        return any(evicted)
 
     def _evict(self) -> bool:
         """Close the oldest connection without a key, or else the oldest idle one. Return False if all are in use."""

@@ -84,9 +84,8 @@ def event_from_row(row: sqlite3.Row) -> TaskEvent:
 
 def usage_from_row(row: sqlite3.Row) -> Usage:
     """Return the usage in a row with token and cost columns."""
-    cost = row["cost"]
-    known = cost is not None and math.isfinite(cost)
-    return Usage(row["input_tokens"], row["output_tokens"], float(cost) if known else 0.0)
+    cost = float(row["cost"] or 0.0)
+    return Usage(row["input_tokens"], row["output_tokens"], cost if math.isfinite(cost) else 0.0)
 
 
 def _artifacts(stored: Iterable[dict[str, Any]]) -> Iterator[Artifact]:

@@ -78,7 +78,7 @@ def test_event_data_is_one_line_for_every_reader(tmp_path: Path) -> None:
         (b"bytes", "b'bytes'"),
         ({1: (2, 3)}, {"1": [2, 3]}),
     ],
-    ids=repr,
+    ids=["nan", "infinities", "integer", "surrogate", "bytes", "names"],
 )
 def test_what_json_cannot_express_becomes_text_with_a_warning(tmp_path: Path, value: Any, expressed: Any) -> None:
     fields = {"content": "A line.", "tool": "Bash", "arguments": {"odd": value}, "call_id": "c1"}

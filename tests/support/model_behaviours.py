@@ -331,7 +331,7 @@ class BehavingModel:
     def _charge(self, number: int, reply: Reply) -> None:
         bill = self.bills.setdefault(number, Bill())
         match reply:
-            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang() | Disconnect():
+            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang() | Disconnect() | Whole():
                 bill.complete = False
                 if isinstance(reply, Cut | ErrorEvent) and reply.after:
                     bill.input_tokens += _count(reply.message, "input_tokens")
