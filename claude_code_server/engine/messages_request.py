@@ -90,9 +90,9 @@ class AgentRequest:
 
     def limited_to(self, max_tokens: int) -> dict[str, Any]:
         """Return the body with its output limited; thinking is limited with it."""
-        body = {**self.body, "max_tokens": max_tokens}
+        body: dict[str, Any] = {**self.body, "max_tokens": max_tokens}
         thinking = body.get("thinking")
-        if not isinstance(thinking, Mapping):
+        if not isinstance(thinking, dict):
             return body
         budget = thinking.get("budget_tokens")
         if isinstance(budget, int) and budget >= max_tokens < self.need.output:

@@ -143,7 +143,9 @@ class CompletionRunner:
         """Store the usage, and with it the response under its idempotency key; later if it is not possible now."""
         at = now()
         if isinstance(end, CompletionResponse):
-            stored = PaidCompletion(key_hash, at, end.model, usage, key, json.dumps(end.to_dict()))
+            # SQLite stores valid Unicode only.
+            model = end.model.encode(errors="replace").decode()
+            stored = PaidCompletion(key_hash, at, model, usage, key, json.dumps(end.to_dict()))
         elif usage.cost > 0:
             stored = PaidCompletion(key_hash, at, request.model, usage)
         else:

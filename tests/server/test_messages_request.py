@@ -35,14 +35,14 @@ def test_known_fields_pass_and_others_are_left_out() -> None:
         "output_config": {"effort": "medium"},
         "stream": True,
     }
-    costly: dict[str, Any] = {
+    left_out: dict[str, Any] = {
         "mcp_servers": [{}],
         "speed": "fast",
         "service_tier": "priority",
         "container": "c",
         "new": 1,
     }
-    request = parsed(**fields, **costly)
+    request = parsed(**fields, **left_out)
     assert request.stream
     assert {name: request.body[name] for name in fields} == fields
     assert set(request.body) == {*fields, "model", "max_tokens", "messages"}
