@@ -19,6 +19,8 @@ TEST_OPTIONS ?= -n 3 --dist loadgroup
 # Run $(1), and show its output only if it fails.
 quietly = output=$$($(1) 2>&1) || { printf '%s\n' "$$output"; exit 1; }
 
+# Tests and generators start many processes, which would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true

@@ -20,8 +20,7 @@ for _name in list(os.environ):
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Same examples in every run, nothing written to disk.
-os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
+# The same examples in every run.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
 

@@ -11,7 +11,8 @@ from support.fault_proxy.proxy import FaultProxy
 
 from claude_code_client.errors import ClaudeAPIError, OverloadedError
 
-CALLS = 1000
+FEW = 300
+MANY = 1000
 RETRIES = 100
 """500 tokens, 5 per retry."""
 
@@ -30,17 +31,18 @@ def _with_options(client: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_retries_end_when_the_quota_is_used_up(proxy: FaultProxy, kind: str) -> None:
+@pytest.mark.parametrize("calls", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_retries_end_when_the_quota_is_used_up(proxy: FaultProxy, kind: str, calls: int) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
     kinds = [_execute, _complete, _with_options]
     ended = call_concurrently(
-        make_client(kind, port.base_url), [kinds[number % 3] for number in range(CALLS)], max_concurrency=32
+        make_client(kind, port.base_url), [kinds[number % 3] for number in range(calls)], max_concurrency=32
     )
     errors = [end.error for end in ended]
     assert all(isinstance(error, OverloadedError) for error in errors)
     attempts = sum(error.attempts for error in errors if isinstance(error, ClaudeAPIError))
-    assert attempts == sum(exchange.path != "" for exchange in port.seen) == CALLS + RETRIES
-    print(f"{kind}: {CALLS} calls, {attempts - CALLS} retries")
+    assert attempts == sum(exchange.path != "" for exchange in port.seen) == calls + RETRIES
+    print(f"{kind}: {calls} calls, {attempts - calls} retries")
 
 
 @pytest.mark.slow
