@@ -177,6 +177,8 @@ class TaskRun:
         try:
             terminal = yield from follow_task(self._tracker.id, timeouts, cursor)
         except NotSupportedError:
+            if cursor.last_event_id is not None:
+                raise
             # The legacy service streams no events, but the task runs, or has ended with the submit.
             yield from self._poll(deadlines)
             return TerminalEvent(responses.terminal_event(self._tracker.snapshot.task))

@@ -22,7 +22,8 @@ from ..domain.pricing import Need
 
 MAX_BODY_BYTES: Final = 32_000_000
 """Limit of the Messages API."""
-_MAX_DEPTH: Final = 200
+_MAX_DEPTH: Final = 500
+"""Half of what Python's json module can write. A tool's arguments come back in the next request, as deep as they were."""
 _FIELDS: Final = frozenset(
     {
         "cache_control",

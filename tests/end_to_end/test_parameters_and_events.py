@@ -130,7 +130,7 @@ def test_the_error_event(both: ClientKind, streamed: bool, workspace: Path) -> N
     ]
     with ScriptedMessages(script) as endpoint:
         client = both.local(workspace, upstream=endpoint.url)
-        ended = [fail(client, CostExceededError, max_cost=0.5, model="opus"), fail(client, TimeoutError, timeout=6)]
+        ended = [fail(client, CostExceededError, max_cost=0.5, model="opus"), fail(client, TimeoutError, timeout=10)]
         assert [task.status for task in ended] == ["cost_exceeded", "timeout"]
         assert {task.id for task in both.each(client.list_tasks())} == {task.id for task in ended}
         for task in ended:

@@ -86,7 +86,7 @@ def test_a_task_that_exceeds_its_timeout(both: ClientKind, workspace: Path) -> N
     with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         with pytest.raises(TimeoutError) as caught:
-            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=6))
+            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=10))
     task = caught.value.task
     assert task is not None
     assert task.status == "timeout"

@@ -235,7 +235,7 @@ def leave(client: httpx.Client, endpoint: ScriptedMessages, path: str, **headers
     endpoint.requested.clear()
     with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
         body = json.dumps(ASK).encode()
-        sent = {"Host": "a", "Authorization": f"Bearer {KEY}", "Content-Length": str(len(body)), **headers}
+        sent = {"Host": "localhost", "Authorization": f"Bearer {KEY}", "Content-Length": str(len(body)), **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         connection.sendall(f"POST /v1{path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         assert endpoint.requested.wait(5)
