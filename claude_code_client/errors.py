@@ -15,7 +15,7 @@
     ├── ConflictError                               409: the idempotency key belongs to another request
     ├── RateLimitError                              429
     ├── ServerError                                 5xx
-    │   ├── NotSupportedError                       501: the server does not support the operation
+    │   ├── NotSupportedError                       501, or no such route: the server lacks the operation
     │   └── OverloadedError                         503, 529
     ├── UnexpectedResponseError                     a response that is not from this API, such as a proxy's page
     ├── StreamInterruptedError (ConnectionError)    a stream ended early and could not be resumed

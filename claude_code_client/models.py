@@ -21,6 +21,7 @@ from claude_code_api.events import (
     ThinkingEvent,
     ToolCallEvent,
     ToolResultEvent,
+    UnknownTaskEvent,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "ThinkingEvent",
     "ToolCallEvent",
     "ToolResultEvent",
+    "UnknownTaskEvent",
     "Usage",
     "UsageReport",
 ]
@@ -240,6 +242,9 @@ class AgenticTaskResponse(_Model):
     """Timestamp in ISO 8601, UTC; empty if the server does not report it."""
     completed_at: str | None = None
     """Timestamp in ISO 8601, UTC; None while the task runs."""
+    warnings: list[str] = attrs.field(factory=list)
+    """Sentences: parameters that the server ignored, data that it could not express, and changed files that are not
+    among the artifacts."""
 
     @property
     def is_terminal(self) -> bool:
@@ -276,6 +281,12 @@ class ModelInfo(_Model):
     """USD per million input tokens."""
     output_price: float
     """USD per million output tokens."""
+    long_context_over: int | None = None
+    """Prompt tokens above which the prices of long contexts apply to a whole call; None if there are none."""
+    long_context_input_price: float | None = None
+    """USD per million input tokens of a long context."""
+    long_context_output_price: float | None = None
+    """USD per million output tokens after a long context."""
     context_window: int
     """Size in tokens."""
     max_output_tokens: int

@@ -21,4 +21,7 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    from .process.isolation import isolate_process
+
+    isolate_process()
     sys.exit(main(sys.argv[1:]))

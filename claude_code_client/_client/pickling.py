@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from weakref import WeakValueDictionary
 
 import attrs
@@ -57,6 +57,11 @@ def load_config(pickled: dict[str, Any]) -> Config:
 def load_state(pickled: dict[str, Any]) -> ClientState:
     """Return the state state by a client's connections, with its journal reopened on the same machine."""
     return ClientState(journal=None if pickled["journal"] is None else Journal(pickled["journal"]))
+
+
+def refuse(what: str, instead: str) -> NoReturn:
+    """Raise ConfigurationError for an object that belongs to its process."""
+    raise ConfigurationError(f"{what} cannot be pickled or copied. Instead, {instead}.")
 
 
 def _fingerprint(config: Config) -> str:

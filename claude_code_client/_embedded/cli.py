@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Final
+
+from claude_code_common.version import __version__
 
 from ..errors import ConfigurationError
 from .local_server import check_installed
 
-_USAGE = """usage: claude-code-client serve [options]
+_HELP: Final = ("-h", "--help")
+_USAGE: Final = """usage: claude-code-client serve [options]
+       claude-code-client --version
 
   serve   run the embedded server in the foreground; for its options, see 'claude-code-client serve --help'
 """
@@ -18,16 +23,23 @@ _USAGE = """usage: claude-code-client serve [options]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in _HELP:
         sys.stdout.write(_USAGE)
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        sys.stdout.write(f"claude-code-client {__version__}\n")
+        return 0
     if arguments[0] != "serve":
         sys.stderr.write(f"claude-code-client: unknown command {arguments[0]!r}\n{_USAGE}")
         return 2
     try:
-        check_installed()
+        # The help needs none of the server's packages.
+        if not set(_HELP) & set(arguments):
+            check_installed()
     except ConfigurationError as error:
         sys.stderr.write(f"claude-code-client: {error}\n")
         return 1
+    if argv is None:  # this is the program, which may be restarted
+        importlib.import_module("claude_code_server.process.isolation").isolate_process()
     status: int = importlib.import_module("claude_code_server.process.cli").run_foreground(arguments[1:])
     return status

@@ -20,7 +20,7 @@ START_TIMEOUT: Final = 60.0
 """Seconds that the server may take to start."""
 _STOP_TIMEOUT: Final = 15.0
 """Seconds that the server may take to stop, before SIGTERM and again before SIGKILL."""
-_REQUIRED: Final = ("starlette", "uvicorn", "jsonschema", "referencing", "psutil", "claude_agent_sdk")
+_REQUIRED: Final = ("starlette", "uvicorn", "jsonschema", "pathspec", "referencing", "psutil", "claude_agent_sdk")
 
 
 class LocalServer:
@@ -34,6 +34,7 @@ class LocalServer:
         model: str | None,
         state_dir: str | os.PathLike[str] | None,
         anthropic_api_key: str | None,
+        allow_home_workspace: bool,
     ) -> None:
         """Start the server and wait until it accepts calls. Raises ConfigurationError if it does not start."""
         check_installed()
@@ -44,6 +45,7 @@ class LocalServer:
             process,
             {
                 "workspace": str(Path(workspace).absolute()),
+                "allow_home_workspace": allow_home_workspace,
                 "upstream": upstream,
                 "model": model,
                 "state_dir": None if state_dir is None else str(Path(state_dir).absolute()),

@@ -8,6 +8,7 @@ from .._files.journal import Journal
 from .._policy.budget import ActiveBudgets
 from .._policy.retry_quota import RetryQuota
 from ..models import ModelInfo
+from .cost import ReservedCost
 
 
 @attrs.define(kw_only=True)
@@ -19,3 +20,5 @@ class ClientState:
     journal: Journal | None = None
     models: list[ModelInfo] | None = None
     """Models with their prices, fetched once a budget needs them."""
+    open_costs: dict[str, ReservedCost] = attrs.field(factory=dict)
+    """Costs of the tasks in the journal that are not known yet, by idempotency key: ``recover()`` takes them over."""

@@ -9,7 +9,14 @@ from claude_code_api import models as generated
 
 from .._wire import responses
 from .._wire.error_bodies import from_detail
-from ..errors import APIConnectionError, ClaudeAPIError, StreamInterruptedError, TimeoutError, UnexpectedResponseError
+from ..errors import (
+    APIConnectionError,
+    ClaudeAPIError,
+    ClosedError,
+    StreamInterruptedError,
+    TimeoutError,
+    UnexpectedResponseError,
+)
 from ..models import CompletionResponse
 from .effects import Emit, Operation, Request
 from .event_stream import EventReader, error_detail, payload
@@ -20,7 +27,12 @@ def follow_completion(request: Request, *, deadline: float, read_timeout: float)
     reader = EventReader()
     yield from reader.open(request, deadline=deadline, read_timeout=read_timeout)
     while True:
-        event = yield from _next_event(reader, deadline)
+        try:
+            event = yield from _next_event(reader, deadline)
+        except ClosedError as error:
+            # The server has run the completion, or is still running it.
+            error.outcome_unknown = True
+            raise
         match event["type"]:
             case "text_delta":
                 yield Emit(_field(event, "text", str))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from claude_code_common.sse import MEDIA_TYPE, EventDecoder, EventTooLargeError, ServerSentEvent
 
 from .._wire.error_bodies import shorten_body
 from ..errors import ClaudeAPIError, StreamInterruptedError, TimeoutError, UnexpectedResponseError
 from .effects import Head, Open, Operation, Read, Request
+
+_NO_CONTENT: Final = 204
 
 
 class EventReader:
@@ -23,16 +25,26 @@ class EventReader:
         self._error: ClaudeAPIError | None = None
         self.head: Head | None = None
         """Head of the response; None until it has been received."""
+        self.exhausted = False
+        """True if the server has responded that no further event will follow."""
 
     @property
     def retry(self) -> float | None:
         """Seconds that the server asks to wait before the next connection."""
         return self._decoder.retry
 
-    def open(self, request: Request, *, deadline: float, read_timeout: float) -> Operation[None]:
-        """Send the request. Raises UnexpectedResponseError if the response is not an event stream."""
+    def open(
+        self, request: Request, *, deadline: float, read_timeout: float, may_be_exhausted: bool = False
+    ) -> Operation[None]:
+        """Send the request. Raises UnexpectedResponseError if the response is not an event stream.
+
+        With ``may_be_exhausted``, a response without content (204) sets ``exhausted`` instead.
+        """
         head = yield Open(request=request, deadline=deadline, read_timeout=read_timeout, accept=MEDIA_TYPE)
         self.head = head
+        if may_be_exhausted and head.status_code == _NO_CONTENT:
+            self.exhausted = True
+            return
         content_type = head.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise UnexpectedResponseError(
@@ -67,7 +79,7 @@ class EventReader:
 def payload(sse: ServerSentEvent) -> dict[str, Any]:
     """Return the event's JSON object. Events of unknown types are returned unchanged."""
     try:
-        event = json.loads(sse.data)
+        event = json.loads(sse.data, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
@@ -76,6 +88,11 @@ def payload(sse: ServerSentEvent) -> dict[str, Any]:
         )
     event.setdefault("type", sse.type)
     return event
+
+
+def _reject_constant(name: str) -> None:
+    """Raise ValueError: NaN and Infinity are not JSON, although Python reads them."""
+    raise ValueError(name)
 
 
 def error_detail(event: dict[str, Any]) -> dict[str, Any]:

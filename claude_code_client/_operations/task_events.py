@@ -13,6 +13,7 @@ from claude_code_common.sse import ServerSentEvent
 
 from .._policy.reconnect import ReconnectBudget, is_transient
 from .._policy.retry import MAX_RETRY_AFTER
+from .._wire import responses
 from .._wire.event_cursor import Continuity, EventCursor
 from ..errors import (
     APIConnectionError,
@@ -103,6 +104,10 @@ class _Follower:
             self._stall_timer.stop()
             if isinstance(end, TerminalEvent):
                 return end
+            if reader.exhausted and not self._overlap:
+                # The last event received is the terminal event: read it again.
+                self._overlap = 1
+                continue
             self._reconnects.note(*_attempts(reader, end))
             if not self._cursor.resumable or self._rereads > MAX_REREADS:
                 raise self._failure(end)
@@ -122,12 +127,19 @@ class _Follower:
         after = max(self._cursor.number - self._overlap, 0)
         request = stream_task_events._get_kwargs(self._task_id, last_event_id=str(after) if after else UNSET)
         try:
-            yield from reader.open(request, deadline=self._timeouts.deadline, read_timeout=self._timeouts.read_timeout)
+            yield from reader.open(
+                request,
+                deadline=self._timeouts.deadline,
+                read_timeout=self._timeouts.read_timeout,
+                may_be_exhausted=after > 0,
+            )
         except ClaudeAPIError as error:
             if (self._opened or self._is_reachable) and is_transient(error, opened=self._opened):
                 return _Interruption(error.message.rstrip("."), error)
             raise
         self._opened = True
+        if reader.exhausted:
+            return _Interruption("it has no further events")
         self._stall_timer.start()
         try:
             return (yield from self._events(reader))
@@ -165,6 +177,8 @@ class _Follower:
 
     def _accept(self, sse: ServerSentEvent) -> dict[str, Any]:
         event = payload(sse)
+        if event["type"] == "result":
+            responses.check_result_event(event)
         self._cursor.advance(sse)
         self._reconnects.progress()
         self._stall_timer.reset()

@@ -26,15 +26,32 @@ class TaskLedger:
 
     def reserve(self) -> None:
         """Reserve the task's maximum cost. Raises CostExceededError if a budget cannot bear it."""
-        self._cost = ReservedCost(self._state.budgets.reserve(self._request.max_cost))
+        self._hold(ReservedCost(self._state.budgets.reserve(self._request.max_cost)))
+
+    def reserve_recovered(self, usd: float | None = None) -> ReservedCost:
+        """Reserve the maximum cost of a task of the journal, or ``usd``, in the budgets that hold nothing for it yet.
+
+        Returns what was added. Raises CostExceededError.
+        """
+        held = self._state.open_costs.get(self._key, self._cost).reservations
+        added = self._state.budgets.reserve(self._request.max_cost if usd is None else usd, held)
+        self._hold(ReservedCost((*held, *added)))
+        return ReservedCost(added)
 
     def settle(self, usd: float) -> None:
         """Settle the task's cost. Only the first call counts; without a reservation there is nothing to settle."""
         self._cost.settle(usd)
+        if self._state.open_costs.get(self._key) is self._cost:
+            self._state.open_costs.pop(self._key, None)
 
     def release(self) -> None:
         """Settle at no cost: the server has not run the task."""
-        self._cost.release()
+        self.settle(0.0)
+
+    def _hold(self, cost: ReservedCost) -> None:
+        self._cost = cost
+        if self._state.journal is not None and cost.reservations:
+            self._state.open_costs[self._key] = cost
 
     def note_submitting(self) -> Operation[None]:
         """Note that the submit is about to be sent. Raises ConfigurationError if the journal cannot be written."""

@@ -10,14 +10,23 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .._policy.polling import PollPace
 from .._policy.reconnect import ReconnectBudget, is_transient
+from .._wire import responses
 from .._wire.error_bodies import from_detail
 from .._wire.event_cursor import EventCursor
-from ..errors import ClaudeAPIError, ClosedError, StreamInterruptedError, TaskStalledError, TimeoutError
+from ..errors import (
+    ClaudeAPIError,
+    ClosedError,
+    NotSupportedError,
+    StreamInterruptedError,
+    TaskStalledError,
+    TimeoutError,
+)
 from ..models import AgenticTaskResponse
 from .backoff import wait_to_reconnect
 from .client_state import ClientState
-from .effects import Aborted, Emit, Operation, Spawn
+from .effects import Aborted, Emit, Operation, Sleep, Spawn
 from .event_stream import error_detail
 from .task_deadlines import TaskDeadlines, cancel_deadline
 from .task_errors import add_task, without_prompt
@@ -51,18 +60,19 @@ class TaskRun:
         return self._cancel_on_failure(self._execute(deadlines, cursor), deadlines, cursor, self._late_result)
 
     def stream(self, cursor: EventCursor) -> Operation[None]:
-        """Submit the task and emit its events; ``cursor`` follows them."""
+        """Submit the task and emit its events; ``cursor`` follows them. The timeout counts from the first step."""
         deadlines = self._deadlines()
-        return self._cancel_on_failure(self._stream(deadlines, cursor), deadlines, cursor, _no_result)
+        yield from self._cancel_on_failure(self._stream(deadlines, cursor), deadlines, cursor, _no_result)
 
     def submit(self) -> Operation[None]:
         """Submit the task, and return once the server has it."""
         deadlines = self._deadlines()
         return self._cancel_on_failure(self._tracker.submit(deadlines.call), deadlines, None, _no_result)
 
-    def recover(self, task_id: str | None, deadline: float) -> Operation[bool]:
-        """Find a task of the journal again; return whether the server has it."""
-        return self._tracker.recover(task_id, deadline)
+    @property
+    def tracker(self) -> TaskTracker:
+        """State of the task."""
+        return self._tracker
 
     def wait(
         self, timeout: float | None = None, *, stall_timeout: float | None = None, watched: bool = False
@@ -75,10 +85,17 @@ class TaskRun:
     def events(
         self, cursor: EventCursor, timeout: float | None = None, *, stall_timeout: float | None = None
     ) -> Operation[None]:
-        """Emit the events of a submitted task after ``cursor``, which follows them."""
-        deadlines = self._deadlines(timeout, stall_timeout)
+        """Emit the events of a submitted task after ``cursor``, which follows them.
+
+        The timeout counts from the first step.
+        """
         cursor.task_id = self._tracker.id
-        return self._cancel_on_failure(self._events(deadlines, cursor), deadlines, cursor, _no_result)
+
+        def follow() -> Operation[None]:
+            deadlines = self._deadlines(timeout, stall_timeout)
+            yield from self._cancel_on_failure(self._events(deadlines, cursor), deadlines, cursor, _no_result)
+
+        return follow()
 
     def refresh(self, timeout: float) -> Operation[AgenticTaskResponse]:
         """Get the task in its current state."""
@@ -111,7 +128,12 @@ class TaskRun:
         if cursor is not None:
             terminal = yield from self._follow(deadlines, cursor)
             yield Emit(terminal.event)
-        reconnects = ReconnectBudget()
+        yield from self._poll(deadlines)
+        return _result(self._tracker.snapshot.task)
+
+    def _poll(self, deadlines: TaskDeadlines) -> Operation[None]:
+        """Get the task until it has ended and nothing of it is missing."""
+        reconnects, pace = ReconnectBudget(), PollPace()
         while not self._tracker.snapshot.is_final:
             now = time.monotonic()
             if deadlines.is_expired(now):
@@ -119,8 +141,10 @@ class TaskRun:
                     f"The task did not end within its timeout of {deadlines.timeout:g} s. Pass a larger timeout."
                 )
             try:
-                yield from self._tracker.get(deadlines.call, wait=deadlines.long_poll(now))
+                wait = deadlines.long_poll(now)
+                yield from self._tracker.get(deadlines.call, wait=wait)
                 reconnects.progress()
+                yield from self._pause(pace, deadlines, started=now, wait=wait)
             except ClaudeAPIError as error:
                 # The task goes on and has cost money, and the server may be back soon.
                 reconnects.note(error.attempts, error.history)
@@ -129,7 +153,13 @@ class TaskRun:
                     yield from wait_to_reconnect(reconnects, deadlines.call, retry_after=error.retry_after)
                 ):
                     raise
-        return _result(self._tracker.snapshot.task)
+
+    def _pause(self, pace: PollPace, deadlines: TaskDeadlines, *, started: float, wait: int) -> Operation[None]:
+        """Wait before the next request if the server did not hold the last one, and the task goes on."""
+        now = time.monotonic()
+        delay = min(pace.next_delay(now - started, wait), deadlines.call - now)
+        if delay > 0 and not self._tracker.snapshot.is_final:
+            yield Sleep(delay)
 
     def _events(self, deadlines: TaskDeadlines, cursor: EventCursor) -> Operation[None]:
         terminal = yield from self._follow(deadlines, cursor)
@@ -144,7 +174,14 @@ class TaskRun:
         timeouts = StreamTimeouts(
             deadline=deadlines.call, read_timeout=self._request.read_timeout, stall_timeout=deadlines.stall_timeout
         )
-        terminal = yield from follow_task(self._tracker.id, timeouts, cursor)
+        try:
+            terminal = yield from follow_task(self._tracker.id, timeouts, cursor)
+        except NotSupportedError:
+            if cursor.last_event_id is not None:
+                raise
+            # The legacy service streams no events, but the task runs, or has ended with the submit.
+            yield from self._poll(deadlines)
+            return TerminalEvent(responses.terminal_event(self._tracker.snapshot.task))
         if terminal.event["type"] == "result":
             yield from self._tracker.record_result(terminal.event)
         return terminal

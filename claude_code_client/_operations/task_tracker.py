@@ -14,6 +14,7 @@ from ..errors import ClaudeAPIError, ClosedError, NotFoundError, TimeoutError, U
 from ..models import AgenticTaskResponse
 from . import task_endpoints
 from .client_state import ClientState
+from .cost import ReservedCost
 from .effects import Aborted, Operation, Spawn
 from .task_deadlines import cancel_deadline
 from .task_ledger import TaskLedger
@@ -74,27 +75,27 @@ class TaskTracker:
         try:
             yield from self._observe(task_endpoints.submit(self._request, deadline))
         except ClaudeAPIError as error:
-            # A response that cannot be read may belong to a task that runs.
-            error.outcome_unknown = error.outcome_unknown or isinstance(error, UnexpectedResponseError)
+            _mark_unreadable(error)
             if not error.outcome_unknown:
                 yield from self._reject()
             raise
         yield from self._ledger.note_submitted(self.id)
 
     def recover(self, task_id: str | None, deadline: float) -> Operation[bool]:
-        """Find a task of the journal again; return whether the server has it.
+        """Find a task of the journal again; return whether the server has it. ``settle_recovered`` has to follow.
 
         A task without an id was never confirmed, and is submitted once more. Its key is the one that it was submitted
         with, so the server runs it once.
         """
+        added = ReservedCost()
         if task_id is None:
-            self._ledger.reserve()
+            added = self._ledger.reserve_recovered()
             request = task_endpoints.submit(self._request, deadline)
         else:
             request = task_endpoints.get(task_id, deadline)
         self._lifecycle.apply(Trigger.SUBMIT)
         try:
-            yield from self._observe(request)
+            task = yield from request
         except ClaudeAPIError as error:
             if task_id is not None and isinstance(error, NotFoundError):
                 # The server had it once: the journal keeps it for another key, or for another server.
@@ -105,9 +106,25 @@ class TaskTracker:
                 yield from self._reject()
                 return False
             # Any other failure says nothing about the task, which may run: the journal keeps it.
+            _mark_unreadable(error)
+            if not error.outcome_unknown:
+                added.release()
             raise
+        self._snapshot = TaskSnapshot(task)
+        self._lifecycle.apply(Trigger.END if task.is_terminal else Trigger.CONFIRM)
         yield from self._ledger.note_submitted(self.id)
         return True
+
+    def reserve_recovered(self) -> ReservedCost:
+        """Reserve the cost of a recovered task, and return what was added. Raises CostExceededError."""
+        # What an ended task has cost is spent, whether a budget allows it or not.
+        return self._ledger.reserve_recovered(0.0 if self.snapshot.task.is_terminal else None)
+
+    def settle_recovered(self) -> Operation[None]:
+        """Settle the cost of a recovered task that has ended meanwhile."""
+        if self.snapshot.task.is_terminal:
+            self._ledger.settle(self.snapshot.task.usage.cost)
+            yield from self._ledger.note_done()
 
     def get(self, deadline: float, *, wait: int | None = None) -> Operation[AgenticTaskResponse]:
         """Get the task; the server may hold its response for ``wait`` seconds until the task ends."""
@@ -137,6 +154,10 @@ class TaskTracker:
         except ClaudeAPIError as error:
             if isinstance(error, ClosedError | TimeoutError) and time.monotonic() < background_deadline:
                 yield Spawn(suppress_errors(self.cancel(background_deadline)))
+        except Aborted:
+            # The caller stops waiting, but the task must not go on.
+            yield Spawn(suppress_errors(self.cancel(background_deadline)))
+            raise
 
     def detach(self) -> None:
         """Let the task go on when its caller leaves."""
@@ -175,6 +196,11 @@ class TaskTracker:
         self._lifecycle.apply(Trigger.REJECT)
         self._ledger.release()
         yield from self._ledger.note_done()
+
+
+def _mark_unreadable(error: ClaudeAPIError) -> None:
+    # A response that cannot be read may belong to a task that runs.
+    error.outcome_unknown = error.outcome_unknown or isinstance(error, UnexpectedResponseError)
 
 
 def suppress_errors(operation: Operation[Any]) -> Operation[None]:

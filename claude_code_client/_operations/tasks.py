@@ -45,19 +45,25 @@ def cancel_task(config: Config, task_id: str) -> Operation[AgenticTaskResponse]:
 def stream_events(
     config: Config, task_id: str, cursor: EventCursor, *, timeout: float | None, stall_timeout: float | None
 ) -> Operation[None]:
-    """Emit a task's events after ``cursor``, the terminal event last. The task goes on if the caller leaves."""
+    """Emit a task's events after ``cursor``, the terminal event last. The task goes on if the caller leaves.
+
+    The timeout counts from the first step.
+    """
     check_id("task_id", task_id)
     check_waiting(None, stall_timeout)
     cursor.task_id = task_id
+    seconds = call_timeout(timeout, config)
+    return about_task(_stream_events(config, task_id, cursor, seconds, stall_timeout), task_id, cursor)
+
+
+def _stream_events(
+    config: Config, task_id: str, cursor: EventCursor, timeout: float, stall_timeout: float | None
+) -> Operation[None]:
     timeouts = StreamTimeouts(
-        deadline=time.monotonic() + call_timeout(timeout, config),
+        deadline=time.monotonic() + timeout,
         read_timeout=config.stream_read_timeout,
         stall_timeout=stall_timeout,
     )
-    return about_task(_stream_events(task_id, timeouts, cursor), task_id, cursor)
-
-
-def _stream_events(task_id: str, timeouts: StreamTimeouts, cursor: EventCursor) -> Operation[None]:
     try:
         terminal = yield from follow_task(task_id, timeouts, cursor, is_reachable=False)
     except TaskStalledError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Final
+from collections.abc import Collection
+from typing import Final, NoReturn, SupportsIndex
 
 from ..errors import ConfigurationError, CostExceededError
 
@@ -55,6 +56,12 @@ class Budget:
         with self._lock:
             return f"Budget(limit={self._limit:g}, spent={self._spent:.6g}, reserved={self._reserved:.6g})"
 
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise ConfigurationError(
+            "A budget cannot be pickled or copied: two of them would spend the amount twice. "
+            "Instead, open a budget of its own for each process."
+        )
+
     def reserve(self, usd: float) -> Reservation:
         """Reserve the most that a call may cost. Raises CostExceededError, with ``estimated_cost``."""
         with self._lock:
@@ -82,14 +89,19 @@ class Reservation:
     """Part of a budget that is set aside for one call until its cost is known."""
 
     def __init__(self, budget: Budget, usd: float) -> None:
-        self._budget = budget
+        self.budget: Final = budget
         self._usd: float | None = usd
+
+    @property
+    def is_open(self) -> bool:
+        """True until the cost of the call is known."""
+        return self._usd is not None
 
     def settle(self, cost: float) -> None:
         """Replace the reservation by the cost of the call in USD; 0 if the call did not run. Later calls do nothing."""
         usd, self._usd = self._usd, None
         if usd is not None:
-            self._budget._settle(usd, cost)
+            self.budget._settle(usd, cost)
 
 
 class ActiveBudgets:
@@ -114,10 +126,14 @@ class ActiveBudgets:
         with self._lock:
             self._budgets.remove(budget)
 
-    def reserve(self, usd: float) -> list[Reservation]:
-        """Reserve ``usd`` in every budget, or in none. Raises CostExceededError."""
+    def reserve(self, usd: float, held: Collection[Reservation] = ()) -> list[Reservation]:
+        """Reserve ``usd`` in every budget without an open reservation in ``held``, or in none.
+
+        Raises CostExceededError.
+        """
+        covered = [reservation.budget for reservation in held if reservation.is_open]
         with self._lock:
-            budgets = list(self._budgets)
+            budgets = [budget for budget in self._budgets if budget not in covered]
         reservations: list[Reservation] = []
         try:
             for budget in budgets:

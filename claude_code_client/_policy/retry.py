@@ -14,6 +14,7 @@ from ..errors import (
     ClosedError,
     ConfigurationError,
     CostExceededError,
+    NotSupportedError,
     RateLimitError,
     ServerError,
     TimeoutError,
@@ -76,7 +77,7 @@ class AttemptFailure:
             return self.should_retry
         if error.status_code is None or 200 <= error.status_code < 300:
             return True
-        if error.status_code == 501:
+        if error.status_code == 501 or isinstance(error, NotSupportedError):
             return False
         return isinstance(error, RateLimitError | ServerError) or (
             isinstance(error, TimeoutError) and error.status_code == 408

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -81,6 +82,18 @@ class AsyncConnection:
             return step.value
         finally:
             await execution.aclose()
+
+    async def run_cleanup(self, operation: Operation[None]) -> None:
+        """Carry out an operation that cleans up; in a thread if this connection is closed.
+
+        Cancelling the caller ends the wait, not the operation.
+        """
+        background = self._in_background(BackgroundWork.spawn(operation))
+        try:
+            await asyncio.shield(background.done)
+        except BaseException:
+            background.watch()
+            raise
 
     def stream(self, operation: Operation[Any]) -> tuple[AsyncExecution[Any], Callable[[], None]]:
         """Return an iterator of the values that an operation emits, and a callable that ends it from any thread.

@@ -72,7 +72,7 @@ class AsyncDriver:
                 )
                 return await self._http().request(**effect.request, extensions=context.as_extensions())
             case Open():
-                return await self._response.open(self._http(), effect)
+                return await self._response.open(self._http(), effect, self._note_closed)
             case Read():
                 return await self._response.read(effect)
             case Sleep():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 
 from .._operations.effects import Head, Open, Read
+from ..errors import ClosedError
 from .async_transport import until
 from .httpx_errors import DEADLINE_PASSED, TransportFailure, body_error
 from .request_context import head, stream_request
@@ -21,11 +22,11 @@ class AsyncOpenResponse:
         self._chunks: AsyncIterator[bytes] | None = None
         self._deadline = 0.0
 
-    async def open(self, http: httpx.AsyncClient, effect: Open) -> Head:
+    async def open(self, http: httpx.AsyncClient, effect: Open, on_cancelled: Callable[[ClosedError], object]) -> Head:
         """Send a request and take its response in place of the one before."""
         await self.aclose()
         self._deadline = effect.deadline
-        request = stream_request(http.build_request, effect)
+        request = stream_request(http.build_request, effect, on_cancelled=on_cancelled)
         self._response = await http.send(request, stream=True)
         self._chunks = self._response.aiter_bytes()
         return head(self._response)

@@ -44,10 +44,19 @@ class RequestContext:
 
 
 def stream_request(
-    build: Callable[..., httpx.Request], effect: Open, token: CancelToken | None = None
+    build: Callable[..., httpx.Request],
+    effect: Open,
+    token: CancelToken | None = None,
+    on_cancelled: Callable[[ClosedError], object] | None = None,
 ) -> httpx.Request:
     """Build the request of an ``Open`` with an httpx client's ``build_request``."""
-    context = RequestContext(deadline=effect.deadline, stream=True, read_timeout=effect.read_timeout, token=token)
+    context = RequestContext(
+        deadline=effect.deadline,
+        stream=True,
+        read_timeout=effect.read_timeout,
+        token=token,
+        on_cancelled=on_cancelled,
+    )
     request = build(**effect.request, extensions=context.as_extensions())
     # A proxy would hold a compressed stream back until a block is full, and a compressed file has no byte ranges.
     request.headers.update({"Accept": effect.accept, "Accept-Encoding": "identity"})

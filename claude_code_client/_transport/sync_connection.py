@@ -85,6 +85,12 @@ class SyncConnection:
             except BaseException as error:
                 values.throw(error)
 
+    def run_cleanup(self, operation: Operation[None]) -> None:
+        """Carry out an operation that cleans up; on a connection of its own if this one is closed."""
+        with suppress(ConfigurationError):  # closed: raised before the operation starts
+            return self.run(operation)
+        return _finish(self.config, self.state, BackgroundWork.spawn(operation))
+
     def stream(self, operation: Operation[Any]) -> tuple[Generator[Any, None, None], Callable[[], None]]:
         """Return a generator of the values that an operation emits, and a callable that ends it from any thread.
 

@@ -27,6 +27,7 @@ from ..errors import (
     TimeoutError,
     UnexpectedResponseError,
 )
+from .field_checks import is_amount
 
 if TYPE_CHECKING:
     from ..models import AgenticTaskResponse
@@ -58,6 +59,9 @@ _ADVICE: Final[Mapping[type[ClaudeAPIError], str]] = {
     ServerError: "Try again; if the error persists, report it with the request ID.",
     UnexpectedResponseError: "Check that base_url points to a Claude Code API, and any proxy in between.",
 }
+# Starlette's responses for a path or method that the server does not have: the legacy service lacks many.
+_MISSING_ROUTES: Final = ((404, {"detail": "Not Found"}), (405, {"detail": "Method Not Allowed"}))
+_NO_ROUTE: Final = {"type": "not_implemented_error", "message": "The server has no such route."}
 _MAX_BODY_CHARS: Final = 2000
 """Longest body that an exception keeps."""
 _MAX_NODES: Final = 200
@@ -107,7 +111,8 @@ def from_response(
     status_code: int, content: bytes, *, request_id: str | None = None, retry_after: float | None = None
 ) -> ClaudeAPIError:
     """Return the exception for an unsuccessful response with any body: the API's JSON, ``detail``, HTML or none."""
-    detail = _find_detail(_load(content))
+    body = _load(content)
+    detail = _NO_ROUTE if (status_code, body) in _MISSING_ROUTES else _find_detail(body)
     if not 400 <= status_code <= 599 and not detail.get("type"):
         detail = {**detail, "message": f"The server responded with the unexpected status {status_code}."}
     error = from_detail(detail, status_code=status_code, request_id=request_id, retry_after=retry_after)
@@ -186,9 +191,4 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    return float(value) if is_amount(value) and isinstance(value, int | float) else None

@@ -26,6 +26,7 @@ from ..models import (
     UsageReport,
 )
 from .error_bodies import shorten_body
+from .field_checks import FieldError, checked, is_amount
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -33,6 +34,7 @@ T = TypeVar("T")
 PARSE_ERRORS: Final = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 """Exceptions that generated code raises for a body that does not follow the contract."""
 _NOT_DOCUMENTED: Final = "it does not have the documented form"
+_AMOUNTS: Final = ("input_tokens", "output_tokens", "total_tokens", "total_cost")
 # _parse_response takes a client only to find out how to treat undocumented statuses.
 _PARSER: Final = Client(base_url="")
 
@@ -71,6 +73,8 @@ def parse(
 def describe_parse_error(error: Exception) -> str:
     """Return what is wrong with a body for which generated code raised one of PARSE_ERRORS."""
     match error:
+        case FieldError():
+            return str(error)
         case KeyError():
             return f"the field {error} is missing"
         case json.JSONDecodeError() | UnicodeDecodeError():
@@ -105,49 +109,83 @@ class _Adapted:
 
 def completion(response: generated.CompletionResponse) -> CompletionResponse:
     """Return the model of a completion."""
-    return CompletionResponse(
-        id=_checked(str, response.id),
-        content=_text(response.content),
-        model=_checked(str, response.model),
-        stop_reason=_or_none(response.stop_reason),
-        stop_sequence=_or_none(response.stop_sequence),
-        usage=_usage(response.usage, response.usage.cost),
-        warnings=response.warnings if not isinstance(response.warnings, Unset) else [],
-        # Constants of the Messages format, of no use to users.
-        extra=_extra(response, CompletionResponse, omit={"type", "role"}),
+    return checked(
+        CompletionResponse(
+            id=response.id,
+            content=_text(response.content),
+            model=response.model,
+            stop_reason=_or_none(response.stop_reason),
+            stop_sequence=_or_none(response.stop_sequence),
+            usage=_usage(response.usage, response.usage.cost),
+            warnings=_warnings(response),
+            # Constants of the Messages format, of no use to users.
+            extra=_extra(response, CompletionResponse, omit={"type", "role"}),
+        )
     )
 
 
 def task(response: generated.AgenticTaskResponse) -> AgenticTaskResponse:
     """Return the model of a task."""
     error = _or_none(response.error)
-    return AgenticTaskResponse(
-        id=_checked(str, response.id),
-        status=_plain(response.status),
-        description=_or_none(response.description),
-        result=response.result.to_dict(),
-        execution_log=[entry.to_dict() for entry in response.execution_log],
-        artifacts=[_artifact(artifact) for artifact in response.artifacts],
-        usage=_usage(response.usage, response.usage.total_cost),
-        error=error.to_dict() if error is not None else None,
-        created_at=_checked(str, response.created_at),
-        completed_at=_checked(str | None, _or_none(response.completed_at)),
-        extra=_extra(response, AgenticTaskResponse),
+    return checked(
+        AgenticTaskResponse(
+            id=response.id,
+            status=_plain(response.status),
+            description=_or_none(response.description),
+            result=response.result.to_dict(),
+            execution_log=[entry.to_dict() for entry in response.execution_log],
+            artifacts=[_artifact(artifact) for artifact in response.artifacts],
+            usage=_usage(response.usage, response.usage.total_cost),
+            error=error.to_dict() if error is not None else None,
+            created_at=response.created_at,
+            completed_at=_or_none(response.completed_at),
+            warnings=_warnings(response),
+            extra=_extra(response, AgenticTaskResponse),
+        )
     )
 
 
 def task_after(known: AgenticTaskResponse, event: generated.ResultEvent) -> AgenticTaskResponse:
     """Return ``known`` as updated by the terminal event of the task."""
     error = _or_none(event.error)
-    return attrs.evolve(
-        known,
-        status=_plain(event.status),
-        result=event.result.to_dict(),
-        artifacts=[_artifact(artifact) for artifact in event.artifacts],
-        usage=_usage(event.usage, event.usage.total_cost),
-        error=error.to_dict() if error is not None else None,
-        completed_at=event.timestamp,
+    return checked(
+        attrs.evolve(
+            known,
+            status=_plain(event.status),
+            result=event.result.to_dict(),
+            artifacts=[_artifact(artifact) for artifact in event.artifacts],
+            usage=_usage(event.usage, event.usage.total_cost),
+            error=error.to_dict() if error is not None else None,
+            completed_at=event.timestamp,
+            warnings=_warnings(event),
+        )
     )
+
+
+def terminal_event(task: AgenticTaskResponse) -> dict[str, Any]:
+    """Return the terminal event of an ended task, for a server that streams no events."""
+    summary = str(task.result.get("summary", ""))
+    event: dict[str, Any] = {"timestamp": task.completed_at or ""}
+    if task.status in ("timeout", "cost_exceeded"):
+        # The status decides: errors of older servers have no type.
+        error = {"message": f"The task ended with status {task.status}."} | (task.error or {})
+        error |= {"type": f"{task.status}_error"}
+        return {"type": "error", **event, "content": error["message"], "error": error}
+    ended = task.to_dict()
+    fields = {name: ended[name] for name in ("status", "result", "artifacts", "usage", "error")}
+    return {"type": "result", **event, "content": summary, "summary": summary, **fields}
+
+
+def check_result_event(event: dict[str, Any]) -> None:
+    """Raise UnexpectedResponseError if a ``result`` event states a cost or tokens that cannot be."""
+    usage = event.get("usage")
+    amounts = usage.items() if isinstance(usage, dict) else ()
+    for name, value in amounts:
+        if name in _AMOUNTS and not is_amount(value):
+            raise UnexpectedResponseError(
+                f"Cannot use the result event of the stream: the field {name} has a value that is not allowed. "
+                "Check that base_url points to a Claude Code API, and any proxy in between."
+            )
 
 
 @attrs.frozen
@@ -160,7 +198,7 @@ class TaskPage:
 
 def task_page(response: generated.TaskList) -> TaskPage:
     """Return one page of a list of tasks."""
-    return TaskPage([task(item) for item in response.data], _checked(str | None, response.next_cursor))
+    return checked(TaskPage([task(item) for item in response.data], response.next_cursor))
 
 
 def models(response: generated.ModelList) -> list[ModelInfo]:
@@ -169,37 +207,46 @@ def models(response: generated.ModelList) -> list[ModelInfo]:
 
 
 def _model(response: generated.Model) -> ModelInfo:
-    return ModelInfo(
-        id=_plain(response.id),
-        alias=_plain(response.alias),
-        input_price=response.input_price,
-        output_price=response.output_price,
-        context_window=response.context_window,
-        max_output_tokens=response.max_output_tokens,
-        default=response.default,
-        extra=_extra(response, ModelInfo),
+    return checked(
+        ModelInfo(
+            id=_plain(response.id),
+            alias=_plain(response.alias),
+            input_price=response.input_price,
+            output_price=response.output_price,
+            long_context_over=_or_none(response.long_context_over),
+            long_context_input_price=_or_none(response.long_context_input_price),
+            long_context_output_price=_or_none(response.long_context_output_price),
+            context_window=response.context_window,
+            max_output_tokens=response.max_output_tokens,
+            default=response.default,
+            extra=_extra(response, ModelInfo),
+        )
     )
 
 
 def usage_report(response: generated.UsageReport) -> UsageReport:
     """Return the model of a usage report."""
-    return UsageReport(
-        period=_plain(response.period),
-        start=response.start,
-        end=response.end,
-        usage=_flat_usage(response),
-        limit=response.limit,
-        remaining=response.remaining,
-        models=[
-            ModelUsage(
-                model=_plain(row.model),
-                requests=row.requests,
-                usage=_flat_usage(row),
-                extra=_extra(row, ModelUsage, Usage),
-            )
-            for row in response.models
-        ],
-        extra=_extra(response, UsageReport, Usage),
+    return checked(
+        UsageReport(
+            period=_plain(response.period),
+            start=response.start,
+            end=response.end,
+            usage=_flat_usage(response),
+            limit=response.limit,
+            remaining=response.remaining,
+            models=[
+                checked(
+                    ModelUsage(
+                        model=_plain(row.model),
+                        requests=row.requests,
+                        usage=_flat_usage(row),
+                        extra=_extra(row, ModelUsage, Usage),
+                    )
+                )
+                for row in response.models
+            ],
+            extra=_extra(response, UsageReport, Usage),
+        )
     )
 
 
@@ -208,40 +255,52 @@ def capabilities(response: generated.Capabilities) -> Capabilities:
 
     def each(items: list[generated.Capability]) -> list[Capability]:
         return [
-            Capability(name=_plain(item.name), description=item.description, extra=_extra(item, Capability))
+            checked(Capability(name=_plain(item.name), description=item.description, extra=_extra(item, Capability)))
             for item in items
         ]
 
-    return Capabilities(
-        tools=each(response.tools),
-        agents=each(response.agents),
-        skills=each(response.skills),
-        extra=_extra(response, Capabilities),
+    return checked(
+        Capabilities(
+            tools=each(response.tools),
+            agents=each(response.agents),
+            skills=each(response.skills),
+            extra=_extra(response, Capabilities),
+        )
     )
 
 
 def health(response: generated.Health) -> Health:
     """Return the model of the server's state."""
-    return Health(
-        status=_plain(response.status),
-        version=response.version,
-        engine=_plain(response.engine),
-        upstream=_or_none(response.upstream),
-        spec_version=response.spec_version,
-        extra=_extra(response, Health),
+    return checked(
+        Health(
+            status=_plain(response.status),
+            version=response.version,
+            engine=_plain(response.engine),
+            upstream=_or_none(response.upstream),
+            spec_version=response.spec_version,
+            extra=_extra(response, Health),
+        )
     )
 
 
 def _artifact(response: generated.Artifact) -> Artifact:
-    return Artifact(
-        id=_checked(str, response.id),
-        type=_plain(response.type_),
-        path=_checked(str, response.path),
-        size_bytes=_checked(int, response.size_bytes),
-        sha256=_checked(str | None, response.sha256),
-        created_at=response.created_at,
-        extra=_extra(response, Artifact),
+    return checked(
+        Artifact(
+            id=response.id,
+            type=_plain(response.type_),
+            path=response.path,
+            size_bytes=response.size_bytes,
+            sha256=response.sha256,
+            created_at=response.created_at,
+            extra=_extra(response, Artifact),
+        )
     )
+
+
+def _warnings(
+    response: generated.CompletionResponse | generated.AgenticTaskResponse | generated.ResultEvent,
+) -> list[str]:
+    return [] if isinstance(response.warnings, Unset) else response.warnings
 
 
 def _text(content: list[generated.TextBlock] | str) -> str:
@@ -249,22 +308,26 @@ def _text(content: list[generated.TextBlock] | str) -> str:
 
 
 def _usage(response: generated.CompletionUsage | generated.TaskUsage, cost: float) -> Usage:
-    return Usage(
-        input_tokens=_checked(int, response.input_tokens),
-        output_tokens=_checked(int, response.output_tokens),
-        total_tokens=_checked(int, response.total_tokens),
-        cost=_checked(int | float, cost),
-        extra=_extra(response, Usage),
+    return checked(
+        Usage(
+            input_tokens=response.input_tokens,
+            output_tokens=response.output_tokens,
+            total_tokens=response.total_tokens,
+            cost=cost,
+            extra=_extra(response, Usage),
+        )
     )
 
 
 def _flat_usage(response: generated.UsageReport | generated.ModelUsage) -> Usage:
     """Return the usage that a report has among its own fields."""
-    return Usage(
-        input_tokens=response.input_tokens,
-        output_tokens=response.output_tokens,
-        total_tokens=response.total_tokens,
-        cost=response.cost,
+    return checked(
+        Usage(
+            input_tokens=response.input_tokens,
+            output_tokens=response.output_tokens,
+            total_tokens=response.total_tokens,
+            cost=response.cost,
+        )
     )
 
 
@@ -281,13 +344,6 @@ def _extra(response: _Generated, *models: type, omit: Collection[str] = ()) -> d
     if Usage in models:
         named.add("total_cost")
     return {name: value for name, value in response.to_dict().items() if name not in named}
-
-
-def _checked(kind: Any, value: T) -> T:
-    """Return a value of the annotated type. Generated code does not check what the server sent."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{type(value).__name__} instead of {kind}")
-    return _plain(value)
 
 
 def _or_none(value: T | Unset | None) -> T | None:

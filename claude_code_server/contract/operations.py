@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from .unknown_fields import unknown_fields
 from .validation import SchemaValidator
 
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
@@ -47,10 +48,16 @@ class Operation:
     body_required: bool
     body_names: Mapping[str, str]
     """JSON names of the body's fields by Python name."""
+    body_schema: Mapping[str, Any]
+    """Schema of the body, with references replaced by their targets."""
 
     def wire_name(self, attribute: str) -> str:
         """Return the JSON name of the body field that the generated class calls ``attribute``."""
         return self.body_names.get(attribute, attribute)
+
+    def unknown_fields(self, body: Any) -> list[str]:
+        """Return the paths of the first ten fields of ``body`` that the contract does not have."""
+        return unknown_fields(self.body_schema, body)
 
     def parameter_name(self, python_name: str) -> str:
         """Return the name of a parameter in requests. Raise KeyError."""
@@ -106,6 +113,7 @@ class Contract:
             body=None if schema is None else SchemaValidator(schema, self._document),
             body_required=bool(body.get("required")),
             body_names={python_name(name, value): name for name, value in (schema or {}).get("properties", {}).items()},
+            body_schema=schema or {},
         )
 
     def _inline(self, node: Any, within: tuple[str, ...] = ()) -> Any:

@@ -86,6 +86,8 @@ class Outcome:
     """Total usage; if left at zero, the usage last reported to the ``EventSink`` counts."""
     error: tuple[str, str] | None = None
     """Error type of the contract and message; None for a completed run."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about what the run left out or could not express."""
 
 
 class Engine(Protocol):

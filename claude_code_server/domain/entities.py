@@ -39,6 +39,8 @@ class ArtifactFile:
     created_at: str
     """ISO 8601, UTC."""
     type: str = "file"
+    version: tuple[int, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(tuple[int, ...]))
+    """Numbers that stay the same while the file is unchanged (``file_version``); None if unknown."""
 
 
 @attrs.frozen
@@ -67,6 +69,8 @@ class Task:
     artifacts: tuple[Artifact, ...] = ()
     usage: Usage = attrs.field(factory=Usage)
     error: TaskError | None = None
+    warnings: tuple[str, ...] = ()
+    """Parts of the request that were not honoured, and data that could not be expressed as it was."""
 
     @property
     def ended(self) -> bool:

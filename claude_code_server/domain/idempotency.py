@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from .errors import ApiError
+from .usage import Usage
 
 
 @attrs.frozen
@@ -19,6 +20,10 @@ class IdempotencyKey:
     """Value of the header."""
     fingerprint: str
     """Hash of the request body."""
+
+    def same_as(self, other: IdempotencyKey) -> bool:
+        """Return whether both are one key, for whatever bodies."""
+        return (self.key_hash, self.scope, self.value) == (other.key_hash, other.scope, other.value)
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Raise ApiError 409 unless ``fingerprint``, of the first request with this key, is that of the same body."""
@@ -37,3 +42,16 @@ class StoredResponse:
     fingerprint: str
     """Hash of the body of the request that the response belongs to."""
     value: str
+
+
+@attrs.frozen
+class PaidCompletion:
+    """A completion to store: its usage, and the response for requests that repeat it."""
+
+    key_hash: str
+    at: str
+    model: str
+    usage: Usage
+    key: IdempotencyKey | None = None
+    response: str = ""
+    """JSON; stored under ``key``."""

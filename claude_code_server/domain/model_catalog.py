@@ -1,4 +1,4 @@
-"""Model catalog: aliases, list prices and limits of the known models."""
+"""Model catalog: aliases, list prices and limits of the models that a server knows."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from typing import Any, Final
 
 import attrs
 
+from claude_code_common.pricing import FREE, ModelPrice, Price
+
 _MILLION: Final = 1_000_000
 _DATE_SUFFIX: Final = re.compile(r"-\d{8}$")
-
-
-@attrs.frozen
-class Price:
-    """List price in USD per million tokens."""
-
-    input: float
-    output: float
-    cache_read: float
-    cache_write: float
-    """Cache entries that live for five minutes."""
-    cache_write_1h: float
+_CLAUDE: Final = "claude"
 
 
 @attrs.frozen(kw_only=True)
@@ -29,49 +20,34 @@ class Model:
     """A model that the catalog knows."""
 
     id: str
-    alias: str
-    display_name: str
-    price: Price
+    alias: str | None = None
+    price: ModelPrice
     context_window: int
     """Tokens."""
     max_output_tokens: int
-    long_context_over: int | None = None
-    """Prompt tokens, cached ones included, above which ``long_context_price`` applies to the whole call."""
-    long_context_price: Price | None = None
     accepts_sampling: bool = False
     """True if the model accepts ``temperature`` and ``top_p``."""
-
-    def price_for(self, prompt_tokens: int) -> Price:
-        """Return the price of a call with a prompt of this size."""
-        if self.long_context_over is None or prompt_tokens <= self.long_context_over:
-            return self.price
-        return self.long_context_price or self.price
 
 
 MODELS: Final[tuple[Model, ...]] = (
     Model(
         id="claude-haiku-5-5",
         alias="haiku",
-        display_name="Claude Haiku 5.5",
-        price=Price(0.10, 0.50, 0.01, 0.125, 0.20),
+        price=ModelPrice(Price(0.10, 0.50, 0.01, 0.125, 0.20), 100_000, Price(0.50, 2.50, 0.05, 0.625, 1.00)),
         context_window=_MILLION,
         max_output_tokens=128_000,
-        long_context_over=100_000,
-        long_context_price=Price(0.50, 2.50, 0.05, 0.625, 1.00),
     ),
     Model(
         id="claude-sonnet-5-5",
         alias="sonnet",
-        display_name="Claude Sonnet 5.5",
-        price=Price(2.00, 10.00, 0.10, 2.50, 4.00),
+        price=ModelPrice(Price(2.00, 10.00, 0.10, 2.50, 4.00)),
         context_window=_MILLION,
         max_output_tokens=128_000,
     ),
     Model(
         id="claude-opus-5-5",
         alias="opus",
-        display_name="Claude Opus 5.5",
-        price=Price(4.00, 20.00, 0.20, 5.00, 8.00),
+        price=ModelPrice(Price(4.00, 20.00, 0.20, 5.00, 8.00)),
         context_window=_MILLION,
         max_output_tokens=128_000,
     ),
@@ -79,26 +55,83 @@ MODELS: Final[tuple[Model, ...]] = (
 
 DEFAULT_MODEL: Final = "sonnet"
 """Alias of the model for requests that name none."""
-
-_BY_NAME: Final[Mapping[str, Model]] = {name: model for model in MODELS for name in (model.alias, model.id)}
-
-
-def find_model(name: str) -> Model | None:
-    """Look a model up by alias, ID or dated ID (``…-20260115``)."""
-    return _BY_NAME.get(name) or _BY_NAME.get(_DATE_SUFFIX.sub("", name))
+SMALL_MODEL: Final = "claude-haiku-5-5"
+"""Model that Claude Code uses for minor work beside a model of ``MODELS``."""
 
 
-def resolve_model(name: str | None, default: str = DEFAULT_MODEL) -> str:
-    """Return the model ID for an alias or ID. A name that the catalog does not know counts as an ID."""
-    wanted = name or default
-    return _BY_NAME[wanted].id if wanted in _BY_NAME else wanted
+class UnknownModelError(ValueError):
+    """No price is known for a model. The message is for the caller, and names the models with a price."""
 
 
-def without_unsupported_parameters(request: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Remove the parameters that the model of a Messages request rejects; return a warning for each."""
-    model = find_model(str(request.get("model", "")))
-    kept = dict(request)
-    if model is None or model.accepts_sampling:
-        return kept, ()
-    removed = [name for name in ("temperature", "top_p") if kept.pop(name, None) is not None]
-    return kept, tuple(f"{model.id} does not support {name}; it was not sent." for name in removed)
+@attrs.frozen
+class ModelCatalog:
+    """Models of one server. Models with a price file's names replace or extend the built-in ones."""
+
+    models: tuple[Model, ...] = MODELS
+    any_other: Model | None = None
+    """Price and limits of every other model; None if other models have no known price."""
+
+    def find(self, name: str) -> Model | None:
+        """Look a model up by alias, ID or dated ID (``…-20260115``)."""
+        return self._named(name) or self._named(_DATE_SUFFIX.sub("", name)) or self.any_other
+
+    def resolve(self, name: str | None, default: str | None = None) -> str:
+        """Return the model ID for an alias or ID. A name that the catalog does not know counts as an ID."""
+        wanted = name or default or DEFAULT_MODEL
+        found = self._named(wanted)
+        return found.id if found is not None else wanted
+
+    def small_model(self, model: str) -> str:
+        """Return the model that Claude Code uses for minor work in a task with ``model``."""
+        found = self._named(model) or self._named(_DATE_SUFFIX.sub("", model))
+        return SMALL_MODEL if found in MODELS and self._named(SMALL_MODEL) is not None else model
+
+    def same_model(self, name: str, other: str) -> bool:
+        """Return whether two names mean one model."""
+        found = self._named(name) or self._named(_DATE_SUFFIX.sub("", name))
+        return name == other or (found is not None and found.id == self.resolve(_DATE_SUFFIX.sub("", other)))
+
+    def names(self) -> str:
+        """Return the names of the models, for error messages."""
+        return ", ".join(f"{model.alias} ({model.id})" if model.alias else model.id for model in self.models)
+
+    def without_unsupported_parameters(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Remove the parameters that the model of a Messages request rejects; return a warning for each."""
+        model = self.find(str(request.get("model", "")))
+        kept = dict(request)
+        if model is None or model.accepts_sampling:
+            return kept, ()
+        removed = [name for name in ("temperature", "top_p") if kept.pop(name, None) is not None]
+        return kept, tuple(f"{model.id} does not support {name}; it was not sent." for name in removed)
+
+    def _named(self, name: str) -> Model | None:
+        return next((model for model in self.models if name in (model.id, model.alias)), None)
+
+
+@attrs.frozen
+class Tariff:
+    """Prices of a server's upstream, by model."""
+
+    catalog: ModelCatalog
+    free: bool = False
+    """True if the upstream charges nothing, whatever the model."""
+    local: bool = False
+    """True if the upstream is on this machine. Unknown models cost nothing there, unless they are Claude's."""
+
+    def price(self, model: str) -> ModelPrice:
+        """Return the prices of a model. Raise UnknownModelError if they are not known."""
+        if self.free:
+            return FREE
+        found = self.catalog.find(model)
+        if found is not None:
+            return found.price
+        if self.local and _CLAUDE not in model.lower():
+            return FREE
+        raise UnknownModelError(
+            f"No price is known for the model {model[:100]!r}. Models with a price: {self.catalog.names()}. "
+            "The server can be started with the prices of others (--prices FILE)."
+        )
+
+    def is_known(self, model: str) -> bool:
+        """Return whether the cost of a model is known: that it is free counts, that it is assumed to be does not."""
+        return self.free or self.catalog.find(model) is not None

@@ -1,4 +1,4 @@
-"""Pricing: cost of model calls at list price, and what a budget pays for."""
+"""Pricing: cost of model calls at list price, and how much of a budget one call may use."""
 
 from __future__ import annotations
 
@@ -7,47 +7,51 @@ from typing import Any, Final
 
 import attrs
 
-from .model_catalog import find_model
-from .usage import Usage, prompt_tokens
+from claude_code_common.pricing import ModelPrice, prompt_tokens, token_count
 
-_MILLION: Final = 1_000_000
-_WEB_SEARCH_USD: Final = 0.01
+from .usage import Usage
+
+_USUAL_OUTPUT: Final = 8_000
+"""Output tokens that a call gets if the budget can pay for them at all."""
+_LEAST_OUTPUT: Final = 32
+"""Fewer output tokens are of no use."""
+
+
+def price_usage(price: ModelPrice, counts: Mapping[str, Any]) -> Usage:
+    """Price a ``usage`` object of the Messages format."""
+    return Usage(prompt_tokens(counts), token_count(counts, "output_tokens"), price.cost(counts))
 
 
 @attrs.frozen
-class PricedUsage:
-    """Usage of a model call. ``price_known`` is False for a model without a list price; its cost is then 0."""
+class Need:
+    """Most that a model call may use."""
 
-    usage: Usage
-    price_known: bool
+    prompt: int
+    """Tokens, estimated."""
+    output: int
+    """Tokens, as requested."""
+    cache_ttl: str | None = None
+    """Longest life of what the call writes to the prompt cache: None, ``5m`` or ``1h``."""
+    searches: int = 0
+    """Web searches."""
 
-
-def price_usage(model: str, counts: Mapping[str, Any], *, free: bool = False) -> PricedUsage:
-    """Price a Messages ``usage``. ``free`` is for upstreams that charge nothing."""
-    cost = 0.0 if free else _cost(model, counts)
-    usage = Usage(prompt_tokens(counts), int(counts.get("output_tokens") or 0), cost or 0.0)
-    return PricedUsage(usage, price_known=cost is not None)
-
-
-def affordable_output(model: str, budget: float, prompt: int) -> int | None:
-    """Return how many output tokens ``budget`` USD buy after ``prompt`` prompt tokens; None without a list price."""
-    found = find_model(model)
-    return None if found is None else max(0, int(budget * _MILLION / found.price_for(prompt).output))
+    def max_cost(self, price: ModelPrice, output: int) -> float:
+        """Return the most in USD that the call may cost with ``output`` tokens."""
+        return self.searches * price.web_search + price.max_cost(self.prompt, output, self.cache_ttl)
 
 
-def _cost(model: str, counts: Mapping[str, Any]) -> float | None:
-    found = find_model(model)
-    if found is None:
-        return None
-    price = found.price_for(prompt_tokens(counts))
-    written = int(counts.get("cache_creation_input_tokens") or 0)
-    written_1h = min(written, int((counts.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0))
-    micro_usd = (
-        int(counts.get("input_tokens") or 0) * price.input
-        + int(counts.get("output_tokens") or 0) * price.output
-        + int(counts.get("cache_read_input_tokens") or 0) * price.cache_read
-        + (written - written_1h) * price.cache_write
-        + written_1h * price.cache_write_1h
-    )
-    searches = int((counts.get("server_tool_use") or {}).get("web_search_requests") or 0)
-    return micro_usd / _MILLION + searches * _WEB_SEARCH_USD
+def grant_output(price: ModelPrice, left: float, need: Need, *, alone: bool) -> int:
+    """Return the output tokens that a call may have when ``left`` USD are not reserved; 0 if it must not be made now.
+
+    Claude Code requests the longest reply every time. So that calls can run side by side, one takes half of what is
+    left at most, or what a usual reply costs. Unless the call is ``alone``, it should rather wait than get less.
+    """
+
+    def affordable(usd: float) -> int:
+        tokens = price.affordable_output(usd - need.searches * price.web_search, need.prompt, need.cache_ttl)
+        return int(max(0.0, min(need.output, tokens)))
+
+    usual = min(need.output, _USUAL_OUTPUT)
+    granted = max(affordable(left / 2), min(affordable(left), usual))
+    enough = min(need.output, _LEAST_OUTPUT) if alone else usual
+    return granted if granted >= enough else 0

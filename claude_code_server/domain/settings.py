@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from .model_catalog import ModelCatalog
+
 
 @attrs.frozen(kw_only=True)
 class Settings:
@@ -22,10 +24,20 @@ class Settings:
     upstream_key: str | None = attrs.field(default=None, repr=False)
     model: str | None = None
     """Alias or ID of the model for requests that name none; None for the default of the model catalog."""
+    catalog: ModelCatalog = attrs.field(factory=ModelCatalog)
+    """Models with their prices."""
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks stay pending, and their timeouts have not started."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names under which clients reach the server, besides loopback names and the address it listens on."""
+    head_timeout: float = 10.0
+    """Time that a client has to send the head of a request."""
+    body_timeout: float = 30.0
+    """Time in which the body of a request must make progress."""
+    max_connections: int = 1000
+    """Connections that may be open; at most half of the process's file descriptors."""
     max_body_bytes: int = 10_000_000
     max_wait: float = 60.0
     """Limit on ``Prefer: wait=N``."""

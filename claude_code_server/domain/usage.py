@@ -46,9 +46,3 @@ def merge_counts(counts: dict[str, Any], reported: object) -> None:
     """Update ``counts`` with a ``usage`` object of the Messages format; missing and null counts keep their values."""
     if isinstance(reported, Mapping):
         counts.update({name: count for name, count in reported.items() if count is not None})
-
-
-def prompt_tokens(counts: Mapping[str, Any]) -> int:
-    """Return the prompt tokens of a Messages ``usage``: new ones and those read from or written to the cache."""
-    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    return sum(int(counts.get(name) or 0) for name in names)

@@ -9,26 +9,27 @@ import importlib.util
 import os
 import shutil
 import sys
-import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
-from ..domain.model_catalog import find_model
 from ..domain.names import unknown_name
+from ..runtime.work_limit import run_in_own_thread
 from ..upstream.protocol import UpstreamError
 from .agents import AGENTS, SKILLS
-from .changed_files import find_changed_files, take_snapshot
+from .artifact_search import ArtifactSearch
 from .event_reader import EventReader
 from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
+from .orphans import kill_orphans
 from .outcome import RunEnd, parse_result, status_and_error, summary
 from .tools import TOOLS
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient
+    from psutil import Process
 
 _SDK: Final = "claude_agent_sdk"
 _INTERRUPT_TIMEOUT: Final = 0.5
@@ -57,59 +58,51 @@ class ClaudeCodeEngine:
         self._proxy = proxy
         self._state_dir = state_dir
         self._cli = cli or find_cli()
+        self._launches: list[Launch] = []
+        """Launches whose processes run, or have just ended."""
         remove_stale_directories(state_dir)
 
     async def preload(self) -> None:
         """Import the SDK, which takes a second, before the first task needs it."""
-        loop = asyncio.get_running_loop()
-        imported: asyncio.Future[None] = loop.create_future()
-
-        def settle(error: Exception | None) -> None:
-            if imported.done():
-                return
-            if error is None:
-                imported.set_result(None)
-            else:
-                imported.set_exception(error)
-
-        def work() -> None:
-            failure = None
-            try:
-                importlib.import_module(_SDK)
-            except Exception as error:
-                failure = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(settle, failure)
-
-        # Not in the loop's executor: its shutdown would wait for the import.
-        threading.Thread(target=work, name="preload", daemon=True).start()
-        await imported
+        await run_in_own_thread(lambda: importlib.import_module(_SDK), "preload")
 
     async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
         """Run one task. See ``Engine``."""
-        if (problem := _unknown_name(spec)) is not None:
+        if (problem := _unknown_name(spec) or _moved_directory(spec)) is not None:
             return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
         await self.preload()
-        before = await asyncio.to_thread(take_snapshot, spec.working_directory)
+        search = ArtifactSearch(spec.working_directory, cancellation)
+        await search.begin()
         with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
             launch = Launch(
                 self._state_dir,
                 self._cli,
                 url=self._proxy.base_url,
                 key=credential.key,
-                small_model=None if find_model(spec.model) else spec.model,
+                small_model=self._proxy.tariff.catalog.small_model(spec.model),
             )
             run = _Run(spec, events, cancellation, launch)
+            self._launches.append(launch)
             try:
                 if cancellation.reason is None:
                     await run.execute()
             finally:
-                await asyncio.shield(asyncio.ensure_future(launch.aclose()))
+                await asyncio.shield(asyncio.ensure_future(self._end(launch)))
             end = run.end(credential.last_error)
-        artifacts = await asyncio.to_thread(find_changed_files, spec.working_directory, before, run.reader.written)
+        found = await search.finish(run.reader.written)
         status, error = status_and_error(end, spec)
         text = summary(end)
-        return Outcome(status, text, parse_result(text), artifacts, credential.usage, error)
+        return Outcome(status, text, parse_result(text), found.artifacts, credential.usage, error, found.warnings)
+
+    async def _end(self, launch: Launch) -> None:
+        """End every process of a run, also those that outlived its supervisor, and delete its private directory."""
+        await launch.terminate()
+        await run_in_own_thread(lambda: kill_orphans(self._is_supervisor), "orphans")
+        await launch.aclose()
+        self._launches = [one for one in self._launches if not one.ended]
+
+    def _is_supervisor(self, process: Process) -> bool:
+        return any(launch.is_supervisor(process) for launch in tuple(self._launches))
 
     async def aclose(self) -> None:
         """Do nothing: no resource outlives a run."""
@@ -167,6 +160,7 @@ class _Run:
         client = ClaudeSDKClient(options)
         try:
             await client.connect()
+            _ = self._launch.pid  # read before the agent can run commands
             self._client = client
             await client.query(build_prompt(self._spec))
             async for message in client.receive_response():
@@ -208,6 +202,16 @@ def _unknown_name(spec: TaskSpec) -> str | None:
         if (unknown := unknown_name(kind, names, available)) is not None:
             return f"The task names an {unknown[1]}"
     return None
+
+
+def _moved_directory(spec: TaskSpec) -> str | None:
+    """Return an error message if the path of the working directory leads elsewhere than when the task was created."""
+    try:
+        if spec.working_directory.resolve(strict=True) == spec.working_directory and spec.working_directory.is_dir():
+            return None
+    except (OSError, RuntimeError):
+        pass
+    return "The working directory was moved, or replaced by a link, before the task started."
 
 
 def _check_tools(spec: TaskSpec, init: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ The code reads the fields of the SDK's message classes without importing them: t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -108,7 +109,7 @@ class EventReader:
             )
         if tool == "Skill":
             skill = str(arguments.get("skill") or arguments.get("command") or "").rpartition(":")[2]
-            skill_input = arguments.get("args") or ""
+            skill_input = _text(arguments.get("args") or "")
             fields = {"skill": skill, "input": skill_input, "call_id": block.id}
             return EngineEvent("skill_invoke", first_line(f"{skill} {skill_input}"), fields)
         shown = next((str(arguments[name]) for name in _DESCRIPTIVE_ARGUMENTS if arguments.get(name)), "")
@@ -137,6 +138,10 @@ def result_text(content: Any) -> str:
         return ""
     parts = (part for part in content if isinstance(part, Mapping))
     return "\n".join(str(part["text"]) if "text" in part else f"[{part.get('type')}]" for part in parts)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def truncate(text: str) -> str:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from ..runtime.files import remove_tree
+from ..runtime.work_limit import run_in_own_thread
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _PREFIX: Final = "run-"
@@ -66,6 +68,8 @@ class Launch:
         for name in ("home", "tmp", "config"):
             (self._private / name).mkdir(mode=0o700)
         self._pid_file = self._private / "pid"
+        self._pid: int | None = None
+        self._closed = False
         self.command = self._private / "claude"
         spec = {
             "cli": str(cli),
@@ -74,6 +78,26 @@ class Launch:
         }
         self._write(self._private / "spec.json", json.dumps(spec), 0o600)
         self._write(self.command, self._script(), 0o700)
+
+    def is_supervisor(self, process: psutil.Process) -> bool:
+        """Return whether a child of this process is the supervisor of the run."""
+        if (pid := self.pid) is not None:
+            return process.pid == pid
+        try:
+            return any(str(self._private) in word for word in process.cmdline())
+        except psutil.Error:
+            return False
+
+    @property
+    def pid(self) -> int | None:
+        """PID of the supervisor; None before its start.
+
+        Read it before the first command of the agent runs: later values in the PID file do not count.
+        """
+        if self._pid is None:
+            with contextlib.suppress(OSError, ValueError):
+                self._pid = int(self._pid_file.read_text())
+        return self._pid
 
     async def terminate(self) -> None:
         """Terminate the supervisor and with it every process of the run. Do nothing if it has exited already."""
@@ -89,7 +113,13 @@ class Launch:
     async def aclose(self) -> None:
         """Terminate the run's processes and delete the private directory."""
         await self.terminate()
-        await asyncio.to_thread(shutil.rmtree, self._private, ignore_errors=True)
+        await run_in_own_thread(lambda: remove_tree(self._private), "cleanup")
+        self._closed = True
+
+    @property
+    def ended(self) -> bool:
+        """True if the launch was closed and its supervisor's exit code has been collected."""
+        return self._closed and (self._pid is None or not psutil.pid_exists(self._pid))
 
     def _script(self) -> str:
         words = ["env", "-i", sys.executable, "-I", str(_SUPERVISOR), str(self._private / "spec.json")]
@@ -101,11 +131,11 @@ class Launch:
         path.write_text(text, encoding="utf-8")
 
     def _supervisor(self) -> psutil.Process | None:
-        """Return the running supervisor: the child of this process with the PID in the PID file."""
+        """Return the running supervisor, which is a child of this process."""
         try:
-            process = psutil.Process(int(self._pid_file.read_text()))
-            return process if process.ppid() == os.getpid() else None
-        except (OSError, ValueError, psutil.NoSuchProcess):
+            process = None if self.pid is None else psutil.Process(self.pid)
+            return process if process is not None and process.ppid() == os.getpid() else None
+        except psutil.NoSuchProcess:
             return None
 
 
@@ -114,7 +144,7 @@ def remove_stale_directories(state_dir: Path) -> None:
     for private in state_dir.glob(f"{_PREFIX}*-*"):
         owner = private.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(private, ignore_errors=True)
+            remove_tree(private)
 
 
 async def _wait_exited(process: psutil.Process, timeout: float) -> bool:

@@ -55,7 +55,7 @@ def parse_result(text: str) -> dict[str, Any]:
     found = _JSON_FENCE.search(text)
     try:
         data = json.loads(found["body"]) if found else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         data = {}
     return {**(data if isinstance(data, dict) else {}), "summary": text}
 

@@ -9,14 +9,20 @@ from typing import Any, Final, Self
 
 import attrs
 
+from claude_code_common.pricing import ModelPrice
+
 from ..domain.engine_protocol import CancelToken
+from ..domain.pricing import Need
 from ..domain.usage import Usage
+from ..runtime.broadcast import Broadcast
 from ..upstream.messages_stream import MessagesEvent
 from ..upstream.protocol import UpstreamError
 from .usage_meter import ModelCall, UsageMeter
 
 _REPORTED_EVENTS: Final = ("message_start", "content_block_stop", "message_delta")
 """Events after which usage is reported: a few per call."""
+_RECHECK_INTERVAL: Final = 1.0
+"""Seconds after which a waiting call looks again whether its task has been cancelled."""
 
 
 def _new_key() -> str:
@@ -29,6 +35,10 @@ class TaskCredential:
 
     max_cost: float
     """USD."""
+    models: tuple[str, ...]
+    """Models that the task may call, by ID."""
+    web_search: bool
+    """True if the task may let the upstream search the web."""
     cancellation: CancelToken
     on_usage: Callable[[Usage], object]
     """Called with the task's total usage, a few times per call."""
@@ -36,26 +46,75 @@ class TaskCredential:
     key: str = attrs.field(factory=_new_key, repr=False)
     last_error: UpstreamError | None = None
     """Error of the upstream's last response; None if that response was a success."""
-    meter: UsageMeter = attrs.field(factory=UsageMeter, repr=False)
+    revoked: bool = False
+    _changed: Broadcast = attrs.field(factory=Broadcast, repr=False)
+    """Notifies when a call has ended, and when the credential is revoked."""
+    _meter: UsageMeter = attrs.field(
+        default=attrs.Factory(lambda self: UsageMeter(self.max_cost), takes_self=True), repr=False
+    )
 
     @property
     def usage(self) -> Usage:
-        return self.meter.usage
+        return self._meter.usage
+
+    @property
+    def usable(self) -> bool:
+        """True if the task may make calls: it has neither ended nor been cancelled."""
+        return not self.revoked and self.cancellation.reason is None
+
+    async def start_call(self, price: ModelPrice, need: Need) -> ModelCall | None:
+        """Reserve the cost of a call, and wait for calls in progress if the budget cannot pay for it beside them.
+
+        Return None if the budget cannot pay for the call, or if the task ends while it waits.
+        """
+        while self.usable:
+            call = self._meter.start_call(price, need)
+            if call is not None or not self._meter.busy:
+                return call
+            await self._changed.wait(_RECHECK_INTERVAL)
+        return None
+
+    async def wait_revoked(self) -> None:
+        """Wait until the credential is revoked."""
+        while not self.revoked:
+            await self._changed.wait()
 
     def add_event(self, call: ModelCall, event: MessagesEvent) -> None:
         """Count one streaming event of a call."""
         call.add_event(event)
         if event.get("type") in _REPORTED_EVENTS:
-            self.on_usage(self.usage)
+            self._report()
 
     def add_message(self, call: ModelCall, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
         call.add_message(message)
-        self.on_usage(self.usage)
+        self._report()
+
+    def end_call(self, call: ModelCall, *, refused: bool = False) -> None:
+        """Replace the reservation of a call by its cost: 0 if the upstream ``refused`` it, else what was reported.
+
+        If the upstream did not report the usage, the reservation is the cost.
+        """
+        if call.in_progress:
+            before = call.usage
+            call.end(refused=refused)
+            if call.usage != before:
+                self._report()
+            self._changed.notify()
 
     def revoke(self) -> None:
-        """Invalidate the key."""
+        """Invalidate the key, and charge calls in progress the most that they may cost."""
+        if self.revoked:
+            return
+        self.revoked = True
         self._revoke(self)
+        if self._meter.busy:
+            self._meter.end_all()
+            self._report()
+        self._changed.notify()
+
+    def _report(self) -> None:
+        self.on_usage(self.usage)
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ from ..domain.settings import Settings
 from ..runtime.error_logging import log_exception
 from ..services.container import Services
 from ..upstream.protocol import Upstream
+from .head_check import HeadCheck
 from .request import read_request
 from .responses import error_response
 from .routes import HANDLERS
@@ -57,7 +58,7 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
         by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
     app = Starlette(
         routes=[Route(path, _PathEndpoint(services, operations)) for path, operations in by_path.items()],
-        middleware=[Middleware(_ErrorMiddleware)],
+        middleware=[Middleware(_ErrorMiddleware), Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts)],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
@@ -97,7 +98,12 @@ class _UnknownPath:
         self._base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise ApiError(404, "not_found_error", f"Unknown path; paths start with {self._base_path}/.")
+        path: str = scope["path"]
+        if path.startswith(f"{self._base_path}/"):
+            hint = "see the API's documentation for those that exist"
+        else:
+            hint = f"paths start with {self._base_path}/"
+        raise ApiError(404, "not_found_error", f"Unknown path; {hint}.")
 
 
 class _ErrorMiddleware:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -14,8 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ..domain.entities import Artifact, Task
+from ..domain.entities import Task
 from ..domain.errors import ApiError, not_found
+from ..runtime.work_limit import run_in_own_thread
+from .verified_file import open_verified
 
 _CHUNK_BYTES: Final = 256 * 1024
 _RANGE: Final = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII | re.IGNORECASE)
@@ -59,7 +60,10 @@ async def file_response(task: Task, artifact_id: str, range_header: str | None, 
     artifact = next((candidate for candidate in task.artifacts if candidate.id == artifact_id), None)
     if artifact is None:
         raise not_found("artifact")
-    file = await run_in_threadpool(_open_verified, task, artifact)
+    root = Path(task.working_directory)
+    file = await run_in_own_thread(lambda: open_verified(root, artifact.file), "download")
+    if file is None:
+        raise ApiError(404, "not_found_error", "The artifact's file is gone, or was changed after the task ended.")
     try:
         etag = f'"{artifact.file.sha256}"'
         size = os.fstat(file.fileno()).st_size
@@ -85,33 +89,6 @@ class _FileResponse(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
             await super().__call__(scope, receive, send)
-
-
-def _open_verified(task: Task, artifact: Artifact) -> BinaryIO:
-    root = Path(task.working_directory)
-    path = root / artifact.file.path
-    gone = ApiError(404, "not_found_error", "The artifact's file is gone, or was changed after the task ended.")
-    try:
-        if not path.resolve(strict=True).is_relative_to(root.resolve()):
-            raise gone
-        file = open(path, "rb", opener=_open_without_links)  # noqa: SIM115
-    except (OSError, ValueError):
-        raise gone from None
-    try:
-        if hashlib.file_digest(file, "sha256").hexdigest() != artifact.file.sha256:
-            raise gone
-        file.seek(0)
-    except OSError:
-        file.close()
-        raise gone from None
-    except ApiError:
-        file.close()
-        raise
-    return file
-
-
-def _open_without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 async def _chunks(file: BinaryIO, part: ByteRange) -> AsyncIterator[bytes]:

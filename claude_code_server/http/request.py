@@ -16,6 +16,7 @@ from ..contract.strict_json import canonical, parse
 from ..contract.validation import Violation
 from ..domain.errors import ApiError, invalid_request
 from ..domain.idempotency import IdempotencyKey
+from ..runtime.http_protocol import AUTHENTICATED
 from ..services.container import Services
 
 _DRAIN_FACTOR: Final = 4
@@ -39,6 +40,17 @@ class RequestContext:
     """Parsed body; None for an operation without one."""
     fingerprint: str
     """Hash of the body."""
+    request: Request
+
+    def unknown_field_warnings(self, *known: str) -> tuple[str, ...]:
+        """Return a warning for each field of the body that neither the contract nor ``known`` has."""
+        unknown = [name for name in self.operation.unknown_fields(self.body) if name not in known]
+        return tuple(f"This server does not know the field {name}; it was ignored." for name in unknown)
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the caller has disconnected. The body has been read, so nothing else can arrive."""
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
 
     def idempotency_key(self, scope: str) -> IdempotencyKey | None:
         """Return the ``Idempotency-Key`` of the request, if any."""
@@ -48,10 +60,10 @@ class RequestContext:
 
 async def read_request(request: Request, operation: Operation, services: Services) -> RequestContext:
     """Read and validate a request. Raise ApiError."""
+    key_hash = await _authenticate(request, services) if operation.needs_key else ""
     body = b""
     if request.method in ("POST", "PUT", "PATCH", "DELETE"):
         body = await _read_body(request, services.settings.max_body_bytes)
-    key_hash = services.api_keys.authenticate(request.headers.get("authorization")) if operation.needs_key else ""
     values = {parameter.python_name: _parameter_value(parameter, request) for parameter in operation.parameters}
     parameters = {name: value for name, value in values.items() if value is not None}
     parsed, fingerprint = None, ""
@@ -62,7 +74,15 @@ async def read_request(request: Request, operation: Operation, services: Service
             parsed, fingerprint = _parse_body(operation, body)
         else:
             parsed, fingerprint = await asyncio.to_thread(_parse_body, operation, body)
-    return RequestContext(operation, services, key_hash, parameters, parsed, fingerprint)
+    return RequestContext(operation, services, key_hash, parameters, parsed, fingerprint, request)
+
+
+async def _authenticate(request: Request, services: Services) -> str:
+    """Return the hash of the request's key. A body is not read before, so that nobody without a key fills memory."""
+    address = request.client.host if request.client else ""
+    key_hash = await services.api_keys.authenticate(request.headers.get("authorization"), address)
+    setattr(request.state, AUTHENTICATED, True)
+    return key_hash
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

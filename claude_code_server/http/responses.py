@@ -11,6 +11,7 @@ from claude_code_api.models import Error
 from starlette.responses import Response
 
 from ..domain.errors import ApiError
+from ..domain.json_values import express
 from .serializers import serialize_error
 
 _MEDIA_TYPE = "application/json"
@@ -25,13 +26,29 @@ class GeneratedModel(Protocol):
 
 
 def encode_json(value: Any) -> bytes:
-    """Encode JSON in UTF-8. Lone surrogates become question marks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(errors="replace")
+    """Encode JSON in UTF-8, as well as JSON can express the value (see ``express``)."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        text = json.dumps(express(value).value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="replace")
 
 
-def json_response(model: GeneratedModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response with a generated model as its body."""
-    return Response(encode_json(model.to_dict()), status, headers, media_type=_MEDIA_TYPE)
+def encode_large(model: GeneratedModel) -> bytes:
+    """Encode a model whose lists are long, item by item: encoding all at once would block every other thread."""
+    parts: list[bytes] = []
+    for name, value in model.to_dict().items():
+        items = b"[" + b",".join(map(encode_json, value)) + b"]" if isinstance(value, list) else encode_json(value)
+        parts.append(encode_json(name) + b":" + items)
+    return b"{" + b",".join(parts) + b"}"
+
+
+def json_response(
+    body: GeneratedModel | bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with a generated model, or with encoded JSON, as its body."""
+    content = body if isinstance(body, bytes) else encode_json(body.to_dict())
+    return Response(content, status, headers, media_type=_MEDIA_TYPE)
 
 
 def error_response(error: ApiError, request_id: str) -> Response:

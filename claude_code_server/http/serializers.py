@@ -5,6 +5,7 @@ Values that the generated models do not know, such as new event types, statuses 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -45,19 +46,21 @@ class _JsonString(str):
         return str(self)
 
 
-def serialize_task(task: Task, events: Iterable[TaskEvent]) -> models.AgenticTaskResponse:
-    """Return the response for a task with its events so far."""
+def serialize_task(task: Task, events: Iterable[TaskEvent], *, truncated: bool = False) -> models.AgenticTaskResponse:
+    """Return the response for a task with its events so far. ``truncated`` says that later events are left out."""
     return models.AgenticTaskResponse(
         id=task.id,
         status=models.TaskStatus(task.status),
         description=task.description,
         result=_result(task),
         execution_log=[_log_entry(event) for event in events if not event.terminal],
+        execution_log_truncated=truncated or UNSET,
         artifacts=[_artifact(artifact) for artifact in task.artifacts],
         usage=_usage(task.usage),
         error=None if task.error is None else _task_error(task.error),
         created_at=task.created_at,
         completed_at=task.completed_at,
+        warnings=list(task.warnings),
     )
 
 
@@ -79,9 +82,16 @@ def serialize_error(error: ApiError) -> models.ErrorDetail:
 
 
 def _progress_event(event: TaskEvent) -> dict[str, Any]:
-    model: Any = TASK_EVENT_MODELS.get(event.type)
-    if model is None:
-        return {_TYPE_NAME: event.type, _TIMESTAMP_NAME: event.timestamp, **event.fields}
+    """Return the data of an event, which passes through unchanged if its model cannot express it."""
+    model = TASK_EVENT_MODELS.get(event.type)
+    if model is not None:
+        # A server of another version may have stored other fields.
+        with contextlib.suppress(TypeError, AttributeError, ValueError):
+            return _modelled_event(event, model)
+    return {**event.fields, _TYPE_NAME: event.type, _TIMESTAMP_NAME: event.timestamp}
+
+
+def _modelled_event(event: TaskEvent, model: Any) -> dict[str, Any]:
     # Generated names that would hide a Python builtin end with an underscore.
     parameters = {field.name.rstrip("_"): field.name for field in attrs.fields(model) if field.init}
     fields = {name: _for_model(value) for name, value in event.fields.items()}
@@ -117,6 +127,7 @@ def _terminal_event(event: TaskEvent, task: Task) -> models.ResultEvent | models
         artifacts=[_artifact(artifact) for artifact in task.artifacts],
         usage=_usage(task.usage),
         error=None if task.error is None else _task_error(task.error),
+        warnings=list(task.warnings),
     )
 
 

@@ -11,13 +11,18 @@ from claude_code_common import sse
 
 from .responses import encode_json
 
+_LINE_SEPARATORS: Final = {character.encode(): rf"\u{ord(character):04x}".encode() for character in "\x85\u2028\u2029"}
+"""Characters that JSON does not escape but that some readers, such as ``str.splitlines``, take for line ends."""
 PING: Final = b": ping\n\n"
 """Comment that keeps an idle connection open."""
 
 
 def encode_event(type: str, data: Mapping[str, Any], id: int | None = None) -> bytes:
-    """Encode one event."""
-    return sse.encode_event(type, encode_json(data), id=id)
+    """Encode one event. Its data is one line for every reader."""
+    encoded = encode_json(data)
+    for character, escape in _LINE_SEPARATORS.items():
+        encoded = encoded.replace(character, escape)
+    return sse.encode_event(type, encoded, id=id)
 
 
 def event_stream(chunks: AsyncIterator[bytes]) -> StreamingResponse:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import pwd
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
+from ..runtime.memory import return_freed_memory
 
 _MAX_PORT: Final = 65535
 
@@ -33,8 +38,11 @@ def check_platform() -> None:
         raise StartError("the server runs on Linux and macOS; on Windows, run it inside WSL")
 
 
-def resolve_workspace(path: str) -> Path:
-    """Return the directory in which tasks work. Raise StartError if it does not exist."""
+def resolve_workspace(path: str, *, allow_home: bool = False) -> Path:
+    """Return the directory in which tasks work.
+
+    Raise StartError if it does not exist, or if it contains a home directory and ``allow_home`` is false.
+    """
     try:
         directory = Path(path).expanduser().resolve()
         exists = directory.is_dir()
@@ -42,7 +50,52 @@ def resolve_workspace(path: str) -> Path:
         raise StartError(f"the workspace is not a path: {error}") from None
     if not exists:
         raise StartError(f"the workspace {directory} is not a directory")
+    if not allow_home and any(home.is_relative_to(directory) for home in _home_directories()):
+        raise StartError(
+            f"the workspace {directory} contains a home directory: tasks could read and change personal files such as "
+            "SSH keys; choose a project's directory, or allow it with --allow-home-workspace, or "
+            "allow_home_workspace=True in ClaudeClient.local()"
+        )
     return directory
+
+
+def read_price_file(path: Path) -> ModelCatalog:
+    """Return the model catalog with the prices in a file. Raise StartError."""
+    from ..domain.price_file import parse_price_file
+
+    try:
+        return parse_price_file(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StartError(f"cannot use the price file {path}: {error}") from None
+
+
+def check_state_dir(state_dir: Path | None, workspace: Path) -> None:
+    """Raise StartError if the state would be inside the workspace, where the file tools of all tasks could read it.
+
+    The root directory, which contains every other, is exempt: it is a workspace only if it was allowed explicitly.
+    """
+    if workspace == Path("/"):
+        return
+    try:
+        resolved = Path(tempfile.gettempdir() if state_dir is None else state_dir).resolve()
+    except (OSError, RuntimeError) as error:
+        raise StartError(f"cannot use the state directory {state_dir}: {error}") from None
+    if resolved.is_relative_to(workspace):
+        raise StartError(
+            f"the state directory {resolved} is inside the workspace {workspace}, where every task could read it; "
+            "choose a state directory outside (--state-dir, or state_dir in ClaudeClient.local())"
+        )
+
+
+def _home_directories() -> Iterator[Path]:
+    """Yield the home directories of the user, also if HOME names another one."""
+    homes = [os.environ.get("HOME", "")]
+    with suppress(KeyError):
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
+    for home in homes:
+        with suppress(OSError, RuntimeError):
+            if home:
+                yield Path(home).resolve()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -79,6 +132,8 @@ def run_server(
     with sock, _start_errors():
         from ..services.container import Services
         from .server import serve
+
+        return_freed_memory()
 
         async def main() -> None:
             loop, stop = asyncio.get_running_loop(), asyncio.Event()

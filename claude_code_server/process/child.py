@@ -1,9 +1,9 @@
 """Server as a child of the process that uses it: configured by one line on stdin, alive until stdin is closed.
 
-The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir"}, and
-writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before it exits with code 2. It stops when
-stdin is closed, which includes the death of its parent, and on SIGTERM. Keys travel through stdin because other users
-can read arguments and environments.
+The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir",
+"allow_home_workspace"}, and writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before it exits
+with code 2. It stops when stdin is closed, which includes the death of its parent, and on SIGTERM and SIGHUP. Keys
+travel through stdin because other processes can read arguments and environments.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from . import bootstrap
 from .bootstrap import StartError
 
 _CANNOT_START: Final = 2
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run_child() -> int:
@@ -35,7 +36,7 @@ def run_child() -> int:
         settings = _parse_settings(sys.stdin.buffer.readline())
         sock = bootstrap.bind("127.0.0.1", 0)
         ready = {"base_url": bootstrap.base_url(sock), "upstream": settings.upstream}
-        bootstrap.run_server(settings, sock, lambda: _send(ready), signals=(signal.SIGTERM,), watch_stop=_watch_stdin)
+        bootstrap.run_server(settings, sock, lambda: _send(ready), signals=_SIGNALS, watch_stop=_watch_stdin)
     except StartError as error:
         _send({"error": str(error)})
         return _CANNOT_START
@@ -48,14 +49,17 @@ def _parse_settings(line: bytes) -> Settings:
     try:
         received: dict[str, Any] = json.loads(line)
         keys = tuple(str(key) for key in received["api_keys"])
-        workspace = bootstrap.resolve_workspace(received["workspace"])
+        path = str(received["workspace"])
     except (ValueError, KeyError, TypeError):
         raise StartError("the first line on stdin must be a JSON object with workspace and api_keys") from None
-    state_dir, upstream_key = received.get("state_dir"), received.get("anthropic_api_key")
+    workspace = bootstrap.resolve_workspace(path, allow_home=received.get("allow_home_workspace") is True)
+    state_dir = Path(received["state_dir"]) if received.get("state_dir") else None
+    bootstrap.check_state_dir(state_dir, workspace)
+    upstream_key = received.get("anthropic_api_key")
     return Settings(
         workspace=workspace,
         api_keys=keys,
-        state_dir=Path(state_dir) if state_dir else None,
+        state_dir=state_dir,
         upstream=received.get("upstream") or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=received.get("model"),

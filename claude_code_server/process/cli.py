@@ -1,4 +1,4 @@
-"""Command ``claude-code-client serve``: runs the server in the foreground until Ctrl-C or SIGTERM."""
+"""Command ``claude-code-client serve``: runs the server in the foreground until Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from typing import Final
 
 from claude_code_common.loopback import is_loopback
 
+from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 from . import bootstrap
 from .bootstrap import StartError
 
 _PROG: Final = "claude-code-client serve"
 _PORT: Final = 8123
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OFFLINE_NOTE: Final = " (rules instead of a language model; set ANTHROPIC_API_KEY for real models)"
 
 
@@ -54,15 +55,34 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve the Claude Code API, with Claude Code working in a directory of this machine.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name under which clients reach the server, such as that of a proxy; may be repeated"
+        " (default: loopback names and --host)",
+    )
     parser.add_argument("--port", type=int, default=_PORT, help="port to listen on, 0 for any (default: %(default)s)")
     parser.add_argument(
         "--workspace", default=".", metavar="DIR", help="directory in which tasks work (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--allow-home-workspace",
+        action="store_true",
+        help="allow a workspace that contains your home directory: tasks can then read and change everything in it",
     )
     parser.add_argument(
         "--upstream",
         metavar="UPSTREAM",
         help="anthropic, offline, or the URL of a Messages endpoint"
         " (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
+    )
+    parser.add_argument(
+        "--prices",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON file with the prices of models that the server does not know; it refuses other models",
     )
     parser.add_argument("--model", metavar="NAME", help="model for requests that name none")
     parser.add_argument(
@@ -82,19 +102,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build_settings(options: argparse.Namespace) -> Settings:
-    # Removed from the environment, so that no child process inherits the key.
+    # Removed from the environment, so that no child process inherits the keys.
     upstream_key = os.environ.pop("ANTHROPIC_API_KEY", "").strip() or None
-    from_environment = os.environ.get("CLAUDE_API_KEY", "").strip()
+    from_environment = os.environ.pop("CLAUDE_API_KEY", "").strip()
     keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
     if not all(key.strip() for key in keys):
         raise StartError("a key must not be empty")
+    workspace = bootstrap.resolve_workspace(options.workspace, allow_home=options.allow_home_workspace)
+    bootstrap.check_state_dir(options.state_dir, workspace)
     return Settings(
-        workspace=bootstrap.resolve_workspace(options.workspace),
+        workspace=workspace,
         api_keys=tuple(keys),
         state_dir=options.state_dir,
         upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=options.model,
+        allowed_hosts=(options.host, *options.allowed_host),
+        catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
     )
 
 

@@ -11,6 +11,10 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from .acceptor import Acceptor
+from .connection_limits import ConnectionLimits, OpenConnections
+from .http_protocol import RequestProtocol
+
 _GRACE: Final = 1
 """Seconds that requests in progress may take at shutdown."""
 _ABORTED: Final = 2
@@ -28,15 +32,29 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without signal handlers, with an event for the end of its startup."""
+    """Uvicorn without signal handlers, on an acceptor of our own, with an event for the end of its startup."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, sock: socket.socket, limits: ConnectionLimits) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._sock = sock
+        self._limits = limits
+        self._open = OpenConnections(limits.connection_limit())
+        self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])
+        self._acceptor = Acceptor(self._sock, self._make_protocol, self._open.free_descriptors)
+        self._acceptor.start()
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._acceptor is not None:
+            self._acceptor.stop()
+        await super().shutdown(sockets)
+
+    def _make_protocol(self) -> RequestProtocol:
+        return RequestProtocol(self.config, self.server_state, self.lifespan.state, self._limits, self._open)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -46,19 +64,23 @@ class _Server(uvicorn.Server):
 class UvicornServer:
     """Server for ``app`` on ``sock``, between ``start`` and ``aclose``, which closes the socket."""
 
-    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, sock: socket.socket, limits: ConnectionLimits | None = None) -> None:
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=RequestProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
+            # Its warnings are about single requests: anyone could fill the log with them.
+            log_level="error",
             access_log=False,
             server_header=False,
+            # Anyone could pretend to have another address.
+            proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE + _ABORTED,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, sock, limits or ConnectionLimits())
         self._sock = sock
         self._task: asyncio.Task[None] | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,14 +13,17 @@ from typing import Any, Final
 from claude_code_api.models import CompletionResponse
 
 from ..domain.errors import ApiError, shutting_down
-from ..domain.idempotency import IdempotencyKey
-from ..domain.pricing import price_usage
+from ..domain.idempotency import IdempotencyKey, PaidCompletion
+from ..domain.model_catalog import Tariff
 from ..domain.timestamps import format_time, now
+from ..domain.usage import Usage
+from ..engine.messages_request import estimate_need
+from ..engine.usage_meter import ModelCall
 from ..runtime.error_logging import log_exception
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
-from .messages import MessageAssembler, MessagesRequest, to_api_error, to_completion
+from .messages import NO_RETRY, MessageAssembler, MessagesRequest, is_message, to_api_error, to_completion
 
 _log = logging.getLogger(__name__)
 IDEMPOTENCY_SCOPE: Final = "completion"
@@ -30,8 +34,9 @@ _RETENTION: Final = timedelta(hours=24)
 class CompletionRunner:
     """Starts completions, and finds those that a repeated request refers to."""
 
-    def __init__(self, upstream: Upstream, store: Store) -> None:
+    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store) -> None:
         self._upstream = upstream
+        self._tariff = tariff
         self._store = store
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,44 +87,75 @@ class CompletionRunner:
         stream: bool,
     ) -> None:
         end: CompletionResponse | ApiError = shutting_down()
+        price = self._tariff.price(request.model)
+        max_tokens = request.body["max_tokens"]
+        call = ModelCall(price, estimate_need(request.body, max_tokens), max_tokens)
         try:
-            message = await (self._stream(completion, request) if stream else self._complete(request))
-            end = to_completion(request, message, free=self._upstream.free)
-            self._save(request, message, end, key_hash, key)
+            message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
+            end = self._response(request, message, call)
         except UpstreamError as error:
+            call.end(refused=not error.may_be_billed)
             end = to_api_error(error, self._upstream.name)
         except Exception as error:
             log_exception(_log, "a completion", error)
-            end = ApiError(500, "server_error", "The server failed while it worked on the completion.")
+            text = "The server failed while it worked on the completion."
+            end = ApiError(500, "server_error", text, headers=NO_RETRY)
         finally:
+            call.end()
+            self._save(request, call.usage, end, key_hash, key)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end)
 
-    async def _complete(self, request: MessagesRequest) -> dict[str, Any]:
-        return await self._upstream.complete(request.body)
+    async def _complete(self, request: MessagesRequest, call: ModelCall) -> dict[str, Any]:
+        message = await self._upstream.complete(request.body)
+        call.add_message(message)
+        return message
 
-    async def _stream(self, completion: InFlightCompletion, request: MessagesRequest) -> dict[str, Any]:
+    async def _stream(
+        self, completion: InFlightCompletion, request: MessagesRequest, call: ModelCall
+    ) -> dict[str, Any]:
         assembler = MessageAssembler()
         async with aclosing(self._upstream.stream(request.body)) as events:
             async for event in events:
+                call.add_event(event)
                 completion.add_text(assembler.add_event(event))
         return assembler.message()
+
+    def _response(
+        self, request: MessagesRequest, message: Mapping[str, Any], call: ModelCall
+    ) -> CompletionResponse | ApiError:
+        """Return the completion for a Messages response, or an error if the response has an odd shape."""
+        if not is_message(message):
+            text = f"The upstream {self._upstream.name} failed: its response is not a message."
+            return ApiError(502, "server_error", text, headers=NO_RETRY)
+        call.end()
+        return to_completion(request, message, call.usage, price_known=self._tariff.is_known(request.model))
 
     def _save(
         self,
         request: MessagesRequest,
-        message: dict[str, Any],
-        response: CompletionResponse,
+        usage: Usage,
+        end: CompletionResponse | ApiError,
         key_hash: str,
         key: IdempotencyKey | None,
     ) -> None:
+        """Store the usage, and with it the response under its idempotency key; later if it is not possible now."""
         at = now()
-        usage = price_usage(request.model, message.get("usage") or {}, free=self._upstream.free).usage
-        self._store.add_usage(key_hash, at, response.model, usage)
-        if key is not None:
+        if isinstance(end, CompletionResponse):
+            # SQLite stores valid Unicode only.
+            model = end.model.encode(errors="replace").decode()
+            stored = PaidCompletion(key_hash, at, model, usage, key, json.dumps(end.to_dict()))
+        elif usage.cost > 0:
+            stored = PaidCompletion(key_hash, at, request.model, usage)
+        else:
+            return
+        try:
+            self._store.save_completion(stored)
             self._store.delete_responses(IDEMPOTENCY_SCOPE, before=_retention_start())
-            self._store.save_response(key, json.dumps(response.to_dict()), at)
+        except Exception as error:
+            # What the model was paid for must reach the caller, who would otherwise buy it again.
+            log_exception(_log, "storing a completion", error)
 
 
 def _retention_start() -> str:

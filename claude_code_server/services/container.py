@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from ..contract.operations import Contract
 from ..domain.engine_protocol import Engine
+from ..domain.model_catalog import Tariff
 from ..domain.settings import Settings
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
@@ -50,6 +51,7 @@ class Services:
         self.api_keys = ApiKeys(settings.api_keys)
         self._owns_upstream = upstream is None
         self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
+        self.tariff = Tariff(settings.catalog, free=self.upstream.free, local=self.upstream.local)
         self._given_engine = engine
         self._stack = contextlib.AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
@@ -72,7 +74,7 @@ class Services:
                 cancel_grace=self.settings.cancel_grace,
             )
             self.task_runner.recover()
-            self.completions = CompletionRunner(self.upstream, self.store)
+            self.completions = CompletionRunner(self.upstream, self.tariff, self.store)
             stack.push_async_callback(self.stop)
             self._stack = stack.pop_all()
         return self
@@ -87,7 +89,7 @@ class Services:
         await asyncio.gather(self.completions.aclose(), self.task_runner.aclose(self.settings.shutdown_grace))
 
     async def _start_claude_code(self, stack: contextlib.AsyncExitStack, state_dir: Path) -> Engine:
-        proxy = ModelProxy(self.upstream)
+        proxy = ModelProxy(self.upstream, self.tariff)
         await proxy.start()
         stack.push_async_callback(proxy.aclose)
         engine = ClaudeCodeEngine(proxy, state_dir)

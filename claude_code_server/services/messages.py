@@ -9,14 +9,16 @@ from typing import Any, Final
 import attrs
 from claude_code_api import models
 
+from ..contract.operations import Operation
 from ..domain.errors import ApiError, invalid_request
-from ..domain.model_catalog import resolve_model, without_unsupported_parameters
-from ..domain.pricing import price_usage
-from ..domain.usage import merge_counts
+from ..domain.model_catalog import Tariff, UnknownModelError
+from ..domain.usage import Usage, merge_counts
 from ..upstream.protocol import UpstreamError
 
 _MAX_TOKENS: Final = 4096
 _OVERLOADED: Final = (503, 529)
+NO_RETRY: Final[Mapping[str, str]] = {"x-should-retry": "false"}
+"""Headers of an error for which the upstream may charge: a client must not repeat the request by itself."""
 
 
 @attrs.frozen
@@ -32,16 +34,27 @@ class MessagesRequest:
         return str(self.body["model"])
 
 
+def priced_model(name: str | None, default: str | None, tariff: Tariff, model_field: str) -> str:
+    """Return the ID of a requested model. Raise ApiError 400, with the field's name, if its price is not known."""
+    model = tariff.catalog.resolve(name, default)
+    try:
+        tariff.price(model)
+    except UnknownModelError as error:
+        raise invalid_request(str(error), model_field) from None
+    return model
+
+
 def to_messages_request(
-    request: models.CreateCompletionRequest, default_model: str | None, messages_field: str
+    request: models.CreateCompletionRequest, default_model: str | None, tariff: Tariff, operation: Operation
 ) -> MessagesRequest:
-    """Translate a completion request. ``messages_field`` is the JSON name of its messages. Raise ApiError 400."""
+    """Translate a completion request. Raise ApiError 400 with the name that the field has in ``operation``."""
+    messages_field = operation.wire_name("messages")
     turns = [message for message in request.messages if message.role is not models.Role.SYSTEM]
     if not turns:
         raise invalid_request("must contain a message that is not a system message.", messages_field)
     system = "\n\n".join(message.content for message in request.messages if message.role is models.Role.SYSTEM)
     parameters = {
-        "model": resolve_model(request.model or default_model),
+        "model": priced_model(request.model or None, default_model, tariff, operation.wire_name("model")),
         "max_tokens": int(request.max_tokens or _MAX_TOKENS),
         "messages": [{"role": str(message.role), "content": message.content} for message in turns],
         "system": system or None,
@@ -50,23 +63,23 @@ def to_messages_request(
         "stop_sequences": request.stop or None,
     }
     present = {name: value for name, value in parameters.items() if value is not None}
-    return MessagesRequest(*without_unsupported_parameters(present))
+    return MessagesRequest(*tariff.catalog.without_unsupported_parameters(present))
 
 
-def to_completion(request: MessagesRequest, message: Mapping[str, Any], *, free: bool) -> models.CompletionResponse:
-    """Translate a Messages response. ``free`` is for upstreams that charge nothing."""
-    priced = price_usage(request.model, message.get("usage") or {}, free=free)
-    usage = priced.usage
-    unpriced = () if priced.price_known else (f"No list price is known for {request.model}; its cost counts as 0.",)
-    blocks = [block for block in message.get("content") or () if block.get("type") == "text"]
+def to_completion(
+    request: MessagesRequest, message: Mapping[str, Any], usage: Usage, *, price_known: bool
+) -> models.CompletionResponse:
+    """Translate a Messages response whose shape has been checked."""
+    unpriced = () if price_known else (f"No list price is known for {request.model}; its cost counts as 0.",)
+    blocks = [block for block in message["content"] if block.get("type") == "text"]
     return models.CompletionResponse(
         id=f"cmpl_{uuid.uuid4().hex}",
         type_="message",
         role=str(models.Role.ASSISTANT),
         content=[models.TextBlock(type_="text", text=str(block.get("text") or "")) for block in blocks],
         model=str(message.get("model") or request.model),
-        stop_reason=message.get("stop_reason"),
-        stop_sequence=message.get("stop_sequence"),
+        stop_reason=_text(message.get("stop_reason")),
+        stop_sequence=_text(message.get("stop_sequence")),
         usage=models.CompletionUsage(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
@@ -75,6 +88,16 @@ def to_completion(request: MessagesRequest, message: Mapping[str, Any], *, free:
         ),
         warnings=[*request.warnings, *unpriced],
     )
+
+
+def is_message(message: Mapping[str, Any]) -> bool:
+    """Return whether a Messages response has the shape of one."""
+    content = message.get("content")
+    return isinstance(content, list) and all(isinstance(block, Mapping) for block in content)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def completion_texts(completion: models.CompletionResponse) -> list[str]:
@@ -97,18 +120,24 @@ class MessageAssembler:
         text = ""
         match event.get("type"):
             case "message_start":
-                self._message = dict(event.get("message") or {})
+                self._message = dict(_object(event.get("message")))
                 merge_counts(self._usage, self._message.get("usage"))
             case "content_block_start":
-                text = str(event.get("content_block", {}).get("text") or "")
-                if event.get("content_block", {}).get("type") == "text":
-                    self._texts.setdefault(int(event.get("index") or 0), []).append(text)
-            case "content_block_delta" if event.get("delta", {}).get("type") == "text_delta":
-                text = str(event["delta"].get("text") or "")
-                self._texts.setdefault(int(event.get("index") or 0), []).append(text)
+                block = _object(event.get("content_block"))
+                if block.get("type") == "text":
+                    text = self._add_text(event, block)
+            case "content_block_delta":
+                delta = _object(event.get("delta"))
+                if delta.get("type") == "text_delta":
+                    text = self._add_text(event, delta)
             case "message_delta":
-                self._message.update(event.get("delta") or {})
+                self._message.update(_object(event.get("delta")))
                 merge_counts(self._usage, event.get("usage"))
+        return text
+
+    def _add_text(self, event: Mapping[str, Any], part: Mapping[str, Any]) -> str:
+        text, index = str(part.get("text") or ""), event.get("index")
+        self._texts.setdefault(index if isinstance(index, int) else 0, []).append(text)
         return text
 
     def message(self) -> dict[str, Any]:
@@ -118,14 +147,20 @@ class MessageAssembler:
         return {**self._message, "content": content, "usage": self._usage}
 
 
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def to_api_error(error: UpstreamError, upstream: str) -> ApiError:
     """Translate an upstream's error for the client of this server. ``upstream`` is the upstream's name."""
     type_ = error.contract_type
     if error.status == 429 or type_ == "rate_limit_error":
-        return ApiError(429, "rate_limit_error", error.message, retry_after=error.retry_after)
+        return ApiError(429, "rate_limit_error", error.message, retry_after=error.retry_after, headers=_headers(error))
     if error.status in _OVERLOADED or type_ == "overloaded_error":
         status = error.status if error.status in _OVERLOADED else 503
-        return ApiError(status, "overloaded_error", error.message, retry_after=error.retry_after)
+        return ApiError(
+            status, "overloaded_error", error.message, retry_after=error.retry_after, headers=_headers(error)
+        )
     if error.status in (401, 403):
         advice = "start the server with a valid ANTHROPIC_API_KEY, or with the offline upstream"
         return ApiError(500, "server_error", f"The upstream {upstream} refused the server's key: {advice}.")
@@ -133,4 +168,8 @@ def to_api_error(error: UpstreamError, upstream: str) -> ApiError:
         return ApiError(413, "request_too_large", error.message)
     if error.status in (400, 404, 422):
         return invalid_request(f"The upstream {upstream} refused the request: {error.message}")
-    return ApiError(502, "server_error", f"The upstream {upstream} failed: {error.message}")
+    return ApiError(502, "server_error", f"The upstream {upstream} failed: {error.message}", headers=_headers(error))
+
+
+def _headers(error: UpstreamError) -> Mapping[str, str]:
+    return NO_RETRY if error.may_be_billed else {}

@@ -14,6 +14,7 @@ import attrs
 from ..domain.engine_protocol import CancelToken, Engine, EventType, Outcome, TaskSpec
 from ..domain.entities import ERROR, RESULT, RUNNING, Artifact, Task, TaskError, TaskEvent
 from ..domain.idempotency import IdempotencyKey
+from ..domain.json_values import express
 from ..domain.timestamps import now
 from ..domain.usage import Usage
 from ..runtime.broadcast import Broadcast, wait_for_event
@@ -34,6 +35,10 @@ _LIMIT_STATUSES: Final = ("timeout", "cost_exceeded")
 _SERVER_FAILED: Final = Outcome("failed", error=("server_error", "The server failed while it ran the task."))
 _INTERRUPTED: Final = Outcome("failed", error=("server_error", "The server stopped before the task ended."))
 _NOT_STORED: Final = Outcome("failed", error=("server_error", "The server could not store the task's progress."))
+
+
+_INEXACT: Final = "JSON cannot express {} exactly: some values are given as text."
+_MAX_WARNINGS: Final = 50
 
 
 class ClosedError(Exception):
@@ -175,7 +180,10 @@ class TaskRunner:
         """Store an event and notify followers."""
         if active.ended.is_set():
             return
-        if self._try_store(active, self._store.add_event, TaskEvent(active.seq + 1, type, now(), fields)):
+        expressed = express(fields)
+        if not expressed.exact:
+            active.task = _with_warnings(active.task, (_INEXACT.format(f"event {active.seq + 1} ({type})"),))
+        if self._try_store(active, self._store.add_event, TaskEvent(active.seq + 1, type, now(), expressed.value)):
             active.seq += 1
             active.changed.notify()
 
@@ -241,17 +249,23 @@ def _ended_task(task: Task, outcome: Outcome, seq: int, event_type: str) -> tupl
     """Return the ended task and its terminal event."""
     at = now()
     usage = task.usage if outcome.usage == Usage() else outcome.usage
+    result = express(outcome.result)
+    inexact = () if result.exact else (_INEXACT.format("the result"),)
     ended = attrs.evolve(
-        task,
+        _with_warnings(task, (*outcome.warnings, *inexact)),
         status=outcome.status,
         completed_at=at,
         summary=outcome.summary,
-        result=outcome.result,
+        result=result.value,
         artifacts=tuple(Artifact(f"art_{uuid.uuid4().hex}", file) for file in outcome.artifacts),
         usage=usage,
         error=_task_error(outcome, usage),
     )
     return ended, TaskEvent(seq, event_type, at)
+
+
+def _with_warnings(task: Task, warnings: tuple[str, ...]) -> Task:
+    return attrs.evolve(task, warnings=(*task.warnings, *warnings)[:_MAX_WARNINGS])
 
 
 def _task_error(outcome: Outcome, usage: Usage) -> TaskError | None:

@@ -12,17 +12,20 @@ from claude_code_api.models import CreateTaskRequest
 from ..contract.operations import Operation
 from ..domain.engine_protocol import TaskSpec
 from ..domain.errors import ApiError, invalid_request
-from ..domain.model_catalog import resolve_model
+from ..domain.model_catalog import Tariff
 from ..domain.names import unknown_name
 from ..domain.settings import Settings
 from ..engine.agents import AGENTS, SKILLS
 from ..engine.tools import DEFAULT_TOOLS, TOOLS
+from .messages import priced_model
 
 _PROJECT_ROOT: Final = Path("/project")
 """Name of the workspace in the paths of requests."""
 
 
-def build_task_spec(request: CreateTaskRequest, operation: Operation, task_id: str, settings: Settings) -> TaskSpec:
+def build_task_spec(
+    request: CreateTaskRequest, operation: Operation, task_id: str, settings: Settings, tariff: Tariff
+) -> TaskSpec:
     """Return the specification of a task.
 
     Raise ApiError 400 or 403 with the name that the field has in ``operation``.
@@ -43,7 +46,7 @@ def build_task_spec(request: CreateTaskRequest, operation: Operation, task_id: s
         working_directory=_resolve_directory(
             settings.workspace, request.working_directory or None, operation.wire_name("working_directory")
         ),
-        model=resolve_model(request.model or settings.model),
+        model=priced_model(request.model or None, settings.model, tariff, operation.wire_name("model")),
         tools=tuple(dict.fromkeys(tools)),
         agents=tuple(dict.fromkeys(agents)),
         skills=tuple(dict.fromkeys(skills)),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from ..domain.entities import Artifact, ArtifactFile, Task, TaskError
+from ..domain.entities import Artifact, ArtifactFile, Task, TaskError, TaskEvent
 from ..domain.usage import Usage
+
+T = TypeVar("T")
+
+_UNREADABLE: Final = "The server cannot read a stored part of this task: {}."
 
 
 def task_to_row(task: Task) -> dict[str, Any]:
@@ -32,12 +37,25 @@ def task_to_row(task: Task) -> dict[str, Any]:
         "output_tokens": task.usage.output_tokens,
         "cost": task.usage.cost,
         "failure": None if task.error is None else json.dumps(attrs.asdict(task.error)),
+        "warnings": json.dumps(task.warnings),
     }
 
 
 def task_from_row(row: sqlite3.Row) -> Task:
-    """Return the task of a row of ``tasks``."""
-    error: Mapping[str, Any] | None = json.loads(row["failure"]) if row["failure"] else None
+    """Return the task of a row of ``tasks``. A part that cannot be read is left out, with a warning."""
+    unreadable: list[str] = []
+
+    def load(name: str, kind: type[T], empty: T) -> T:
+        value = _load(row[name])
+        if isinstance(value, kind):
+            return value
+        unreadable.append(_UNREADABLE.format(name))
+        return empty
+
+    error = load("failure", dict, {}) if row["failure"] else {}
+    result = load("result", dict, {})
+    artifacts = load("artifacts", list, [])
+    warnings = load("warnings", list, [])
     return Task(
         id=row["id"],
         key_hash=row["key"],
@@ -48,17 +66,35 @@ def task_from_row(row: sqlite3.Row) -> Task:
         status=row["status"],
         completed_at=row["completed_at"],
         summary=row["summary"],
-        result=json.loads(row["result"]),
-        artifacts=tuple(_artifacts(json.loads(row["artifacts"]))),
+        result=result,
+        artifacts=tuple(_artifacts(artifacts)),
         usage=usage_from_row(row),
-        error=None if error is None else TaskError(**error),
+        error=TaskError(**error) if error else None,
+        warnings=(*map(str, warnings), *unreadable),
     )
+
+
+def event_from_row(row: sqlite3.Row) -> TaskEvent:
+    """Return the event of a row of ``events``; one that cannot be read has no fields but ``content``."""
+    fields = _load(row["fields"])
+    if not isinstance(fields, dict):
+        fields = {"content": _UNREADABLE.format("the fields of an event")}
+    return TaskEvent(row["seq"], row["type"], row["timestamp"], fields)
 
 
 def usage_from_row(row: sqlite3.Row) -> Usage:
     """Return the usage in a row with token and cost columns."""
-    return Usage(row["input_tokens"], row["output_tokens"], row["cost"])
+    cost = float(row["cost"] or 0.0)
+    return Usage(row["input_tokens"], row["output_tokens"], cost if math.isfinite(cost) else 0.0)
 
 
-def _artifacts(stored: Iterable[dict[str, Any]]) -> Iterable[Artifact]:
+def _artifacts(stored: Iterable[dict[str, Any]]) -> Iterator[Artifact]:
     return (Artifact(data.pop("id"), ArtifactFile(**data)) for data in stored)
+
+
+def _load(text: str) -> Any:
+    """Parse stored JSON; return None for what cannot be parsed."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

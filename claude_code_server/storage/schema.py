@@ -1,8 +1,8 @@
-"""Database schema. Every change of the tables needs a new VERSION."""
+"""Database schema. Every change of the tables needs a new VERSION and a migration from the one before."""
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 BEGIN;
 CREATE TABLE tasks (
@@ -21,7 +21,8 @@ CREATE TABLE tasks (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     cost REAL NOT NULL,
-    failure TEXT
+    failure TEXT,
+    warnings TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX tasks_by_key ON tasks (key, n);
 CREATE INDEX tasks_unfinished ON tasks (n) WHERE completed_at IS NULL;
@@ -51,6 +52,15 @@ CREATE TABLE usage (
     cost REAL NOT NULL
 );
 CREATE INDEX usage_by_key ON usage (key, at);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 """
+MIGRATIONS = {
+    1: """
+BEGIN;
+ALTER TABLE tasks ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';
+PRAGMA user_version = 2;
+COMMIT;
+""",
+}
+"""Script that updates a database to the next version, by its present version."""

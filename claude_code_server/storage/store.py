@@ -8,33 +8,36 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from ..domain.entities import PENDING, RUNNING, Task, TaskEvent
-from ..domain.idempotency import IdempotencyKey, StoredResponse
+from ..domain.entities import RUNNING, Task, TaskEvent
+from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
+from .read_pool import ReadPool
 from .rows import task_from_row, task_to_row, usage_from_row
-from .schema import SCHEMA, VERSION
+from .schema import MIGRATIONS, SCHEMA, VERSION
+from .task_reader import TaskReader
+
+_UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
 
 
 class StoreError(Exception):
     """The database cannot be opened. The message is one line for the person who starts the server."""
 
 
-class Store:
-    """Database of one server, for use from one thread.
+class Store(TaskReader):
+    """Database of one server, for use from one thread but for the methods of TaskReader.
 
     Each method is one small transaction and raises sqlite3.Error if the transaction fails.
     """
 
     def __init__(self, directory: Path) -> None:
         """Open or create the database in ``directory``. Raise StoreError."""
-        self._deferred: dict[str, tuple[Task, TaskEvent]] = {}
+        self._deferred_completions: list[PaidCompletion] = []
         with contextlib.ExitStack() as stack:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,6 +46,7 @@ class Store:
                 file.touch(mode=0o600)
                 self._db = stack.enter_context(closing(sqlite3.connect(file)))
                 self._prepare(directory)
+                super().__init__(stack.enter_context(closing(ReadPool(file))))
             except (OSError, sqlite3.Error) as error:
                 raise StoreError(f"cannot use the state directory {directory}: {error}") from error
             self._resources = stack.pop_all()
@@ -101,73 +105,23 @@ class Store:
         self._deferred[task.id] = task, event
         self._store_deferred()
 
-    def get_task(self, task_id: str, key_hash: str | None = None) -> Task | None:
-        """Return a task; with ``key_hash`` only if it belongs to that key."""
-        row = self._fetch_one(
-            "SELECT * FROM tasks WHERE id = ? AND (? IS NULL OR key = ?)", task_id, key_hash, key_hash
-        )
-        return None if row is None else self._task(row)
-
-    def list_tasks(
-        self, key_hash: str, limit: int, *, status: str | None = None, before: int | None = None
-    ) -> tuple[list[Task], int | None]:
-        """Return one page of a key's tasks, newest first, and ``before`` of the next page."""
-        rows = self._fetch_all(
-            "SELECT * FROM tasks WHERE key = ? AND (? IS NULL OR status = ?) AND (? IS NULL OR n < ?)"
-            " ORDER BY n DESC LIMIT ?",
-            key_hash, status, status, before, before, limit + 1,
-        )  # fmt: skip
-        page = rows[:limit]
-        tasks = [task for row in page if (task := self._task(row)).status == status or status is None]
-        return tasks, page[-1]["n"] if len(rows) > limit else None
-
     def unfinished_tasks(self) -> list[Task]:
         """Return the pending and running tasks of all keys, oldest first."""
-        rows = self._fetch_all("SELECT * FROM tasks WHERE status IN (?, ?) ORDER BY n", PENDING, RUNNING)
-        return [task_from_row(row) for row in rows]
-
-    def list_events(
-        self, task_id: str, after: int = 0, limit: int = -1, max_characters: float = math.inf
-    ) -> list[TaskEvent]:
-        """Return a task's events with sequence numbers above ``after``, in order.
-
-        The list ends with the event number ``limit``, or with the one whose fields reach ``max_characters`` in total.
-        Further events are not read from the database.
-        """
-        sql = "SELECT * FROM events WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?"
-        events: list[TaskEvent] = []
-        left = max_characters
-        with closing(self._db.execute(sql, (task_id, after, limit))) as rows:
-            while left > 0 and (row := rows.fetchone()) is not None:
-                events.append(TaskEvent(row["seq"], row["type"], row["timestamp"], json.loads(row["fields"])))
-                left -= len(row["fields"])
-        if task_id in self._deferred and left > 0 and len(events) != limit:
-            end = self._deferred[task_id][1]
-            events += [end] if end.seq > after else []
-        return events
-
-    def last_seq(self, task_id: str) -> int:
-        """Return the highest sequence number of a task's events; 0 if there are none."""
-        if task_id in self._deferred:
-            return self._deferred[task_id][1].seq
-        row = self._fetch_one("SELECT max(seq) AS seq FROM events WHERE task_id = ?", task_id)
-        return 0 if row is None else row["seq"] or 0
+        return [task_from_row(row) for row in self._fetch_all(_UNFINISHED)]
 
     # ---- idempotency keys
 
     def find_response(self, key: IdempotencyKey, since: str = "") -> StoredResponse | None:
         """Return the response stored under ``key``, for whatever body, unless it is older than ``since`` (ISO 8601)."""
+        for completion in self._deferred_completions:
+            if completion.key is not None and completion.key.same_as(key):
+                return StoredResponse(completion.key.fingerprint, completion.response)
         row = self._fetch_one(
             "SELECT fingerprint, value FROM idempotency"
             " WHERE key = ? AND scope = ? AND name = ? AND created_at >= ?",
             key.key_hash, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
-
-    def save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
-        """Store a response under an idempotency key."""
-        with self._transaction():
-            self._save_response(key, value, at)
 
     def delete_responses(self, scope: str, before: str) -> None:
         """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
@@ -176,10 +130,17 @@ class Store:
 
     # ---- usage
 
-    def add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
-        """Store the usage of one request."""
-        with self._transaction():
-            self._add_usage(key_hash, at, model, usage)
+    def save_completion(self, completion: PaidCompletion) -> None:
+        """Store a completion's usage and its response in one transaction.
+
+        If that fails, keep it for repeated requests and until a later transaction succeeds, and raise the error.
+        """
+        try:
+            with self._transaction():
+                self._save_completion(completion)
+        except sqlite3.Error:
+            self._deferred_completions.append(completion)
+            raise
 
     def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
         """Return the usage of a key since a time (ISO 8601)."""
@@ -201,10 +162,14 @@ class Store:
         # without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond per transaction.
         self._db.execute("PRAGMA synchronous = FULL")
         version = self._fetch_all("PRAGMA user_version")[0][0]
-        if version not in (0, VERSION):
-            raise StoreError(f"the state in {directory} was written by another version of the server")
         if version == 0:
             self._db.executescript(SCHEMA)
+            return
+        while version in MIGRATIONS:
+            self._db.executescript(MIGRATIONS[version])
+            version += 1
+        if version != VERSION:
+            raise StoreError(f"the state in {directory} was written by another version of the server")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -220,10 +185,13 @@ class Store:
             except sqlite3.Error:
                 return
             del self._deferred[task_id]
-
-    def _task(self, row: sqlite3.Row) -> Task:
-        deferred = self._deferred.get(row["id"])
-        return task_from_row(row) if deferred is None else deferred[0]
+        while self._deferred_completions:
+            try:
+                with self._db:
+                    self._save_completion(self._deferred_completions[0])
+            except sqlite3.Error:
+                return
+            del self._deferred_completions[0]
 
     def _end_task(self, task: Task, event: TaskEvent) -> None:
         row = task_to_row(task)
@@ -245,6 +213,11 @@ class Store:
             "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
             (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)),
         )
+
+    def _save_completion(self, completion: PaidCompletion) -> None:
+        self._add_usage(completion.key_hash, completion.at, completion.model, completion.usage)
+        if completion.key is not None:
+            self._save_response(completion.key, completion.response, completion.at)
 
     def _add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
         self._db.execute(

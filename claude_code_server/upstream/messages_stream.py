@@ -37,7 +37,7 @@ async def decode_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[MessagesE
 def _parse(data: str) -> MessagesEvent | None:
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 

@@ -24,15 +24,19 @@ class UpstreamError(Exception):
     """An upstream refused a request, failed, or could not be reached. The message never contains a key.
 
     ``status`` and ``type`` are those of the upstream, in the Messages format; a failed or broken connection is
-    502 ``api_error``. ``retry_after`` is in seconds.
+    502 ``api_error``. ``retry_after`` is in seconds. ``may_be_billed`` if the upstream may charge for the request,
+    because it received the request and did not refuse it.
     """
 
-    def __init__(self, status: int, type: str, message: str, retry_after: float | None = None) -> None:
-        super().__init__(status, type, message, retry_after)
+    def __init__(
+        self, status: int, type: str, message: str, retry_after: float | None = None, may_be_billed: bool = False
+    ) -> None:
+        super().__init__(status, type, message, retry_after, may_be_billed)
         self.status = status
         self.type = type
         self.message = message
         self.retry_after = retry_after
+        self.may_be_billed = may_be_billed
 
     def __str__(self) -> str:
         return self.message
@@ -50,6 +54,8 @@ class Upstream(Protocol):
     """Name for people: kind or URL, without credentials."""
     free: bool
     """True if tokens cost nothing, whatever the model."""
+    local: bool
+    """True if the upstream runs on this machine."""
 
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         """Return the response to a Messages request. Raise UpstreamError."""

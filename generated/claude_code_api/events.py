@@ -2,7 +2,8 @@
 
 """Stream events as dicts. Checking `event["type"]` narrows a union to one event, for type checkers too.
 
-The unions are open-ended: a server may also send event types and fields that are not listed here.
+The unions are open-ended: a server may also send event types and fields that are not listed here. The last member of
+each union stands for such types, so that `assert_never` after all others does not pass type checkers.
 """
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
@@ -69,7 +70,13 @@ class CompletionErrorEvent(TypedDict):
     error: ErrorDetailDict
 
 
-CompletionEvent: TypeAlias = TextDeltaEvent | CompletionDoneEvent | CompletionErrorEvent
+class UnknownCompletionEvent(TypedDict):
+    """Event of a type that this version does not know. At run time, `type` is the name of that type."""
+
+    type: Literal["<unknown>"]
+
+
+CompletionEvent: TypeAlias = TextDeltaEvent | CompletionDoneEvent | CompletionErrorEvent | UnknownCompletionEvent
 
 
 class ThinkingEvent(TypedDict):
@@ -104,23 +111,25 @@ class ToolResultEvent(TypedDict):
 
 
 class AgentSpawnEvent(TypedDict):
-    """An agent was spawned."""
+    """A call that spawns an agent. The agent's report is the result of the call."""
 
     type: Literal["agent_spawn"]
     timestamp: str
     content: str
     agent: str
     reason: str
+    call_id: str
 
 
 class SkillInvokeEvent(TypedDict):
-    """A skill was invoked."""
+    """A call that invokes a skill."""
 
     type: Literal["skill_invoke"]
     timestamp: str
     content: str
     skill: str
     input: str
+    call_id: str
 
 
 class ArtifactDict(TypedDict):
@@ -155,6 +164,7 @@ class ResultEvent(TypedDict):
     artifacts: list[ArtifactDict]
     usage: TaskUsageDict
     error: NotRequired[ErrorDetailDict | None]
+    warnings: NotRequired[list[str]]
 
 
 class ErrorEvent(TypedDict):
@@ -166,6 +176,21 @@ class ErrorEvent(TypedDict):
     error: ErrorDetailDict
 
 
+class UnknownTaskEvent(TypedDict):
+    """Event of a type that this version does not know. At run time, `type` is the name of that type."""
+
+    type: Literal["<unknown>"]
+    timestamp: str
+    content: str
+
+
 TaskEvent: TypeAlias = (
-    ThinkingEvent | ToolCallEvent | ToolResultEvent | AgentSpawnEvent | SkillInvokeEvent | ResultEvent | ErrorEvent
+    ThinkingEvent
+    | ToolCallEvent
+    | ToolResultEvent
+    | AgentSpawnEvent
+    | SkillInvokeEvent
+    | ResultEvent
+    | ErrorEvent
+    | UnknownTaskEvent
 )

@@ -11,7 +11,8 @@ from .errors import GenerationError
 def event_unions(contract: Contract) -> dict[str, Mapping[str, str]]:
     """Return each union of stream events: component name → event type → component name of the member.
 
-    A union is the component that the `contentSchema` of a `text/event-stream` response refers to.
+    A union is the component that describes the `data` of each event of a `text/event-stream` response, whose
+    `contentSchema` is an array of events.
 
     Raises:
         GenerationError: An event stream has no such union, or a union has a member without a distinct constant `type`.
@@ -26,11 +27,12 @@ def _stream_components(contract: Contract) -> set[str]:
             media_type = contract.follow(response).get("content", {}).get("text/event-stream")
             if media_type is None:
                 continue
-            name = component_name(media_type.get("schema", {}).get("contentSchema", {}))
+            events = media_type.get("schema", {}).get("contentSchema", {}).get("items", {})
+            name = component_name(events.get("properties", {}).get("data", {}).get("contentSchema", {}))
             if name is None:
                 raise GenerationError(
-                    f"{operation['operationId']}: the schema of text/event-stream must have a contentSchema "
-                    "that refers to a component"
+                    f"{operation['operationId']}: the schema of text/event-stream must have a contentSchema, an array "
+                    "of events whose data has a contentSchema that refers to a component"
                 )
             found.add(name)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from keyword import iskeyword
 
 from openapi_python_client.strings import pascal_case, safe_for_docstring
@@ -12,12 +12,15 @@ from .event_unions import event_unions
 
 _HEAD = '''"""Stream events as dicts. Checking `event["type"]` narrows a union to one event, for type checkers too.
 
-The unions are open-ended: a server may also send event types and fields that are not listed here.
+The unions are open-ended: a server may also send event types and fields that are not listed here. The last member of
+each union stands for such types, so that `assert_never` after all others does not pass type checkers.
 """
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 '''
+UNKNOWN_TYPE = "<unknown>"
+_UNKNOWN = "Event of a type that this version does not know. At run time, `type` is the name of that type."
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
 
@@ -40,7 +43,20 @@ class _Module:
 
     def add_union(self, name: str, members: Mapping[str, str]) -> None:
         typed_dicts = [self._typed_dict(member, self._contract.schemas[member]) for member in members.values()]
+        typed_dicts.append(self._unknown_event(name, [self._contract.schemas[member] for member in members.values()]))
         self.parts.append(f"{name}: TypeAlias = {' | '.join(typed_dicts)}")
+
+    def _unknown_event(self, union: str, members: Sequence[Schema]) -> str:
+        """Define the event of a type that the contract does not list: it has the fields that all members require."""
+        name = f"Unknown{union}"
+        shared = set.intersection(*(set(self._contract.required(member)) for member in members))
+        # A literal, not str, so that checking `type` for a listed event leaves this one out.
+        fields = {"type": f"Literal[{UNKNOWN_TYPE!r}]"}
+        for key, value in self._contract.properties(members[0]).items():
+            if key in shared and key != "type":
+                fields[key] = self._annotation(value, f"{name}{pascal_case(key)}")
+        self.parts.append(_definition(name, fields, _UNKNOWN))
+        return name
 
     def _typed_dict(self, name: str, schema: Schema) -> str:
         if name in self._started:

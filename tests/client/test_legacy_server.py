@@ -190,6 +190,65 @@ def test_error_bodies_with_a_detail_field(
         assert (caught.value.status_code, caught.value.body) == (status, {"detail": "Not with this"})
 
 
+def without_events(task: dict[str, Any], submitted: dict[str, Any] | None = None) -> raw_http.Handler:
+    """Respond to submits and GETs with the task; there is no route for events."""
+
+    def handle(request: raw_http.Request) -> Any:
+        if request.path.startswith("/v1/task") and not request.path.endswith("/events"):
+            return raw_http.response(200, submitted if submitted and request.method == "POST" else task)
+        return raw_http.response(404, {"detail": "Not Found"})
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    "submitted", [None, {**TASK, "status": "running", "completed_at": None}], ids=["ended", "runs"]
+)
+def test_result_event_of_a_server_without_events(both: ClientKind, older: Older, submitted: Any) -> None:
+    older.handle = without_events(TASK, submitted)
+    client = both.client(older.base_url)
+    with client.budget(5) as budget:
+        [event] = both.each(client.stream_task("Count"))
+        assert (event["type"], event["status"], event["summary"]) == ("result", "completed", "3 files.")
+        assert (event["content"], event["timestamp"]) == ("3 files.", "2026-11-22T12:00:01")
+        assert (event["usage"]["total_cost"], event["artifacts"][0]["path"]) == (0.5, "report.md")
+        seen: list[Any] = []
+        task = both.call(client.execute_task("Count", on_event=seen.append))
+        assert (task.status, seen) == ("completed", [event])
+        assert (budget.reserved, budget.spent) == (0, 1)
+
+
+@pytest.mark.parametrize(("status", "error"), [("timeout", "TimeoutError"), ("cost_exceeded", "CostExceededError")])
+def test_exceeded_limits_raise_without_events(both: ClientKind, older: Older, status: str, error: str) -> None:
+    older.handle = without_events({**TASK, "status": status, "error": "It was too much."})
+    client = both.client(older.base_url)
+    with pytest.raises(getattr(errors, error), match="It was too much"):
+        list(both.each(client.stream_task("x")))
+    with pytest.raises(getattr(errors, error), match="It was too much"):
+        both.call(client.execute_task("x", on_event=str))
+
+
+@pytest.mark.parametrize(("status", "detail"), [(404, "Not Found"), (405, "Method Not Allowed")])
+def test_missing_route_is_not_supported(both: ClientKind, older: Older, status: int, detail: str) -> None:
+    older.set({"detail": detail}, status)
+    client = both.client(older.base_url)
+    with client.budget(5) as budget:
+        for call in (
+            client.list_models,
+            client.get_usage,
+            client.get_capabilities,
+            client.get_health,
+            partial(client.complete, "x"),
+            lambda: next(both.each(client.list_tasks())),
+            lambda: next(both.each(client.stream_complete("x"))),
+            lambda: next(both.each(client.stream_events("task_1"))),
+        ):
+            with pytest.raises(errors.NotSupportedError, match=r"no such route.*server's version") as caught:
+                both.call(call())
+            assert (caught.value.status_code, caught.value.attempts) == (status, 1)
+        assert (budget.reserved, budget.spent) == (0, 0)
+
+
 def test_contract_bodies_are_unchanged() -> None:
     usage = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10}
     task = {

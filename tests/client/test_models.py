@@ -243,6 +243,7 @@ def test_events_are_plain_typed_dicts() -> None:
         "agent_spawn",
         "skill_invoke",
         "result",
+        "<unknown>",
         "error",
     }
     for kind in kinds:

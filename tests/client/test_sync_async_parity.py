@@ -85,6 +85,7 @@ MODELS = [
     "ThinkingEvent",
     "ToolCallEvent",
     "ToolResultEvent",
+    "UnknownTaskEvent",
     "Usage",
     "UsageReport",
 ]

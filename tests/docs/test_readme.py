@@ -16,6 +16,7 @@ from support.code_blocks import ROOT, Block, blocks
 from support.servers.server_process import ServerProcess
 
 from claude_code_client import ClaudeClient
+from claude_code_server.domain.price_file import parse_price_file
 
 from .test_reference_page import install
 
@@ -92,8 +93,18 @@ def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_price_file_is_valid() -> None:
+    [example] = [block for block in BLOCKS if block.language == "toml"]
+    catalog = parse_price_file(example.code)
+    priced = catalog.find("claude-opus-4-1")
+    assert priced is not None
+    assert priced.price.base.output == 75
+    assert catalog.any_other is not None
+    assert catalog.any_other.price.cost({"output_tokens": 1000}) == 0
+
+
 def test_all_blocks_are_covered() -> None:
-    assert {block.language for block in BLOCKS} == {"python", "sh"}
+    assert {block.language for block in BLOCKS} == {"python", "sh", "toml"}
     assert all(command.startswith(("make ", "pip ", "claude-code-client ")) for command in commands())
 
 

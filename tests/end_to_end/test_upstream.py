@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.clients.client_kinds import ClientKind
-from support.servers.messages_endpoint import ScriptedMessages, message, tool
+from support.servers.messages_endpoint import ScriptedMessages, Whole, message, tool
 
 from claude_code_client import CostExceededError, TimeoutError
 
@@ -52,6 +52,21 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     assert CANARY not in "".join(capfd.readouterr())
 
 
+def test_an_upstream_that_ignores_stream(both: ClientKind, workspace: Path) -> None:
+    script = [
+        Whole(message(tool("Bash", command="echo hello"))),
+        Whole(message("Done.")),
+        Whole(message("A language.")),
+    ]
+    with ScriptedMessages(script) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url)
+        *events, last = both.each(client.stream_task("Work", allow_tools=["Bash"]))
+        assert (last["status"], last["summary"], last["usage"]["input_tokens"]) == ("completed", "Done.", 200)
+        assert [event["result"] for event in events if event["type"] == "tool_result"] == ["hello"]
+        *pieces, reply = both.each(client.stream_complete("What is Python?"))
+        assert "".join(pieces) == reply.content == "A language."
+
+
 def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace: Path) -> None:
     script = [
         message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10),
@@ -71,7 +86,7 @@ def test_a_task_that_exceeds_its_timeout(both: ClientKind, workspace: Path) -> N
     with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
         client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
         with pytest.raises(TimeoutError) as caught:
-            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=6))
+            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=10))
     task = caught.value.task
     assert task is not None
     assert task.status == "timeout"

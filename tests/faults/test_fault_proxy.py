@@ -21,7 +21,7 @@ from support.fault_proxy.faults import (
 from support.fault_proxy.proxy import FaultProxy, Port
 from support.servers.context_server import ContextServer
 
-REQUEST = b"GET /v1/health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+REQUEST = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def exchange(port: Port) -> tuple[bytes, str]:

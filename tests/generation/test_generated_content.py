@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.resources import files
 from types import ModuleType
-from typing import Any, assert_never, assert_type
+from typing import Any, assert_type
 
 from claude_code_api import defaults, events
 from claude_code_api.constraints import CONSTRAINTS
 from claude_code_api.defaults import DEFAULTS, PARAMETER_DEFAULTS
 from claude_code_api.event_models import COMPLETION_EVENT_MODELS, TASK_EVENT_MODELS, TaskEventModel
-from claude_code_api.events import CompletionEvent, ErrorDetailDict, TaskEvent, ToolCallEvent
+from claude_code_api.events import CompletionEvent, ErrorDetailDict, TaskEvent, ToolCallEvent, UnknownCompletionEvent
 from claude_code_api.models import ThinkingEvent
 from claude_code_api.server import SERVER_URL
 from generation.generator import SPEC
@@ -156,7 +156,8 @@ def test_event_type_narrows_the_union() -> None:
             return event["completion"]["model"]
         if event["type"] == "error":
             return event["error"]["message"]
-        assert_never(event)
+        assert_type(event, UnknownCompletionEvent)
+        return event["type"]
 
     call: ToolCallEvent = {
         "type": "tool_call",

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,18 @@ import pytest
 from support.servers.claude_code_bench import KEY
 
 from claude_code_server.domain.engine_protocol import TaskSpec
+from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine import agents
-from claude_code_server.engine.changed_files import find_changed_files, take_snapshot
+from claude_code_server.engine.changed_files import find_changed_files
 from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
 from claude_code_server.engine.event_reader import EngineEvent, EventReader, first_line
 from claude_code_server.engine.launch import build_environment, remove_stale_directories
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.engine.options import build_options, build_prompt, tool_names
 from claude_code_server.engine.outcome import RunEnd, parse_result, status_and_error, summary
+from claude_code_server.engine.workspace_walk import take_snapshot
+from claude_code_server.runtime.files import remove_tree
+from claude_code_server.runtime.work_limit import WorkLimit
 from claude_code_server.upstream.factory import open_upstream
 from claude_code_server.upstream.protocol import UpstreamError
 
@@ -233,7 +238,7 @@ def test_artifacts_are_the_changed_files(tmp_path: Path) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
     (tmp_path / "outside.txt").write_text("secret")
-    before = take_snapshot(root)
+    before = take_snapshot(root, WorkLimit(60))
     (root / "changed.txt").write_text("changed!")
     (root / "gone.txt").unlink()
     (root / "sub" / "new é.md").write_text("# new")
@@ -253,20 +258,81 @@ def test_artifacts_are_the_changed_files(tmp_path: Path) -> None:
         "missing.txt",
         ".",
     ]
-    found = find_changed_files(root, before, written)
+    result = find_changed_files(root, before, written, WorkLimit(60))
+    found = result.artifacts
     assert [artifact.path for artifact in found] == ["changed.txt", "node_modules/written.js", "sub/new é.md"]
     new = found[2]
     assert (new.size_bytes, new.sha256, new.type) == (5, hashlib.sha256(b"# new").hexdigest(), "file")
     assert new.created_at.endswith("Z")
 
 
-def test_in_a_huge_directory_only_reported_writes_are_artifacts(tmp_path: Path) -> None:
+def test_in_a_huge_directory_times_tell_which_files_have_changed(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.txt").write_text("x")
-    assert take_snapshot(tmp_path, limit=4).complete
-    before = take_snapshot(tmp_path, limit=3)
+    time.sleep(0.1)  # longer than the clock of the file system may lag behind
+    assert take_snapshot(tmp_path, WorkLimit(60), max_files=4).complete
+    before = take_snapshot(tmp_path, WorkLimit(60), max_files=1)
     assert not before.complete
-    assert [artifact.path for artifact in find_changed_files(tmp_path, before, ["2.txt"])] == ["2.txt"]
+    (tmp_path / "made.txt").touch()
+    os.utime(tmp_path / "made.txt", (0, 0))
+    found = find_changed_files(tmp_path, before, [], WorkLimit(60))
+    assert [artifact.path for artifact in found.artifacts] == ["made.txt"]
+
+
+def test_a_search_without_time_lists_what_it_can_and_says_so(tmp_path: Path) -> None:
+    before = take_snapshot(tmp_path, WorkLimit(60))
+    for name in ("empty.txt", "written.txt"):
+        (tmp_path / name).write_text(name if name == "written.txt" else "")
+    found = find_changed_files(tmp_path, before, ["written.txt"], WorkLimit(0))
+    assert found.artifacts == ()
+    assert ["written.txt" in warning for warning in found.warnings] == [True, False]
+
+
+def test_small_files_are_listed_before_large_ones(tmp_path: Path) -> None:
+    before = take_snapshot(tmp_path, WorkLimit(60))
+    for name, size in (("a", 60), ("b", 50), ("c", 40), ("written", 45)):
+        (tmp_path / name).write_bytes(bytes(size))
+    found = find_changed_files(tmp_path, before, ["written"], WorkLimit(60), max_bytes=100)
+    assert [artifact.path for artifact in found.artifacts] == ["c", "written"]
+    assert ["a, b" in warning for warning in found.warnings] == [True]
+
+
+def test_gitignore_files_apply_below_their_directory_and_cost_little(tmp_path: Path) -> None:
+    (tmp_path / "sub" / "deeper").mkdir(parents=True)
+    (tmp_path / ".gitignore").write_text("*.log\n/top.txt\n" + "*a" * 20 + "z\n")
+    (tmp_path / "sub" / ".gitignore").write_text("!kept.log\nlocal.txt\n")
+    before = take_snapshot(tmp_path, WorkLimit(60))
+    for path in (
+        "a.log",
+        "top.txt",
+        "sub/top.txt",
+        "sub/kept.log",
+        "sub/deeper/kept.log",
+        "sub/local.txt",
+        "local.txt",
+    ):
+        (tmp_path / path).touch()
+    (tmp_path / ("a" * 250)).touch()
+    found = find_changed_files(tmp_path, before, [], WorkLimit(60))
+    assert [artifact.path for artifact in found.artifacts] == [
+        "a" * 250, "local.txt", "sub/deeper/kept.log", "sub/kept.log", "sub/top.txt",
+    ]  # fmt: skip
+
+
+def test_trees_of_any_depth_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "root").symlink_to("/")
+    folder = os.open(tmp_path / "tree", os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("dd", dir_fd=folder)
+        deeper = os.open("dd", os.O_RDONLY, dir_fd=folder)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+        os.close(folder)
+        folder = deeper
+    os.close(folder)
+    remove_tree(tmp_path / "tree")
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/bin").exists()
 
 
 def test_the_environment_is_built_from_nothing() -> None:
@@ -337,4 +403,4 @@ def test_importing_the_engine_is_cheap() -> None:
 def test_windows_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UnavailableError, match="WSL"):
-        ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path)
+        ClaudeCodeEngine(ModelProxy(open_upstream("offline"), Tariff(ModelCatalog())), tmp_path)

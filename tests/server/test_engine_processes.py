@@ -15,6 +15,7 @@ from support.processes import eventually, processes_of
 from support.servers.claude_code_bench import Bench, Event, Run, bench
 from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
 
+from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.upstream.factory import open_upstream
@@ -146,6 +147,7 @@ def test_killing_claude_code_fails_the_task(tmp_path: Path) -> None:
 HOST = """
 import asyncio, pathlib, sys
 from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
+from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.upstream.factory import open_upstream
@@ -158,7 +160,7 @@ class DiscardingEventSink:
         pass
 
 async def main(root, url):
-    proxy = ModelProxy(open_upstream(url))
+    proxy = ModelProxy(open_upstream(url), Tariff(ModelCatalog()))
     await proxy.start()
     engine = ClaudeCodeEngine(proxy, root / "state")
     spec = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
@@ -186,4 +188,4 @@ def test_killing_the_server_ends_all_processes(tmp_path: Path) -> None:
     # The next server removes the private directory.
     (leftover,) = (tmp_path / "state").iterdir()
     assert leftover.name.startswith(f"run-{host.pid}-")
-    ClaudeCodeEngine(ModelProxy(open_upstream("offline")), tmp_path / "state")
+    ClaudeCodeEngine(ModelProxy(open_upstream("offline"), Tariff(ModelCatalog())), tmp_path / "state")

@@ -156,14 +156,17 @@ def test_a_fast_follower_does_not_starve_others(workspace: Path) -> None:
             if "FROM events" in sql:
                 reads.append(now)
 
-        server.services.store._db.set_trace_callback(note)
+        connections = list(server.services.store._pool._idle)
+        for connection in connections:
+            connection.set_trace_callback(note)
         try:
             async with asyncio.timeout(20):
                 while len(reads) < count // 100:
                     now = next(turn)
                     await asyncio.sleep(0)
         finally:
-            server.services.store._db.set_trace_callback(None)
+            for connection in connections:
+                connection.set_trace_callback(None)
 
     with serving(workspace, engine) as server, server.client() as client:
         task_id = start(client)

@@ -108,7 +108,7 @@ def test_a_body_that_is_too_large_is_rejected(server: Running, client: httpx.Cli
     assert client.get("/health").status_code == 200
     with socket.create_connection(server.address) as raw:
         raw.sendall(
-            b"POST /v1/task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
+            b"POST /v1/task HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
             b"Content-Type: application/json\r\nContent-Length: 50000000000\r\n\r\n"
         )
         assert raw.recv(1000).startswith(b"HTTP/1.1 413 ")
@@ -166,6 +166,7 @@ def test_an_unknown_path_is_404(server: Running, client: httpx.Client) -> None:
         error_of(client.get(path), 404, "not_found_error")
     root = httpx.URL(server.base_url).copy_with(path="/task")
     assert "/v1/" in error_of(client.post(root, json={"description": "a"}), 404, "not_found_error")["message"]
+    assert "paths start with" not in error_of(client.get("/nowhere"), 404, "not_found_error")["message"]
 
 
 def test_a_wrong_method_is_405_with_the_allowed_methods(client: httpx.Client) -> None:
@@ -251,7 +252,7 @@ def test_the_application_starts_and_stops_its_own_services(tmp_path: Path) -> No
     async def main() -> str:
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test/v1") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost/v1") as client:
                 headers = {"Authorization": f"Bearer {KEY}"}
                 response = await client.post("/task", json={"description": "a"}, headers=headers)
                 return str(response.json()["status"])

@@ -1,6 +1,7 @@
 """Downloads of artifacts after RFC 9110: ranges, conditions, empty files, and closing of files."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,4 +146,26 @@ def test_a_file_truncated_during_the_download_breaks_the_connection(tmp_path: Pa
                 file.truncate(1000)
             with pytest.raises(httpx.RemoteProtocolError):
                 list(chunks)
+        assert client.get(url).status_code == 404
+
+
+def test_ranges_of_a_large_file_do_not_hash_it_each_time(tmp_path: Path) -> None:
+    big = hashlib.shake_256(b"seed").digest(1_000_000) * 200
+    started = time.monotonic()
+    hashlib.sha256(big).hexdigest()
+    once = time.monotonic() - started
+    with made(tmp_path, big) as (_, client, [url]):
+        started = time.monotonic()
+        for number in range(40):
+            response = client.get(url, headers={"Range": f"bytes={number}-{number}"})
+            assert response.content == big[number : number + 1]
+        assert time.monotonic() - started < 10 * once
+
+
+def test_a_touched_file_is_served_and_a_changed_one_is_not(tmp_path: Path) -> None:
+    with made(tmp_path, DATA) as (_, client, [url]):
+        assert client.get(url).content == DATA
+        (tmp_path / "0.bin").touch()
+        assert client.get(url).content == DATA
+        (tmp_path / "0.bin").write_bytes(DATA[::-1])
         assert client.get(url).status_code == 404

@@ -1,5 +1,8 @@
 """Completions over real sockets, with the offline model and with a Messages endpoint on loopback."""
 
+import json
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from support.servers.embedded_server import KEY, OTHER_KEY, Received, Running, events_of, serving
-from support.servers.messages_endpoint import Cut, Failure, Hang, Script, ScriptedMessages, message, thinking
+from support.servers.messages_endpoint import Cut, Failure, Hang, Script, ScriptedMessages, Whole, message, thinking
 from support.servers.scripted_engine import ScriptedEngine
 
 ASK = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -79,9 +82,10 @@ def test_request_and_response_are_translated(tmp_path: Path) -> None:
     assert [block["text"] for block in completion["content"]] == ["one", "two"]
     assert completion["usage"]["input_tokens"] == 1010
     assert completion["usage"]["cost"] == pytest.approx((1000 * 0.1 + 10 * 0.01 + 100 * 0.5) / 1e6)
-    assert [warning.split(" does not support ")[1].split(";")[0] for warning in completion["warnings"]] == [
-        "temperature",
-        "top_p",
+    assert [warning.split(";")[0] for warning in completion["warnings"]] == [
+        "claude-haiku-5-5 does not support temperature",
+        "claude-haiku-5-5 does not support top_p",
+        "This server does not know the field unknown",
     ]
     assert usage["models"] == [
         {
@@ -224,6 +228,74 @@ def test_a_client_disconnect_cancels_the_upstream_call(tmp_path: Path) -> None:
             assert next(response.iter_lines()) == ": ping"
             assert endpoint.requested.wait(5)
         assert stream(client)[-1].type == "completion"
+
+
+def leave(client: httpx.Client, endpoint: ScriptedMessages, path: str, **headers: str) -> None:
+    """Post a completion request and disconnect once it has reached the upstream."""
+    endpoint.requested.clear()
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
+        body = json.dumps(ASK).encode()
+        sent = {"Host": "localhost", "Authorization": f"Bearer {KEY}", "Content-Length": str(len(body)), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        connection.sendall(f"POST /v1{path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        assert endpoint.requested.wait(5)
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/stream"])
+def test_a_completion_that_nobody_can_receive_is_cancelled(tmp_path: Path, path: str) -> None:
+    with asking(tmp_path, [Hang(), message("a")]) as (client, endpoint):
+        leave(client, endpoint, path)
+        assert endpoint.abandoned.wait(5)
+        assert client.post("/chat/completions", json=ASK).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/stream"])
+def test_a_completion_with_a_key_survives_its_caller(tmp_path: Path, path: str) -> None:
+    reached, goes_on = threading.Event(), threading.Event()
+
+    def reply(_: object) -> dict[str, Any]:
+        reached.set()
+        assert goes_on.wait(10)
+        return message("Paid for.")
+
+    with asking(tmp_path, reply) as (client, endpoint):
+        leave(client, endpoint, path, **{"Idempotency-Key": "k"})
+        assert reached.wait(5)
+        goes_on.set()
+        response = client.post("/chat/completions", json=ASK, headers={"Idempotency-Key": "k"})
+        assert response.json()["content"][0]["text"] == "Paid for."
+        assert len(endpoint.requests) == 1
+
+
+def test_an_upstream_that_ignores_stream(tmp_path: Path) -> None:
+    whole = Whole(message("Hello. ", "How are you?", input_tokens=1000, output_tokens=2000))
+    with asking(tmp_path, [whole]) as (client, _):
+        *deltas, last = stream(client)
+        assert "".join(event.data["text"] for event in deltas) == "Hello. How are you?"
+        assert (last.data["completion"]["usage"]["total_tokens"], last.data["completion"]["stop_reason"]) == (
+            3000,
+            "end_turn",
+        )
+
+
+def test_streaming_has_a_path_of_its_own(tmp_path: Path) -> None:
+    with asking(tmp_path, [message("a"), message("b")]) as (client, endpoint):
+        error = client.post("/chat/completions", json={**ASK, "stream": True})
+        assert (error.status_code, error.json()["error"]["param"]) == (400, "stream")
+        assert "POST /v1/chat/completions/stream" in error.json()["error"]["message"]
+        assert endpoint.requests == []
+        assert client.post("/chat/completions", json={**ASK, "stream": False}).json()["warnings"] == []
+        assert '"warnings":[]' in client.post("/chat/completions/stream", json={**ASK, "stream": True}).text
+
+
+def test_unknown_fields_are_named_in_warnings(tmp_path: Path) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi", "name": "Jo"}], "n": 2, "top_k": {"a": 1}, "x" * 100: 1}
+    with asking(tmp_path, [message("a"), message("b")]) as (client, _):
+        warnings = client.post("/chat/completions", json=body).json()["warnings"]
+        names = ("messages[0].name", "n", "top_k", f"{'x' * 60}…")
+        assert warnings == [f"This server does not know the field {name}; it was ignored." for name in names]
+        streamed = client.post("/chat/completions/stream", json=body).text
+        assert [name for name in names if f"the field {name};" in streamed] == list(names)
 
 
 def test_shutdown_answers_a_completion_in_progress(tmp_path: Path) -> None:

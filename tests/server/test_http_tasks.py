@@ -214,7 +214,7 @@ def test_a_task_continues_after_its_blocking_client_disconnects(workspace: Path,
         body = b'{"description": "Do it."}'
         with socket.create_connection(server.address) as leaving:
             leaving.sendall(
-                b"POST /v1/task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
+                b"POST /v1/task HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
             assert gate.reached.wait(5)
@@ -237,6 +237,8 @@ def test_events_have_consecutive_ids_and_one_terminal_event(workspace: Path) -> 
         assert (end["status"], end["result"], end["usage"]) == ("completed", task["result"], task["usage"])
         assert [event.id for event in all_events(client, task["id"], after=2)] == [3, 4]
         assert all_events(client, task["id"], after=4) == []
+        ended = client.get(f"/task/{task['id']}/events", headers={"Last-Event-ID": "4"})
+        assert (ended.status_code, ended.content) == (204, b"")
         assert [event.id for event in all_events(client, task["id"], after=0)] == [1, 2, 3, 4]
 
 

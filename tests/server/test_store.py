@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from claude_code_server.domain.entities import Artifact, ArtifactFile, Task, TaskError, TaskEvent
-from claude_code_server.domain.idempotency import IdempotencyKey, StoredResponse
+from claude_code_server.domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from claude_code_server.domain.usage import ModelUsage, Usage
 from claude_code_server.storage.store import Store, StoreError
 
@@ -131,7 +131,8 @@ def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
     with Store(folder) as store:
         assert store.find_response(key) is None
         store.add_task(task(), key)
-        store.save_response(attrs.evolve(key, scope="completion"), "reply", AT)
+        completion_key = attrs.evolve(key, scope="completion")
+        store.save_completion(PaidCompletion("k", AT, "a", Usage(), completion_key, "reply"))
         assert store.find_response(attrs.evolve(key, fingerprint="another")) == StoredResponse("print", "task_1")
         assert store.find_response(attrs.evolve(key, key_hash="other")) is None
         assert store.find_response(attrs.evolve(key, value="m")) is None
@@ -144,10 +145,10 @@ def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
 
 def test_usage_is_summed_by_model_since_a_time(folder: Path) -> None:
     with Store(folder) as store:
-        store.add_usage("k", AT, "a", Usage(1, 2, 0.5))
-        store.add_usage("k", LATER, "a", Usage(10, 20, 0.25))
-        store.add_usage("k", LATER, "b", Usage(100, 0, 0.0))
-        store.add_usage("other", LATER, "a", Usage(7, 7, 7.0))
+        store.save_completion(PaidCompletion("k", AT, "a", Usage(1, 2, 0.5)))
+        store.save_completion(PaidCompletion("k", LATER, "a", Usage(10, 20, 0.25)))
+        store.save_completion(PaidCompletion("k", LATER, "b", Usage(100, 0, 0.0)))
+        store.save_completion(PaidCompletion("other", LATER, "a", Usage(7, 7, 7.0)))
         assert store.usage_by_model("k", AT) == [
             ModelUsage("a", 2, Usage(11, 22, 0.75)),
             ModelUsage("b", 1, Usage(100, 0, 0.0)),
@@ -183,6 +184,48 @@ def test_a_database_of_another_version_is_rejected(folder: Path) -> None:
     db.close()
     with pytest.raises(StoreError, match="another version"):
         Store(folder)
+
+
+def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
+    with Store(folder) as store:
+        store.add_task(task())
+    with sqlite3.connect(folder / "state.sqlite3") as db:
+        db.execute("ALTER TABLE tasks DROP COLUMN warnings")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with Store(folder) as store:
+        assert store.get_task("task_1") == task()
+        store.end_task(
+            attrs.evolve(task(), status="completed", completed_at=LATER, warnings=("a",)), TaskEvent(1, "result", LATER)
+        )
+        ended = store.get_task("task_1")
+    assert ended is not None
+    assert ended.warnings == ("a",)
+    Store(folder).close()
+
+
+def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+        assert store.unfinished_tasks() == []
+        [plan] = store._db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
+    assert "tasks_unfinished" in plan["detail"]
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning(folder: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    with Store(folder) as store:
+        store.add_task(task())
+        store.add_event("task_1", TaskEvent(1, "thinking", AT, {"content": "a"}))
+        store._db.execute("UPDATE tasks SET result = ?, artifacts = '{', failure = '[]', cost = 9e999", (deep,))
+        store._db.execute("UPDATE events SET fields = ?", (deep,))
+        store._db.commit()
+        [read], _ = store.list_tasks("k", 10)
+        [event] = store.list_events("task_1")
+    assert (read.result, read.artifacts, read.error, read.usage.cost) == ({}, (), None, 0.0)
+    assert [warning.rpartition(": ")[2] for warning in read.warnings] == ["failure.", "result.", "artifacts."]
+    assert "cannot read" in event.fields["content"]
 
 
 def test_the_state_directory_is_private(folder: Path) -> None:

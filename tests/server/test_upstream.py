@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from support.servers.messages_endpoint import (
     Cut,
+    Disconnect,
     ErrorEvent,
     Failure,
     Hang,
     Reply,
     ScriptedMessages,
+    Whole,
     message,
     thinking,
     tool,
@@ -150,7 +152,17 @@ def test_errors_are_typed(reply: Failure, expected: tuple[int, str, str, float |
         (Cut(message("hello"), 3, tidy=True), 502, "api_error", "before the message was complete", 3),
         (ErrorEvent(message("hello"), 2, "overloaded_error", "busy"), 529, "overloaded_error", "busy", 2),
         (ErrorEvent(message("hello"), 2, "api_error", "oops"), 500, "api_error", "oops", 2),
-        (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "before the message was complete", 0),
+        (Failure(200, body=b"<html>hi</html>"), 502, "api_error", "other than a stream or a message", 0),
+        (
+            Whole({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+            529,
+            "overloaded_error",
+            "busy",
+            0,
+        ),
+        (Whole({"type": "message", "content": [{}, 1]}), 502, "api_error", "other than a stream or a message", 0),
+        (Whole({"id": "a"}), 502, "api_error", "other than a stream or a message", 0),
+        (Whole({"content": [{"type": "text"}]}), 502, "api_error", "other than a stream or a message", 0),
     ],
 )
 def test_a_broken_stream_is_an_error(reply: Reply, status: int, type: str, text: str, count: int) -> None:
@@ -161,11 +173,34 @@ def test_a_broken_stream_is_an_error(reply: Reply, status: int, type: str, text:
     assert len(received) == count
 
 
+@pytest.mark.parametrize(
+    ("reply", "may_be_billed"),
+    [
+        (Failure(500, "api_error", "oops"), False),
+        (Failure(529, "overloaded_error", "busy"), False),
+        (Failure(503, body=b"<html>"), False),
+        (Failure(502, "api_error", "oops"), False),
+        (Failure(502, body=b"<html>"), True),
+        (Failure(200, body=b"<html>"), True),
+        (Disconnect(), True),
+        (Cut(message("hello"), 0), True),
+        (Cut(message("hello"), 3), True),
+        (ErrorEvent(message("hello"), 0, "overloaded_error", "busy"), False),
+        (ErrorEvent(message("hello"), 2, "overloaded_error", "busy"), True),
+    ],
+)
+def test_an_error_tells_whether_the_upstream_may_charge(reply: Reply, may_be_billed: bool) -> None:
+    with ScriptedMessages([reply]) as endpoint, pytest.raises(UpstreamError) as caught:
+        stream(endpoint.url)
+    assert caught.value.may_be_billed is may_be_billed
+
+
 def test_an_unreachable_upstream_is_an_error_with_its_url() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(UpstreamError, match=url) as caught:
         complete(url)
     assert caught.value.status == 502
+    assert not caught.value.may_be_billed
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import threading
 import time
@@ -28,14 +29,14 @@ def over() -> Iterator[Event]:
     event.set()
 
 
-def ended(both: ClientKind, call: Any, client: Any, when: Any) -> BaseException:
-    """Return how a call ends when its client is closed from another thread once ``when()`` is true."""
+def ended(both: ClientKind, call: Any, closable: Any, when: Any) -> BaseException:
+    """Return how a call ends when its client or stream is closed from another thread once ``when()`` is true."""
 
     async def coroutine() -> BaseException:
         waiting = asyncio.ensure_future(call())
         await asyncio.to_thread(when)
         await asyncio.sleep(0.05)  # until it waits, which nothing tells
-        await client.close()
+        await (closable.aclose() if hasattr(closable, "aclose") else closable.close())
         return await _outcome(waiting)
 
     def thread() -> BaseException:
@@ -51,7 +52,7 @@ def ended(both: ClientKind, call: Any, client: Any, when: Any) -> BaseException:
         waiting.start()
         when()
         time.sleep(0.05)
-        client.close()
+        closable.close()
         waiting.join(raw_http.TIMEOUT)
         return errors[0]
 
@@ -103,6 +104,87 @@ MODELS = {
         }
     ]
 }
+
+
+@pytest.mark.parametrize("how", ["cancelled", "ended", "detached"])
+def test_handle_left_after_its_client_was_closed(both: ClientKind, how: str) -> None:
+    """Its task is cancelled all the same, and the exception of the body is the one that is raised."""
+
+    def handle(request: raw_http.Request) -> Any:
+        if request.path.endswith("/cancel"):
+            return raw_http.response(200, responses.task("cancelled"))
+        return raw_http.response(202, responses.task("completed" if how == "ended" else "pending"))
+
+    async def coroutine() -> None:
+        async with await client.submit_task("x") as submitted:
+            if how == "detached":
+                submitted.detach()
+            await client.close()
+            raise ZeroDivisionError
+
+    def thread() -> None:
+        with client.submit_task("x") as submitted:
+            if how == "detached":
+                submitted.detach()
+            client.close()
+            raise ZeroDivisionError
+
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
+        client = both.client(server.base_url)
+        with client.budget(5) as budget:
+            with pytest.raises(ZeroDivisionError):
+                both.call((coroutine if both.kind == "async" else thread)())
+            assert (budget.reserved, budget.spent) == ((1, 0) if how == "detached" else (0, 0.5))
+    cancels = [request for request in server.requests if request.path.endswith("/cancel")]
+    assert len(cancels) == (how == "cancelled")
+
+
+TEXT = b'event: text_delta\ndata: {"type": "text_delta", "text": "Py"}\n\n'
+
+
+@pytest.mark.parametrize("closed", ["stream", "client", "copy"])
+@pytest.mark.parametrize("sent", [(), (TEXT,)], ids=["before the head", "after text"])
+def test_completion_stream_closed_elsewhere_stays_reserved(
+    both: ClientKind, over: Event, closed: str, sent: tuple[bytes, ...]
+) -> None:
+    """The completion may have cost money, and nobody will learn how much."""
+
+    def handle(request: raw_http.Request) -> Iterator[bytes]:
+        if request.method == "GET":
+            yield from raw_http.response(200, MODELS)
+            return
+        if sent:
+            yield from raw_http.event_stream(*sent, end=False)
+            stalls.set()
+        over.wait(raw_http.TIMEOUT)
+        raise raw_http.HangUp
+
+    def requested() -> None:
+        server.wait_until(lambda: any(request.method == "POST" for request in server.requests))
+        assert not sent or stalls.wait(raw_http.TIMEOUT)
+
+    stalls = Event()
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
+        client = both.client(server.base_url)
+        if closed == "copy":
+            client = both.keep(copy.copy(client))
+        with client.budget(5) as budget:
+            stream = client.stream_complete("x")
+
+            async def coroutine() -> None:
+                async for _ in stream:
+                    pass
+
+            def thread() -> None:
+                for _ in stream:
+                    pass
+
+            call = coroutine if both.kind == "async" else thread
+            error = ended(both, call, stream if closed == "stream" else client, requested)
+            over.set()
+            assert isinstance(error, ClosedError)
+            assert error.outcome_unknown
+            assert budget.spent == 0 < budget.reserved
 
 
 def test_closed_during_the_submit(both: ClientKind, over: Event) -> None:

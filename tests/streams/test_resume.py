@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -268,6 +268,25 @@ def test_resuming_after_the_terminal_event_returns_nothing(both: ClientKind) -> 
         assert list(both.each(client.stream_events("task_1", after=2))) == []
         assert script.after == [2, 1]
         assert [event["type"] for event in both.each(client.stream_events("task_1", after=1))] == ["result"]
+
+
+def test_no_content_means_that_the_last_event_received_was_the_terminal_one(both: ClientKind) -> None:
+    def ended(after: int) -> Iterable[bytes] | None:
+        return raw_http.response(204) if after == 2 else already_over(RESULT(2))(after)
+
+    with scripted_stream(ended) as (server, script):
+        client = both.client(server.base_url)
+        assert list(both.each(client.stream_events("task_1", after=2))) == []
+        assert script.after == [2, 1]
+
+
+def test_no_content_without_a_terminal_event_raises(both: ClientKind, short_backoff: None) -> None:
+    with scripted_stream(lambda _: raw_http.response(204)) as (server, _):
+        client = both.client(server.base_url)
+        with pytest.raises(errors.StreamInterruptedError, match="no further events"):
+            list(both.each(client.stream_events("task_1", after=2)))
+        with pytest.raises(errors.UnexpectedResponseError):
+            list(both.each(client.stream_events("task_1")))
 
 
 def test_resuming_after_a_terminal_error_event_raises_it_again(both: ClientKind) -> None:

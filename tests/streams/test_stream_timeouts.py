@@ -201,6 +201,34 @@ def test_timeout_counts_despite_progress(both: ClientKind, over: Event) -> None:
     assert script.cancels == 1
 
 
+@pytest.mark.parametrize("kind", ["stream_task", "stream_events", "events"])
+def test_timeout_counts_from_the_first_step(both: ClientKind, kind: str) -> None:
+    """A stream can be made before it is needed, as the stream of a completion can."""
+    with scripted_stream(send_then_end(thinking_events(1), responses.result_event(2))) as (server, _):
+        client = both.client(server.base_url)
+        match kind:
+            case "stream_task":
+                stream = client.stream_task("x", timeout=0.5)
+            case "stream_events":
+                stream = client.stream_events("task_1", timeout=0.5)
+            case _:
+                stream = both.call(client.submit_task("x")).events(timeout=0.5)
+        time.sleep(0.7)
+        assert [event["type"] for event in both.each(stream)] == ["thinking", "result"]
+
+
+def test_timeouts_of_a_handle_apply_to_one_call(both: ClientKind) -> None:
+    with scripted_stream(send_then_end(thinking_events(1), responses.result_event(2))) as (server, _):
+        handle = both.call(both.client(server.base_url).submit_task("x"))
+        stream = handle.events(timeout=5)
+        events = both.each(stream)
+        assert next(events)["type"] == "thinking"
+        other = both.each(handle.events(timeout=0.2))
+        assert next(other)["type"] == "thinking"
+        time.sleep(0.3)
+        assert [event["type"] for event in events] == ["result"]
+
+
 def test_handle_supports_stall_timeout(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, _):
         handle = both.call(both.client(server.base_url).submit_task("x"))

@@ -122,7 +122,11 @@ def narrowing(client: ClaudeClient) -> None:
             assert_type(event, models.ErrorEvent)
             assert_type(event["error"]["message"], str)
         else:
-            assert_never(event)
+            assert_type(event, models.UnknownTaskEvent)
+            assert_type(event["content"], str)
+            assert_type(event["timestamp"], str)
+            # A server may send event types that are newer than this version.
+            assert_never(event)  # type: ignore[arg-type]
 
 
 def pieces(client: ClaudeClient) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
 from ..._operations.effects import Operation
 from ..._transport import AsyncConnection
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent
+from ..pickling import refuse
 from ..tracebacks import strip_stream_async
 
 T = TypeVar("T")
@@ -51,6 +52,9 @@ class AsyncStream(AsyncGenerator[T, None]):
             if not _is_busy(error):
                 raise
             self._cancel()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        refuse("A stream", "pass on its items, or for a task its task_id and last_event_id, for stream_events()")
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 from ..._operations import tasks
-from ..._operations.recovery import unfinished
+from ..._operations.recovery import recover
 from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
@@ -88,10 +87,10 @@ class AsyncTasks(AsyncBase):
         """Run an agentic task and stream its events, the ``result`` event last.
 
         Takes the arguments of :meth:`execute_task`. They are checked at once; the task is submitted with the first
-        step of the loop. Each event is a dict with ``type``, ``content``, ``timestamp`` and the fields of its type;
-        event types that this version does not know are passed through. Each event is yielded once and in order: a
-        connection that is lost, or silent for the client's ``stream_read_timeout``, is replaced by one that resumes
-        after the last event.
+        step of the loop, from which ``timeout`` counts too. Each event is a dict with ``type``, ``content``,
+        ``timestamp`` and the fields of its type; event types that this version does not know are passed through. Each
+        event is yielded once and in order: a connection that is lost, or silent for the client's
+        ``stream_read_timeout``, is replaced by one that resumes after the last event.
 
         Raises:
             StreamInterruptedError: The events ended before the task did, and several reconnections brought no more.
@@ -120,7 +119,7 @@ class AsyncTasks(AsyncBase):
         Args:
             task_id: ID of the task.
             after: ID of the last event that you have, from ``last_event_id``. Default: all events.
-            timeout: Seconds for the whole stream. Default: the client's timeout.
+            timeout: Seconds for the whole stream, from its first step. Default: the client's timeout.
             stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled. Default:
                 off.
 
@@ -166,14 +165,11 @@ class AsyncTasks(AsyncBase):
 
         Raises:
             ConfigurationError: The client has no journal.
+            CostExceededError: An open budget does not allow what the tasks may cost.
             ClaudeAPIError: The server cannot be reached at the moment. The journal is unchanged: call again.
         """
-        deadline = time.monotonic() + self._config.timeout
-        handles = []
-        for run, task_id in unfinished(self._config, self._connection.state):
-            if await self._connection.run(run.recover(task_id, deadline)):
-                handles.append(AsyncTaskHandle(self._connection, run))
-        return handles
+        runs = await self._connection.run(recover(self._config, self._connection.state))
+        return [AsyncTaskHandle(self._connection, run) for run in runs]
 
     @strip_tracebacks_async
     async def get_task(self, task_id: str) -> AgenticTaskResponse:

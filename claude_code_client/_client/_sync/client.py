@@ -101,6 +101,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
         timeout: float | None = None,
         max_retries: int | None = None,
         journal: str | os.PathLike[str] | None = None,
+        allow_home_workspace: bool = False,
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
@@ -112,10 +113,12 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
                 rule-based stand-in. Default: ``"anthropic"`` if there is a key for it, else ``"offline"``.
             anthropic_api_key: Key for the upstream, seen only by the server. Default: ``ANTHROPIC_API_KEY``.
             model: Model for calls that name none.
-            state_dir: Directory for tasks and events. Default: a temporary directory.
+            state_dir: Directory for tasks and events, outside the workspace. Default: a temporary directory.
             timeout: Seconds for a whole call, as for the client.
             max_retries: Retries, as for the client.
             journal: Journal file, as for the client. Useful together with a ``state_dir``, which outlives the server.
+            allow_home_workspace: Allow a workspace that contains your home directory, such as ``/``: tasks can then
+                read and change everything in it.
 
         Raises:
             ConfigurationError: The server did not start; the message says why.
@@ -128,6 +131,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             anthropic_api_key=anthropic_api_key,
             model=model,
             state_dir=state_dir,
+            allow_home_workspace=allow_home_workspace,
         )
         client = cls(
             api_key=server.api_key,

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
 from ..._operations.effects import Operation
 from ..._transport import SyncConnection
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent
+from ..pickling import refuse
 from ..tracebacks import strip_stream
 
 T = TypeVar("T")
@@ -54,6 +55,9 @@ class Stream(Generator[T, None, None]):
             if not _is_busy(error):
                 raise
             self._cancel()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        refuse("A stream", "pass on its items, or for a task its task_id and last_event_id, for stream_events()")
 
     def __enter__(self) -> Self:
         return self

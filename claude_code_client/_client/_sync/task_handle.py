@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self, SupportsIndex
 
 from ..._operations.task_run import TaskRun
 from ..._transport import SyncConnection
 from ..._wire.requests import check_callback, check_waiting, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent, Usage
 from ..artifact_reader import attach_reader
+from ..pickling import refuse
 from ..tracebacks import strip_tracebacks
 from .streams import TaskStream, open_task_stream
 
@@ -60,13 +61,16 @@ class TaskHandle:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.id!r}, status={self.status!r})"
 
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        refuse("A task handle", "pass its id: get_task(), stream_events() and cancel_task() of any client take it")
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._connection.run(self._run.leave())
+        self._connection.run_cleanup(self._run.leave())
 
     @strip_tracebacks
     def events(
@@ -80,7 +84,8 @@ class TaskHandle:
 
         Args:
             after: ID of the last event that you have, from ``last_event_id``. Default: all events.
-            timeout: Seconds after which the task is cancelled. Default: the timeout it was submitted with.
+            timeout: Seconds from the first step after which the task is cancelled. Default: the timeout it was
+                submitted with.
             stall_timeout: Seconds without an event after which the task is cancelled, with ``TaskStalledError``.
 
         Raises:

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from claude_code_api import models
 from starlette.responses import Response
 
+from claude_code_common.pricing import ModelPrice
 from claude_code_common.version import __version__
 
 from ...domain.errors import not_implemented
-from ...domain.model_catalog import MODELS, resolve_model
+from ...domain.model_catalog import Model
 from ...domain.timestamps import format_time
 from ...domain.usage import total_usage
 from ...services import capabilities
@@ -29,21 +30,26 @@ _PERIODS: Final = {
 
 async def list_models(context: RequestContext) -> Response:
     """List the models of the catalog."""
-    default = resolve_model(context.services.settings.model)
-    free = context.services.upstream.free
-    listed = [
-        models.Model(
-            id=model.id,
-            alias=model.alias,
-            input_price=0.0 if free else model.price.input,
-            output_price=0.0 if free else model.price.output,
-            context_window=model.context_window,
-            max_output_tokens=model.max_output_tokens,
-            default=model.id == default,
-        )
-        for model in MODELS
-    ]
+    tariff = context.services.tariff
+    default = tariff.catalog.resolve(context.services.settings.model)
+    listed = [_serialize_model(model, tariff.price(model.id), default) for model in tariff.catalog.models]
     return json_response(models.ModelList(data=listed))
+
+
+def _serialize_model(model: Model, price: ModelPrice, default: str) -> models.Model:
+    long = price.long_context
+    return models.Model(
+        id=model.id,
+        alias=model.alias,
+        input_price=price.base.input,
+        output_price=price.base.output,
+        long_context_over=price.long_context_over,
+        long_context_input_price=None if long is None else long.input,
+        long_context_output_price=None if long is None else long.output,
+        context_window=model.context_window,
+        max_output_tokens=model.max_output_tokens,
+        default=model.id == default,
+    )
 
 
 async def get_usage(context: RequestContext) -> Response:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final, TypeVar
 
+import attrs
 from claude_code_api import models
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from ...domain.errors import ApiError
+from ...domain.errors import ApiError, invalid_request
 from ...services.completions import IDEMPOTENCY_SCOPE
 from ...services.in_flight_completion import InFlightCompletion
 from ...services.messages import to_messages_request
@@ -17,20 +20,55 @@ from ..responses import json_response
 from ..serializers import serialize_error
 from ..sse import PING, encode_event, event_stream
 
+T = TypeVar("T")
+
+_STREAM: Final = "stream"
+"""Field by which other APIs choose between a whole reply and a stream."""
+
 
 async def create_completion(context: RequestContext) -> Response:
     """Return a completion."""
+    if (context.body or {}).get(_STREAM):
+        path = context.services.contract.url("stream_completion")
+        raise invalid_request(f"is not a field of this operation; to stream, use POST {path}.", _STREAM)
     completion = _start_or_find(context, stream=False)
-    return json_response(await completion.wait())
+    return json_response(await _while_connected(context, completion, completion.wait()))
 
 
 async def stream_completion(context: RequestContext) -> Response:
     """Stream a completion. An error before the first text has a status of its own; a later one is an event."""
     completion = _start_or_find(context, stream=True)
     ping_interval = context.services.settings.ping_interval
-    await completion.wait_started(ping_interval)
-    repeatable = context.idempotency_key(IDEMPOTENCY_SCOPE) is not None
-    return event_stream(_events(completion, ping_interval, cancel_on_disconnect=not repeatable))
+    await _while_connected(context, completion, completion.wait_started(ping_interval))
+    return event_stream(_events(completion, ping_interval, cancel_on_disconnect=not _repeatable(context)))
+
+
+def _repeatable(context: RequestContext) -> bool:
+    """Return whether a later request can receive the same completion."""
+    return context.idempotency_key(IDEMPOTENCY_SCOPE) is not None
+
+
+async def _while_connected(
+    context: RequestContext, completion: InFlightCompletion, waiting: Coroutine[Any, Any, T]
+) -> T:
+    """Return the result of ``waiting``. If the caller leaves first, cancel a completion that nobody else can receive.
+
+    Raise ClientDisconnect then.
+    """
+    if _repeatable(context) or completion.task is None:
+        return await waiting
+    result = asyncio.ensure_future(waiting)
+    disconnected = asyncio.ensure_future(context.wait_disconnected())
+    try:
+        await asyncio.wait({result, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        if result.done():
+            return result.result()
+        completion.task.cancel()
+        raise ClientDisconnect
+    finally:
+        for future in (result, disconnected):
+            future.cancel()
+        await asyncio.gather(result, disconnected, return_exceptions=True)
 
 
 def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompletion:
@@ -38,8 +76,12 @@ def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompleti
     request = to_messages_request(
         models.CreateCompletionRequest.from_dict(context.body),
         context.services.settings.model,
-        context.operation.wire_name("messages"),
+        context.services.tariff,
+        context.operation,
     )
+    warnings = context.unknown_field_warnings(_STREAM)
+    if warnings:
+        request = attrs.evolve(request, warnings=(*request.warnings, *warnings))
     key = context.idempotency_key(IDEMPOTENCY_SCOPE)
     known = completions.find(key) if key else None
     return known or completions.start(request, context.key_hash, key, stream=stream)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 import attrs
@@ -26,10 +26,14 @@ async def stream_task_events(context: RequestContext) -> Response:
     """Stream the events of a task, from the first or after ``Last-Event-ID``, up to the terminal event."""
     task = find_task(context, context.parameters["task_id"])
     after = int(context.parameters.get("last_event_id", 0))
-    if after > context.services.store.last_seq(task.id):
+    last = context.services.store.last_seq(task.id)
+    if after > last:
         raise invalid_request(
             "is the ID of an event that this task does not have.", context.operation.parameter_name("last_event_id")
         )
+    if after == last and task.ended:
+        # Nothing will ever follow; an EventSource reconnects after every response but this one.
+        return Response(status_code=204)
     return event_stream(_events(context.services, task, after))
 
 
@@ -37,16 +41,16 @@ async def _events(services: Services, task: Task, after: int) -> AsyncIterator[b
     """Read events from the store batch by batch, so that a slow client costs no more memory than one batch."""
     runner, store, ping_interval = services.task_runner, services.store, services.settings.ping_interval
     while True:
-        batch = _read_batch(after, task, store)
+        # Asked first: the task may end while its events are being read.
+        active = runner.is_active(task.id)
+        batch = await store.in_thread(partial(_read_batch, after, task, store))
         if batch is not None:
             yield batch.data
             if batch.terminal:
                 return
             after = batch.last_seq
             del batch  # Free its memory while waiting for the next event.
-            # Sending to a fast client never suspends this coroutine, so let others run.
-            await asyncio.sleep(0)
-        elif not runner.is_active(task.id):
+        elif not active:
             return
         elif not await runner.wait_for_event(task.id, after, ping_interval):
             yield PING

@@ -14,14 +14,19 @@ from ...domain.errors import ApiError, invalid_request, not_found, shutting_down
 from ...domain.timestamps import now
 from ...services.task_runner import ClosedError
 from ...services.task_spec import build_task_spec
+from ...storage.store import Store
 from ..file_response import file_response
 from ..prefer import Prefer
 from ..request import RequestContext
-from ..responses import json_response
+from ..responses import encode_large, json_response
 from ..serializers import serialize_task
 
 _IDEMPOTENCY_SCOPE: Final = "task"
 _PAGE_SIZE: Final = 20
+_PAGE_CHARACTERS: Final = 2_000_000
+"""Limit on the tasks of one page together, and another on their logs."""
+_LOG_CHARACTERS: Final = 64_000
+"""Limit on the log of one task in a page."""
 _MAX_CURSOR_DIGITS: Final = 18
 _BLOCKING_STATUS: Final = {"timeout": 408, "cost_exceeded": 402}
 """HTTP statuses of a blocking request whose task reached a limit."""
@@ -38,11 +43,11 @@ async def create_task(context: RequestContext) -> Response:
         task = find_task(context, task_id)
         if task.status in _BLOCKING_STATUS:
             raise _limit_error(task, location)
-        return _task_response(context, task)
+        return await _task_response(context, task)
     ended = await runner.wait(task_id, prefer.wait or 0)
     applied = {"Preference-Applied": prefer.applied(asynchronous=not ended)}
     headers = {name: value for name, value in (location | applied).items() if value}
-    return _task_response(context, find_task(context, task_id), 200 if ended else 202, headers)
+    return await _task_response(context, find_task(context, task_id), 200 if ended else 202, headers)
 
 
 async def get_task(context: RequestContext) -> Response:
@@ -50,10 +55,10 @@ async def get_task(context: RequestContext) -> Response:
     task = find_task(context, context.parameters["task_id"])
     prefer = Prefer.parse(context.parameters.get("prefer"), context.services.settings.max_wait)
     if prefer.wait is None:
-        return _task_response(context, task)
+        return await _task_response(context, task)
     await context.services.task_runner.wait(task.id, prefer.wait)
     headers = {"Preference-Applied": prefer.applied()}
-    return _task_response(context, find_task(context, task.id), headers=headers)
+    return await _task_response(context, find_task(context, task.id), headers=headers)
 
 
 async def list_tasks(context: RequestContext) -> Response:
@@ -62,18 +67,23 @@ async def list_tasks(context: RequestContext) -> Response:
     cursor = context.parameters.get("cursor")
     if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _MAX_CURSOR_DIGITS):
         raise invalid_request("is not a cursor from this server.", context.operation.parameter_name("cursor"))
-    page, next_cursor = store.list_tasks(
-        context.key_hash,
-        context.parameters.get("limit", _PAGE_SIZE),
-        status=context.parameters.get("status"),
-        before=None if cursor is None else int(cursor),
-    )
-    return json_response(
-        models.TaskList(
-            data=[serialize_task(task, store.list_events(task.id)) for task in page],
-            next_cursor=None if next_cursor is None else str(next_cursor),
+    limit = context.parameters.get("limit", _PAGE_SIZE)
+    status = context.parameters.get("status")
+    before = None if cursor is None else int(cursor)
+
+    def read_page() -> bytes:
+        page, next_cursor = store.list_tasks(
+            context.key_hash, limit, status=status, before=before, max_characters=_PAGE_CHARACTERS
         )
-    )
+        log_characters = min(_LOG_CHARACTERS, _PAGE_CHARACTERS // max(1, len(page)))
+        return encode_large(
+            models.TaskList(
+                data=[_listed_task(store, task, log_characters) for task in page],
+                next_cursor=None if next_cursor is None else str(next_cursor),
+            )
+        )
+
+    return json_response(await store.in_thread(read_page))
 
 
 async def cancel_task(context: RequestContext) -> Response:
@@ -81,7 +91,7 @@ async def cancel_task(context: RequestContext) -> Response:
     task = find_task(context, context.parameters["task_id"])
     context.services.task_runner.cancel(task.id)
     await context.services.task_runner.wait(task.id)
-    return _task_response(context, find_task(context, task.id))
+    return await _task_response(context, find_task(context, task.id))
 
 
 async def download_artifact(context: RequestContext) -> Response:
@@ -107,7 +117,8 @@ def _submit_or_find(context: RequestContext) -> str:
         key.check_fingerprint(stored.fingerprint)
         return stored.value
     request = models.CreateTaskRequest.from_dict(context.body)
-    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", context.services.settings)
+    services = context.services
+    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,
@@ -115,6 +126,7 @@ def _submit_or_find(context: RequestContext) -> str:
         model=spec.model,
         working_directory=str(spec.working_directory),
         created_at=now(),
+        warnings=context.unknown_field_warnings(),
     )
     try:
         context.services.task_runner.submit(task, spec, key)
@@ -123,10 +135,17 @@ def _submit_or_find(context: RequestContext) -> str:
     return task.id
 
 
-def _task_response(
+async def _task_response(
     context: RequestContext, task: Task, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return json_response(serialize_task(task, context.services.store.list_events(task.id)), status, headers)
+    store = context.services.store
+    body = await store.in_thread(lambda: encode_large(serialize_task(task, store.list_events(task.id))))
+    return json_response(body, status, headers)
+
+
+def _listed_task(store: Store, task: Task, log_characters: int) -> models.AgenticTaskResponse:
+    events, complete = store.read_log(task.id, log_characters)
+    return serialize_task(task, events, truncated=not complete)
 
 
 def _limit_error(task: Task, headers: Mapping[str, str]) -> ApiError:

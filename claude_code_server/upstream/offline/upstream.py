@@ -14,6 +14,7 @@ class OfflineUpstream:
 
     name = "offline"
     free = True
+    local = True
 
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         # Imported on first use: the rules are large, and only this upstream needs them.

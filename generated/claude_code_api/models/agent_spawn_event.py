@@ -18,7 +18,7 @@ T = TypeVar("T", bound="AgentSpawnEvent")
 
 @_attrs_define
 class AgentSpawnEvent:
-    """An agent was spawned.
+    """A call that spawns an agent. The agent's report is the result of the call.
 
     Attributes:
         type_ (Literal['agent_spawn']):
@@ -26,6 +26,7 @@ class AgentSpawnEvent:
         content (str): Short summary of the event for display.
         agent (str):
         reason (str):
+        call_id (str): ID of the call, repeated by its `tool_result` event.
     """
 
     type_: Literal["agent_spawn"]
@@ -33,6 +34,7 @@ class AgentSpawnEvent:
     content: str
     agent: str
     reason: str
+    call_id: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class AgentSpawnEvent:
 
         reason = self.reason
 
+        call_id = self.call_id
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -55,6 +59,7 @@ class AgentSpawnEvent:
                 "content": content,
                 "agent": agent,
                 "reason": reason,
+                "call_id": call_id,
             }
         )
 
@@ -75,12 +80,15 @@ class AgentSpawnEvent:
 
         reason = d.pop("reason")
 
+        call_id = d.pop("call_id")
+
         agent_spawn_event = cls(
             type_=type_,
             timestamp=timestamp,
             content=content,
             agent=agent,
             reason=reason,
+            call_id=call_id,
         )
 
         agent_spawn_event.additional_properties = d

@@ -30,13 +30,18 @@ class AgenticTaskResponse:
         id (str):
         status (TaskStatus): Open-ended: clients must accept a status that is not listed.
         result (TaskResult): Free-form object with at least a `summary` once the task has ended.
-        execution_log (list[LogEntry]):
+        execution_log (list[LogEntry]): Steps of the task, oldest first. In a list of tasks, the log may end early.
         artifacts (list[Artifact]):
         usage (TaskUsage): Tokens and cost of a task; while the task is running, those known so far.
         created_at (str): Time in ISO 8601, UTC.
         description (str | Unset):
+        execution_log_truncated (bool | Unset): True, in a list of tasks, if `execution_log` leaves out further steps;
+            `get_task` returns all of them. Otherwise absent.
         error (ErrorDetail | None | Unset):
         completed_at (None | str | Unset): Time in ISO 8601, UTC; null until the task ends.
+        warnings (list[str] | Unset): In words: fields of the request that the server does not know, parts of the task's
+            data that it could not express as they were, such as numbers that JSON does not have, and changed files that are
+            not among the `artifacts`, each with the reason.
     """
 
     id: str
@@ -47,8 +52,10 @@ class AgenticTaskResponse:
     usage: TaskUsage
     created_at: str
     description: str | Unset = UNSET
+    execution_log_truncated: bool | Unset = UNSET
     error: ErrorDetail | None | Unset = UNSET
     completed_at: None | str | Unset = UNSET
+    warnings: list[str] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,6 +83,8 @@ class AgenticTaskResponse:
 
         description = self.description
 
+        execution_log_truncated = self.execution_log_truncated
+
         error: dict[str, Any] | None | Unset
         if isinstance(self.error, Unset):
             error = UNSET
@@ -89,6 +98,10 @@ class AgenticTaskResponse:
             completed_at = UNSET
         else:
             completed_at = self.completed_at
+
+        warnings: list[str] | Unset = UNSET
+        if not isinstance(self.warnings, Unset):
+            warnings = self.warnings
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -105,10 +118,14 @@ class AgenticTaskResponse:
         )
         if description is not UNSET:
             field_dict["description"] = description
+        if execution_log_truncated is not UNSET:
+            field_dict["execution_log_truncated"] = execution_log_truncated
         if error is not UNSET:
             field_dict["error"] = error
         if completed_at is not UNSET:
             field_dict["completed_at"] = completed_at
+        if warnings is not UNSET:
+            field_dict["warnings"] = warnings
 
         return field_dict
 
@@ -147,6 +164,8 @@ class AgenticTaskResponse:
 
         description = d.pop("description", UNSET)
 
+        execution_log_truncated = d.pop("execution_log_truncated", UNSET)
+
         def _parse_error(data: object) -> ErrorDetail | None | Unset:
             if data is None:
                 return data
@@ -173,6 +192,8 @@ class AgenticTaskResponse:
 
         completed_at = _parse_completed_at(d.pop("completed_at", UNSET))
 
+        warnings = cast(list[str], d.pop("warnings", UNSET))
+
         agentic_task_response = cls(
             id=id,
             status=status,
@@ -182,8 +203,10 @@ class AgenticTaskResponse:
             usage=usage,
             created_at=created_at,
             description=description,
+            execution_log_truncated=execution_log_truncated,
             error=error,
             completed_at=completed_at,
+            warnings=warnings,
         )
 
         agentic_task_response.additional_properties = d

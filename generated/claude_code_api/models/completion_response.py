@@ -32,7 +32,8 @@ class CompletionResponse:
         stop_reason (None | str | Unset): Why the reply ended, such as `end_turn`, `max_tokens` or `stop_sequence`.
             Open-ended.
         stop_sequence (None | str | Unset): The sequence of `stop` that ended the reply, if any.
-        warnings (list[str] | Unset): Parts of the request that were not honoured, in words.
+        warnings (list[str] | Unset): Parts of the request that were not honoured, in words, among them fields that the
+            server does not know.
     """
 
     id: str

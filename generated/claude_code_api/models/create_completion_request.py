@@ -22,7 +22,8 @@ class CreateCompletionRequest:
     """Conversation and parameters of a completion.
 
     Attributes:
-        messages (list[Message]): Messages of the conversation, oldest first.
+        messages (list[Message]): Messages of the conversation, oldest first. At least one must be a user or assistant
+            message.
         model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses.
         max_tokens (int | None | Unset): Maximum number of output tokens.
         temperature (float | None | Unset): Randomness of the reply, from 0 to 2. Models that do not support it ignore

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import UNSET, Unset
+
 T = TypeVar("T", bound="Model")
 
 
@@ -23,6 +25,10 @@ class Model:
         context_window (int): Size of the context window, in tokens.
         max_output_tokens (int): Maximum number of output tokens.
         default (bool): Whether this model is used if a request names none.
+        long_context_over (int | None | Unset): Number of prompt tokens above which the prices of long contexts apply to
+            a whole request; null or absent if there are none.
+        long_context_input_price (float | None | Unset): Price in USD per million input tokens of a long context.
+        long_context_output_price (float | None | Unset): Price in USD per million output tokens after a long context.
     """
 
     id: str
@@ -32,6 +38,9 @@ class Model:
     context_window: int
     max_output_tokens: int
     default: bool
+    long_context_over: int | None | Unset = UNSET
+    long_context_input_price: float | None | Unset = UNSET
+    long_context_output_price: float | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,6 +59,24 @@ class Model:
 
         default = self.default
 
+        long_context_over: int | None | Unset
+        if isinstance(self.long_context_over, Unset):
+            long_context_over = UNSET
+        else:
+            long_context_over = self.long_context_over
+
+        long_context_input_price: float | None | Unset
+        if isinstance(self.long_context_input_price, Unset):
+            long_context_input_price = UNSET
+        else:
+            long_context_input_price = self.long_context_input_price
+
+        long_context_output_price: float | None | Unset
+        if isinstance(self.long_context_output_price, Unset):
+            long_context_output_price = UNSET
+        else:
+            long_context_output_price = self.long_context_output_price
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -63,6 +90,12 @@ class Model:
                 "default": default,
             }
         )
+        if long_context_over is not UNSET:
+            field_dict["long_context_over"] = long_context_over
+        if long_context_input_price is not UNSET:
+            field_dict["long_context_input_price"] = long_context_input_price
+        if long_context_output_price is not UNSET:
+            field_dict["long_context_output_price"] = long_context_output_price
 
         return field_dict
 
@@ -88,6 +121,33 @@ class Model:
 
         default = d.pop("default")
 
+        def _parse_long_context_over(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        long_context_over = _parse_long_context_over(d.pop("long_context_over", UNSET))
+
+        def _parse_long_context_input_price(data: object) -> float | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(float | None | Unset, data)
+
+        long_context_input_price = _parse_long_context_input_price(d.pop("long_context_input_price", UNSET))
+
+        def _parse_long_context_output_price(data: object) -> float | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(float | None | Unset, data)
+
+        long_context_output_price = _parse_long_context_output_price(d.pop("long_context_output_price", UNSET))
+
         model = cls(
             id=id,
             alias=alias,
@@ -96,6 +156,9 @@ class Model:
             context_window=context_window,
             max_output_tokens=max_output_tokens,
             default=default,
+            long_context_over=long_context_over,
+            long_context_input_price=long_context_input_price,
+            long_context_output_price=long_context_output_price,
         )
 
         model.additional_properties = d

@@ -41,6 +41,9 @@ class ResultEvent:
         artifacts (list[Artifact]):
         usage (TaskUsage): Tokens and cost of a task; while the task is running, those known so far.
         error (ErrorDetail | None | Unset): Why the task failed or was cancelled; null if it completed.
+        warnings (list[str] | Unset): In words: fields of the request that the server does not know, parts of the task's
+            data that it could not express as they were, such as numbers that JSON does not have, and changed files that are
+            not among the `artifacts`, each with the reason.
     """
 
     type_: Literal["result"]
@@ -52,6 +55,7 @@ class ResultEvent:
     artifacts: list[Artifact]
     usage: TaskUsage
     error: ErrorDetail | None | Unset = UNSET
+    warnings: list[str] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,6 +88,10 @@ class ResultEvent:
         else:
             error = self.error
 
+        warnings: list[str] | Unset = UNSET
+        if not isinstance(self.warnings, Unset):
+            warnings = self.warnings
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -100,6 +108,8 @@ class ResultEvent:
         )
         if error is not UNSET:
             field_dict["error"] = error
+        if warnings is not UNSET:
+            field_dict["warnings"] = warnings
 
         return field_dict
 
@@ -151,6 +161,8 @@ class ResultEvent:
 
         error = _parse_error(d.pop("error", UNSET))
 
+        warnings = cast(list[str], d.pop("warnings", UNSET))
+
         result_event = cls(
             type_=type_,
             timestamp=timestamp,
@@ -161,6 +173,7 @@ class ResultEvent:
             artifacts=artifacts,
             usage=usage,
             error=error,
+            warnings=warnings,
         )
 
         result_event.additional_properties = d

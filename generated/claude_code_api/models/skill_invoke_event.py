@@ -18,7 +18,7 @@ T = TypeVar("T", bound="SkillInvokeEvent")
 
 @_attrs_define
 class SkillInvokeEvent:
-    """A skill was invoked.
+    """A call that invokes a skill.
 
     Attributes:
         type_ (Literal['skill_invoke']):
@@ -26,6 +26,7 @@ class SkillInvokeEvent:
         content (str): Short summary of the event for display.
         skill (str):
         input_ (str):
+        call_id (str): ID of the call, repeated by its `tool_result` event.
     """
 
     type_: Literal["skill_invoke"]
@@ -33,6 +34,7 @@ class SkillInvokeEvent:
     content: str
     skill: str
     input_: str
+    call_id: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class SkillInvokeEvent:
 
         input_ = self.input_
 
+        call_id = self.call_id
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -55,6 +59,7 @@ class SkillInvokeEvent:
                 "content": content,
                 "skill": skill,
                 "input": input_,
+                "call_id": call_id,
             }
         )
 
@@ -75,12 +80,15 @@ class SkillInvokeEvent:
 
         input_ = d.pop("input")
 
+        call_id = d.pop("call_id")
+
         skill_invoke_event = cls(
             type_=type_,
             timestamp=timestamp,
             content=content,
             skill=skill,
             input_=input_,
+            call_id=call_id,
         )
 
         skill_invoke_event.additional_properties = d

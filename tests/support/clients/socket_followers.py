@@ -27,7 +27,7 @@ class Follower:
         self.socket.connect(server.address)
         last = b"" if after is None else b"Last-Event-ID: %d\r\n" % after
         self.socket.sendall(
-            b"GET /v1/task/%b/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\n%b\r\n"
+            b"GET /v1/task/%b/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n%b\r\n"
             % (task_id.encode(), KEY.encode(), last)
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_code_server.domain.engine_protocol import CancelToken, EventType, Outcome, TaskSpec
+from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.model_proxy import ModelProxy
@@ -78,7 +79,7 @@ async def bench(tmp_path: Path, script: Script) -> AsyncIterator[Bench]:
     state.mkdir()
     with ScriptedMessages(script) as endpoint:
         source = open_upstream(endpoint.url, KEY)
-        proxy = ModelProxy(source)
+        proxy = ModelProxy(source, Tariff(ModelCatalog(), free=source.free, local=source.local))
         await proxy.start()
         try:
             yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state), workspace, state)

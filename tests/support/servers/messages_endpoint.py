@@ -76,11 +76,31 @@ class ErrorEvent:
 
 
 @dataclass(frozen=True)
+class OddUsage:
+    """Message whose stream reports ``usage`` as it is, of whatever type."""
+
+    message: Mapping[str, Any]
+    usage: Any
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Message that is sent whole even if the request asks for a stream, as a LiteLLM proxy does."""
+
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Hang:
     """No response until the endpoint closes or the client disconnects."""
 
 
-Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | Hang
+@dataclass(frozen=True)
+class Disconnect:
+    """No response: the connection is closed once the request has been read."""
+
+
+Reply = Mapping[str, Any] | Failure | Cut | ErrorEvent | OddUsage | Whole | Hang | Disconnect
 Script = Iterable[Reply] | Callable[[dict[str, Any]], Reply]
 
 
@@ -124,13 +144,21 @@ class ScriptedMessages:
     def _respond(self, request: raw_http.Request) -> Iterable[bytes]:
         if request.method != "POST":
             return raw_http.response(405)
-        body: dict[str, Any] = json.loads(request.body)
+        return self._reply_with(request, json.loads(request.body), self.reply)
+
+    def _reply_with(
+        self, request: raw_http.Request, body: dict[str, Any], script: Callable[[dict[str, Any]], Reply]
+    ) -> Iterable[bytes]:
         self.requests.append(ReceivedRequest(body, request.headers, request.path))
         self.requested.set()
-        match self.reply(body):
+        match script(body):
             case Failure(status, kind, text, headers, other_body):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
                 return raw_http.response(status, error if other_body is None else other_body, **headers)
+            case Disconnect():
+                return raw_http.then_hang_up([])
+            case Whole(whole):
+                return raw_http.response(200, whole)
             case Hang():
                 return self._hang(request)
             case Cut(whole, after, tidy):
@@ -141,6 +169,8 @@ class ScriptedMessages:
             case ErrorEvent(whole, after, kind, text):
                 error = {"type": "error", "error": {"type": kind, "message": text}}
                 return _stream(b"".join([*_events(whole)[:after], encode_event(error)]))
+            case OddUsage(whole, usage):
+                return _stream(b"".join(_events(whole, {"usage": usage})))
             case reply if body.get("stream"):
                 return _stream(b"".join(_events(reply)))
             case reply:
@@ -162,8 +192,13 @@ def _in_turn(script: Iterable[Reply]) -> Callable[[dict[str, Any]], Reply]:
     return following
 
 
-def _events(message: Mapping[str, Any]) -> list[bytes]:
-    return [encode_event(event) for event in message_events(message)]
+def _events(message: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> list[bytes]:
+    """Return the encoded events of a message; ``instead`` replaces fields of its first and last event."""
+    events = list(message_events(message))
+    if instead is not None:
+        events[0]["message"].update(instead)
+        events[-2].update(instead)
+    return [encode_event(event) for event in events]
 
 
 def _stream(body: bytes, length: int | None = None) -> list[bytes]:

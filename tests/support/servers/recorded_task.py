@@ -102,7 +102,9 @@ class _Wire:
 
 
 def _is_whole(response: bytes) -> bool:
-    head, _, body = response.partition(b"\r\n\r\n")
+    head, end, body = response.partition(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 204 "):
+        return bool(end)
     length = re.search(rb"(?i)^content-length: (\d+)", head, re.MULTILINE)
     return len(body) == int(length[1]) if length else (b"\r\n" + body).endswith(b"\r\n0\r\n\r\n")
 

@@ -34,7 +34,16 @@ class ServerProcess:
     base_url: str
     """Set by the first start and the same after every restart."""
 
-    def __init__(self, folder: Path, api_keys: Sequence[str], upstream: str, upstream_key: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        api_keys: Sequence[str],
+        upstream: str,
+        upstream_key: str | None,
+        options: Sequence[str],
+        open_files: int | None,
+        launcher: Sequence[str],
+    ) -> None:
         self.workspace = folder / "workspace"
         """Directory in which tasks work."""
         self.state_dir = folder / "state"
@@ -49,7 +58,10 @@ class ServerProcess:
             f"--state-dir={self.state_dir}",
             f"--upstream={upstream}",
             *(f"--api-key={key}" for key in api_keys),
+            *options,
         ]
+        self._prefix = [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
+        self._launcher = launcher
         self._port = 0
         self._log = folder / "server.log"
         self._process: subprocess.Popen[str] | None = None
@@ -63,7 +75,12 @@ class ServerProcess:
             assert self._process is None
             assert not self._over
             process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "claude_code_server", "serve", f"--port={self._port}", *self._arguments],
+                [
+                    *self._prefix,
+                    *self._launcher,
+                    *(sys.executable, "-m", "claude_code_server", "serve", f"--port={self._port}"),
+                    *self._arguments,
+                ],
                 env=self._environment,
                 cwd=self._temporary,
                 stdin=subprocess.DEVNULL,
@@ -94,6 +111,20 @@ class ServerProcess:
     def stop(self) -> int:
         """Send SIGTERM for a clean shutdown; return the exit code."""
         return self._end(signal.SIGTERM)
+
+    @property
+    def process(self) -> psutil.Process:
+        """The server process."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self._port
 
     def process_tree(self) -> list[psutil.Process]:
         """Return the running descendants of the server process."""
@@ -138,10 +169,21 @@ def _runs(process: psutil.Process) -> bool:
 
 @contextmanager
 def server_process(
-    folder: Path, *, api_keys: Sequence[str], upstream: str = "offline", upstream_key: str | None = None
+    folder: Path,
+    *,
+    api_keys: Sequence[str],
+    upstream: str = "offline",
+    upstream_key: str | None = None,
+    options: Sequence[str] = (),
+    open_files: int | None = None,
+    launcher: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
-    """Start a server with workspace and state in ``folder``; kill it at the end."""
-    server = ServerProcess(folder, api_keys, upstream, upstream_key)
+    """Start a server with workspace and state in ``folder``; kill it at the end.
+
+    ``options`` are further options of ``serve``, ``open_files`` the limit on the server's file descriptors,
+    ``launcher`` the start of its command line.
+    """
+    server = ServerProcess(folder, api_keys, upstream, upstream_key, options, open_files, launcher)
     server.start()
     try:
         yield server

@@ -117,10 +117,15 @@ def sync_detailed(
 ) -> Response[CompletionResponse | Error]:
     """Create a completion
 
-     Returns one reply to a conversation.
+     Returns one reply to a conversation. `stream: true` is rejected with 400: use
+    `/chat/completions/stream`.
 
     A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
     not billed again. Replies are stored for 24 hours.
+
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
 
     Args:
         idempotency_key (str | Unset):
@@ -154,10 +159,15 @@ def sync(
 ) -> CompletionResponse | Error | None:
     """Create a completion
 
-     Returns one reply to a conversation.
+     Returns one reply to a conversation. `stream: true` is rejected with 400: use
+    `/chat/completions/stream`.
 
     A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
     not billed again. Replies are stored for 24 hours.
+
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
 
     Args:
         idempotency_key (str | Unset):
@@ -186,10 +196,15 @@ async def asyncio_detailed(
 ) -> Response[CompletionResponse | Error]:
     """Create a completion
 
-     Returns one reply to a conversation.
+     Returns one reply to a conversation. `stream: true` is rejected with 400: use
+    `/chat/completions/stream`.
 
     A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
     not billed again. Replies are stored for 24 hours.
+
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
 
     Args:
         idempotency_key (str | Unset):
@@ -221,10 +236,15 @@ async def asyncio(
 ) -> CompletionResponse | Error | None:
     """Create a completion
 
-     Returns one reply to a conversation.
+     Returns one reply to a conversation. `stream: true` is rejected with 400: use
+    `/chat/completions/stream`.
 
     A repeated request with the same `Idempotency-Key` and the same body returns the stored reply and is
     not billed again. Replies are stored for 24 hours.
+
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
 
     Args:
         idempotency_key (str | Unset):

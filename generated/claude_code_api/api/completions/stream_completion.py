@@ -117,6 +117,10 @@ def sync_detailed(
     A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
     not billed again.
 
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
+
     Args:
         idempotency_key (str | Unset):
         body (CreateCompletionRequest): Conversation and parameters of a completion.
@@ -155,6 +159,10 @@ def sync(
     A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
     not billed again.
 
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
+
     Args:
         idempotency_key (str | Unset):
         body (CreateCompletionRequest): Conversation and parameters of a completion.
@@ -187,6 +195,10 @@ async def asyncio_detailed(
 
     A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
     not billed again.
+
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
 
     Args:
         idempotency_key (str | Unset):
@@ -223,6 +235,10 @@ async def asyncio(
 
     A repeated request with the same `Idempotency-Key` and the same body streams the stored reply and is
     not billed again.
+
+    Besides violations of the schema, 400 means that all messages are system messages, or that the
+    model's provider refused the request. Fields that the server does not know are named in `warnings`
+    of the reply.
 
     Args:
         idempotency_key (str | Unset):

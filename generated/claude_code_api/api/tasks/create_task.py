@@ -139,6 +139,10 @@ def sync_detailed(
     A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
     starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
 
+    Besides violations of the schema, 400 means that a tool, agent or skill does not exist, or that
+    `working_directory` does not exist or is outside the workspace; the error names the field. Fields
+    that the server does not know are named in `warnings` of the task.
+
     Args:
         idempotency_key (str | Unset):
         prefer (str | Unset):
@@ -181,6 +185,10 @@ def sync(
     A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
     starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
 
+    Besides violations of the schema, 400 means that a tool, agent or skill does not exist, or that
+    `working_directory` does not exist or is outside the workspace; the error names the field. Fields
+    that the server does not know are named in `warnings` of the task.
+
     Args:
         idempotency_key (str | Unset):
         prefer (str | Unset):
@@ -217,6 +225,10 @@ async def asyncio_detailed(
 
     A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
     starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
+
+    Besides violations of the schema, 400 means that a tool, agent or skill does not exist, or that
+    `working_directory` does not exist or is outside the workspace; the error names the field. Fields
+    that the server does not know are named in `warnings` of the task.
 
     Args:
         idempotency_key (str | Unset):
@@ -257,6 +269,10 @@ async def asyncio(
 
     A repeated request with the same `Idempotency-Key` and the same body returns the same task and never
     starts a second run. The same key with a different body is rejected with 409 `idempotency_error`.
+
+    Besides violations of the schema, 400 means that a tool, agent or skill does not exist, or that
+    `working_directory` does not exist or is outside the workspace; the error names the field. Fields
+    that the server does not know are named in `warnings` of the task.
 
     Args:
         idempotency_key (str | Unset):

@@ -92,6 +92,10 @@ def sync_detailed(
 ) -> Response[Error | TaskList]:
     """List tasks, newest first
 
+     A page may have fewer tasks than `limit`, and tasks may have shortened logs
+    (`execution_log_truncated`), so that a page is never much larger than 4 MB. `next_cursor` alone
+    tells whether there are more. A `cursor` that did not come from this server is rejected with 400.
+
     Args:
         status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
         limit (int | Unset):
@@ -127,6 +131,10 @@ def sync(
 ) -> Error | TaskList | None:
     """List tasks, newest first
 
+     A page may have fewer tasks than `limit`, and tasks may have shortened logs
+    (`execution_log_truncated`), so that a page is never much larger than 4 MB. `next_cursor` alone
+    tells whether there are more. A `cursor` that did not come from this server is rejected with 400.
+
     Args:
         status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
         limit (int | Unset):
@@ -156,6 +164,10 @@ async def asyncio_detailed(
     cursor: str | Unset = UNSET,
 ) -> Response[Error | TaskList]:
     """List tasks, newest first
+
+     A page may have fewer tasks than `limit`, and tasks may have shortened logs
+    (`execution_log_truncated`), so that a page is never much larger than 4 MB. `next_cursor` alone
+    tells whether there are more. A `cursor` that did not come from this server is rejected with 400.
 
     Args:
         status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.
@@ -189,6 +201,10 @@ async def asyncio(
     cursor: str | Unset = UNSET,
 ) -> Error | TaskList | None:
     """List tasks, newest first
+
+     A page may have fewer tasks than `limit`, and tasks may have shortened logs
+    (`execution_log_truncated`), so that a page is never much larger than 4 MB. `next_cursor` alone
+    tells whether there are more. A `cursor` that did not come from this server is rejected with 400.
 
     Args:
         status (TaskStatus | Unset): Open-ended: clients must accept a status that is not listed.

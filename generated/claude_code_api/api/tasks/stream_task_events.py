@@ -1,6 +1,6 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -31,10 +31,14 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Error | str | None:
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Any | Error | str | None:
     if response.status_code == 200:
         response_200 = response.text
         return response_200
+
+    if response.status_code == 204:
+        response_204 = cast(Any, None)
+        return response_204
 
     if response.status_code == 400:
         response_400 = Error.from_dict(response.json())
@@ -67,7 +71,7 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         return None
 
 
-def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Error | str]:
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Any | Error | str]:
     return Response(
         status_code=response.status_code,
         content=response.content,
@@ -81,13 +85,17 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
-) -> Response[Error | str]:
+) -> Response[Any | Error | str]:
     """Stream the events of a task
 
      Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
     also for a task that has ended. The `id` of an event is its sequence number within the task, counted
     from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
     it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
+
+    After the terminal event there is nothing more to stream: if `Last-Event-ID` is the ID of that
+    event, the response is 204 without a body. An `EventSource` in a browser then stops reconnecting. A
+    `Last-Event-ID` above that of the task's last event is rejected with 400.
 
     Events survive a restart of the server: every event that was sent once can be streamed again. A task
     that the server could not finish gets the status `failed` and ends with an `error` event of type
@@ -102,7 +110,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | str]
+        Response[Any | Error | str]
     """
 
     kwargs = _get_kwargs(
@@ -122,13 +130,17 @@ def sync(
     *,
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
-) -> Error | str | None:
+) -> Any | Error | str | None:
     """Stream the events of a task
 
      Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
     also for a task that has ended. The `id` of an event is its sequence number within the task, counted
     from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
     it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
+
+    After the terminal event there is nothing more to stream: if `Last-Event-ID` is the ID of that
+    event, the response is 204 without a body. An `EventSource` in a browser then stops reconnecting. A
+    `Last-Event-ID` above that of the task's last event is rejected with 400.
 
     Events survive a restart of the server: every event that was sent once can be streamed again. A task
     that the server could not finish gets the status `failed` and ends with an `error` event of type
@@ -143,7 +155,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | str
+        Any | Error | str
     """
 
     return sync_detailed(
@@ -158,13 +170,17 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
-) -> Response[Error | str]:
+) -> Response[Any | Error | str]:
     """Stream the events of a task
 
      Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
     also for a task that has ended. The `id` of an event is its sequence number within the task, counted
     from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
     it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
+
+    After the terminal event there is nothing more to stream: if `Last-Event-ID` is the ID of that
+    event, the response is 204 without a body. An `EventSource` in a browser then stops reconnecting. A
+    `Last-Event-ID` above that of the task's last event is rejected with 400.
 
     Events survive a restart of the server: every event that was sent once can be streamed again. A task
     that the server could not finish gets the status `failed` and ends with an `error` event of type
@@ -179,7 +195,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | str]
+        Response[Any | Error | str]
     """
 
     kwargs = _get_kwargs(
@@ -197,13 +213,17 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
-) -> Error | str | None:
+) -> Any | Error | str | None:
     """Stream the events of a task
 
      Returns server-sent events, starting with the first event or with the one after `Last-Event-ID`,
     also for a task that has ended. The `id` of an event is its sequence number within the task, counted
     from 1 without gaps; `event` is its type. Exactly one event is terminal (`result` or `error`), and
     it is always the last. A comment line `: ping` every 15 seconds shows that the connection is alive.
+
+    After the terminal event there is nothing more to stream: if `Last-Event-ID` is the ID of that
+    event, the response is 204 without a body. An `EventSource` in a browser then stops reconnecting. A
+    `Last-Event-ID` above that of the task's last event is rejected with 400.
 
     Events survive a restart of the server: every event that was sent once can be streamed again. A task
     that the server could not finish gets the status `failed` and ends with an `error` event of type
@@ -218,7 +238,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | str
+        Any | Error | str
     """
 
     return (

@@ -1,0 +1,66 @@
+"""Checks of the fields of models: a server's values have the types that the models state. No I/O."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+
+M = TypeVar("M")
+
+
+class FieldError(TypeError):
+    """Field of a model with a value that the model does not allow."""
+
+
+Check = Callable[[Any], bool]
+"""Returns whether a value is allowed."""
+
+
+def checked(model: M) -> M:
+    """Return the model. Raises FieldError if a field has a type other than its annotation.
+
+    Every number in a model is an amount of money, tokens, bytes or requests: finite and not negative.
+    """
+    kind: type = type(model)
+    for name, check in _checks(kind):
+        if not check(getattr(model, name)):
+            # The value stays out of the message: it may be a prompt.
+            raise FieldError(f"the field {name} has a value that is not allowed")
+    return model
+
+
+@cache
+def _checks(model: type) -> list[tuple[str, Check]]:
+    hints = get_type_hints(model)
+    return [(field.name, _check(hints[field.name])) for field in attrs.fields(model)]
+
+
+def _check(hint: Any) -> Check:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        alternatives = [_check(argument) for argument in arguments]
+        return lambda value: any(check(value) for check in alternatives)
+    if origin is list:
+        item = _check(arguments[0])
+        return lambda value: isinstance(value, list) and all(map(item, value))
+    if hint is float:
+        return is_amount
+    if hint is int:
+        return lambda value: isinstance(value, int) and is_amount(value)
+    kind = NoneType if hint is None else origin or hint
+    return lambda value: isinstance(value, kind)
+
+
+def is_amount(value: object) -> bool:
+    """Return whether the value is a number that is finite and not negative."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value) and value >= 0
+    except OverflowError:  # an int that no float can hold
+        return False

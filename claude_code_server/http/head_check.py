@@ -1,0 +1,74 @@
+"""Checks of a request's head that come before everything else: framing, ``Host`` and ``Origin``.
+
+A web page can make a browser send requests to this server, and can give its own host name the server's address (DNS
+rebinding). Its requests then carry the page's name in ``Host`` or ``Origin``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from claude_code_common.loopback import is_loopback
+
+from ..domain.errors import ApiError, invalid_request
+
+_CLOSE: Final = {"Connection": "close"}
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
+"""Value of a ``Host`` header: a name or an address, and perhaps a port."""
+
+
+class HeadCheck:
+    """Middleware that refuses requests whose head is ambiguous or names another site. Raise ApiError."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = ()) -> None:
+        self._app = app
+        self._allowed = frozenset(_normalize(host) for host in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            server = scope.get("server")
+            self._check(Headers(scope=scope), local_address=server[0] if server else "")
+        await self._app(scope, receive, send)
+
+    def _check(self, headers: Headers, local_address: str) -> None:
+        if "content-length" in headers and "transfer-encoding" in headers:
+            error = invalid_request("A request has either Content-Length or Transfer-Encoding, not both.")
+            error.headers.update(_CLOSE)
+            raise error
+        if not self._accepts(_host_name(headers.get("host", "")), local_address):
+            raise _forbidden("Host", "Start the server with --allowed-host NAME to serve other names.")
+        origin = headers.get("origin")
+        if origin is not None and not self._accepts(_origin_name(origin), local_address):
+            raise _forbidden("Origin", "Web pages of other sites may not call it.")
+
+    def _accepts(self, name: str, local_address: str) -> bool:
+        return bool(name) and (is_loopback(name) or name in self._allowed or name == _normalize(local_address))
+
+
+def _host_name(value: str) -> str:
+    """Return the name or address in a ``Host`` header; empty if there is none."""
+    found = _HOST.fullmatch(value)
+    return _normalize(found[1]) if found else ""
+
+
+def _origin_name(value: str) -> str:
+    """Return the host in an ``Origin`` header; empty for ``null`` and other values without one."""
+    try:
+        return _normalize(urlsplit(value).hostname or "")
+    except ValueError:
+        return ""
+
+
+def _normalize(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
+
+
+def _forbidden(header: str, advice: str) -> ApiError:
+    message = f"The {header} header does not name this server. {advice}"
+    return ApiError(403, "permission_error", message, headers=_CLOSE)

@@ -1,0 +1,126 @@
+"""Reader of stored tasks and their events."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, TypeVar
+
+from ..domain.entities import Task, TaskEvent
+from .read_pool import ReadPool
+from .rows import event_from_row, task_from_row
+
+T = TypeVar("T")
+
+
+class TaskReader:
+    """Reader of tasks and events, for use from any thread."""
+
+    def __init__(self, pool: ReadPool) -> None:
+        self._pool = pool
+        self._deferred: dict[str, tuple[Task, TaskEvent]] = {}
+        """Ends of tasks that could not be stored yet, by task ID. They count as stored."""
+
+    async def in_thread(self, read: Callable[[], T]) -> T:
+        """Run ``read``, which calls methods of this class, in a thread of the pool and return its result."""
+        return await self._pool.run(read)
+
+    def get_task(self, task_id: str, key_hash: str | None = None) -> Task | None:
+        """Return a task; with ``key_hash`` only if it belongs to that key."""
+        sql = "SELECT * FROM tasks WHERE id = ? AND (? IS NULL OR key = ?)"
+        with self._read(sql, task_id, key_hash, key_hash) as rows:
+            row = rows.fetchone()
+        return None if row is None else self._task(row)
+
+    def list_tasks(
+        self,
+        key_hash: str,
+        limit: int,
+        *,
+        status: str | None = None,
+        before: int | None = None,
+        max_characters: float = math.inf,
+    ) -> tuple[list[Task], int | None]:
+        """Return one page of a key's tasks, newest first, and ``before`` of the next page.
+
+        The page ends with the task number ``limit``, or with the one that reaches ``max_characters`` in total.
+        """
+        sql = (
+            "SELECT * FROM tasks WHERE key = ? AND (? IS NULL OR status = ?) AND (? IS NULL OR n < ?)"
+            " ORDER BY n DESC LIMIT ?"
+        )
+        tasks: list[Task] = []
+        count, left, last = 0, max_characters, None
+        with self._read(sql, key_hash, status, status, before, before, limit + 1) as rows:
+            for row in rows:
+                if count == limit or left <= 0:
+                    return tasks, last
+                task = self._task(row)
+                if status is None or task.status == status:
+                    tasks.append(task)
+                count, last = count + 1, row["n"]
+                left -= sum(len(row[name]) for name in ("description", "summary", "result", "artifacts"))
+        return tasks, None
+
+    def list_events(
+        self, task_id: str, after: int = 0, limit: int = -1, max_characters: float = math.inf
+    ) -> list[TaskEvent]:
+        """Return a task's events with sequence numbers above ``after``, in order.
+
+        The list ends with the event number ``limit``, or with the one whose fields reach ``max_characters`` in total.
+        Further events are not read from the database.
+        """
+        sql = "SELECT * FROM events WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        events: list[TaskEvent] = []
+        left = max_characters
+        # Taken first: an event may be stored between the two reads, and must not be missing then.
+        deferred = self._deferred.get(task_id)
+        with self._read(sql, task_id, after, limit) as rows:
+            while left > 0 and (row := rows.fetchone()) is not None:
+                events.append(event_from_row(row))
+                left -= len(row["fields"])
+        if deferred is not None and left > 0 and len(events) != limit:
+            end = deferred[1]
+            events += [end] if end.seq > (events[-1].seq if events else after) else []
+        return events
+
+    def read_log(self, task_id: str, max_characters: int) -> tuple[list[TaskEvent], bool]:
+        """Return a task's events without the terminal one, and whether they are all.
+
+        The list ends before the first event with which their fields would exceed ``max_characters`` in total.
+        """
+        events: list[TaskEvent] = []
+        left = max_characters
+        with self._read("SELECT * FROM events WHERE task_id = ? ORDER BY seq", task_id) as rows:
+            for row in rows:
+                event = event_from_row(row)
+                left -= len(row["fields"])
+                if event.terminal:
+                    break
+                if left < 0:
+                    return events, False
+                events.append(event)
+        return events, True
+
+    def last_seq(self, task_id: str) -> int:
+        """Return the highest sequence number of a task's events; 0 if there are none."""
+        deferred = self._deferred.get(task_id)
+        if deferred is not None:
+            return deferred[1].seq
+        with self._read("SELECT max(seq) AS seq FROM events WHERE task_id = ?", task_id) as rows:
+            return rows.fetchone()["seq"] or 0
+
+    # ---- private
+
+    @contextlib.contextmanager
+    def _read(self, sql: str, *values: Any) -> Iterator[sqlite3.Cursor]:
+        """Run a query."""
+        with self._pool.connection() as connection, closing(connection.execute(sql, values)) as rows:
+            yield rows
+
+    def _task(self, row: sqlite3.Row) -> Task:
+        deferred = self._deferred.get(row["id"])
+        return task_from_row(row) if deferred is None else deferred[0]

@@ -1,0 +1,143 @@
+"""Search for the files that a task made: bounded, interruptible, and open about what it leaves out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.clients.client_kinds import KEY, ClientKind
+from support.servers.messages_endpoint import ScriptedMessages, message, tool
+from support.servers.server_process import ServerProcess, server_process
+
+from claude_code_client import AgenticTaskResponse, ClaudeClient
+from claude_code_server.runtime.files import remove_tree
+
+TOOLS = ["Bash", "Write"]
+
+
+class Runner:
+    """Runs tasks whose model calls the given tools, in turn, on a server of their own."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.endpoint = stack.enter_context(ScriptedMessages([]))
+        self.server: ServerProcess = stack.enter_context(
+            server_process(folder, api_keys=[KEY], upstream=self.endpoint.url)
+        )
+        self.workspace = self.server.workspace
+        self.client = stack.enter_context(ClaudeClient(api_key=KEY, base_url=self.server.base_url, timeout=40))
+
+    def script(self, *calls: dict[str, Any]) -> None:
+        replies = iter([*(message(call) for call in calls), message("Done.")])
+        self.endpoint.reply = lambda _: next(replies)
+
+    def run(self, *calls: dict[str, Any]) -> AgenticTaskResponse:
+        self.script(*calls)
+        task = self.client.execute_task("Do it.", allow_tools=TOOLS, timeout=30)
+        assert task.status == "completed", task.error
+        return task
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    with ExitStack() as stack:
+        yield Runner(stack, tmp_path)
+
+
+def bash(command: str) -> dict[str, Any]:
+    return tool("Bash", command=command)
+
+
+def paths(task: AgenticTaskResponse) -> list[str]:
+    return [artifact.path for artifact in task.artifacts]
+
+
+def test_a_huge_sparse_file_is_left_out_with_a_warning(runner: Runner) -> None:
+    started = time.monotonic()
+    task = runner.run(bash("truncate -s 200G huge.bin; echo x > small.txt"))
+    assert time.monotonic() - started < 15
+    assert paths(task) == ["small.txt"]
+    [warning] = task.warnings
+    assert "huge.bin" in warning
+    assert runner.client.get_task(task.id).warnings == task.warnings
+    assert runner.run(tool("Write", file_path="after.txt", content="x")).warnings == []
+    started = time.monotonic()
+    assert runner.server.stop() == 0
+    assert time.monotonic() - started < 10
+
+
+def test_sigterm_interrupts_the_hashing_of_large_files(runner: Runner) -> None:
+    runner.script(bash("for i in 1 2 3 4; do truncate -s 3900M $i.bin; done"))
+    with runner.client.submit_task("Do it.", allow_tools=TOOLS) as handle:
+        for event in handle.events():
+            if event["type"] == "tool_result":
+                break
+        handle.detach()
+    time.sleep(1)  # until the hashing has begun; the outcome is the same if it has not
+    started = time.monotonic()
+    assert runner.server.stop() == 0
+    assert time.monotonic() - started < 10
+
+
+def test_other_work_goes_on_while_large_files_are_hashed(runner: Runner) -> None:
+    runner.script(bash("for i in 1 2 3 4; do truncate -s 3900M $i.bin; done"))
+    handle = runner.client.submit_task("Do it.", allow_tools=TOOLS)
+    next(event for event in handle.events() if event["type"] == "tool_result")
+    started = time.monotonic()
+    runner.endpoint.reply = lambda _: message("Hi.")
+    assert runner.client.complete("x" * 200_000).content == "Hi."
+    assert time.monotonic() - started < 5
+    assert any("bin" in warning for warning in handle.wait().warnings)
+
+
+def test_deep_folders_break_neither_this_task_nor_the_next(runner: Runner) -> None:
+    deep = "/".join(["d"] * 1500)
+    task = runner.run(bash(f"mkdir -p {deep} $TMPDIR/{deep}; echo x > {deep}/deep.txt"))
+    assert paths(task) == [f"{deep}/deep.txt"]
+    assert task.artifacts[0].read_bytes() == b"x\n"
+    assert paths(runner.run(bash("echo x > next.txt"))) == ["next.txt"]
+    remove_tree(runner.workspace)  # pytest cannot
+
+
+def test_what_bash_makes_is_found_in_a_tree_of_60_000_files(runner: Runner) -> None:
+    for number in range(60):
+        folder = runner.workspace / "assets" / str(number)
+        folder.mkdir(parents=True)
+        for name in range(1000):
+            os.close(os.open(folder / str(name), os.O_CREAT | os.O_WRONLY))
+    task = runner.run(bash("echo x > made.txt; echo x > assets/59/made.txt; echo x > assets/7/7"))
+    assert paths(task) == ["assets/59/made.txt", "assets/7/7", "made.txt"]
+    assert task.warnings == []
+
+
+def test_ignored_files_are_listed_only_if_a_file_tool_wrote_them(runner: Runner) -> None:
+    (runner.workspace / ".gitignore").write_text("*.log\nbuild/\n!keep.log\n")
+    task = runner.run(
+        bash("mkdir build node_modules .tox __pycache__; touch build/a node_modules/a .tox/a __pycache__/a"),
+        bash("touch a.log keep.log made.txt"),
+        tool("Write", file_path="build/report.md", content="# Report"),
+    )
+    assert paths(task) == ["build/report.md", "keep.log", "made.txt"]
+    [warning] = task.warnings
+    assert all(name in warning for name in ("a.log", "build", "node_modules"))
+    assert "__pycache__" not in warning
+    assert ".tox" not in warning
+
+
+def test_hard_links_to_files_outside_are_not_served(runner: Runner) -> None:
+    (runner.workspace.parent / "secret.txt").write_text("secret")
+    task = runner.run(bash("ln ../secret.txt linked.txt; echo x > one.txt; ln one.txt two.txt"))
+    assert paths(task) == ["one.txt", "two.txt"]
+    [warning] = task.warnings
+    assert "linked.txt" in warning
+
+
+def test_warnings_reach_those_who_stream(both: ClientKind, runner: Runner) -> None:
+    runner.script(bash("truncate -s 200G huge.bin"))
+    client = both.client(runner.server.base_url)
+    result = list(both.each(client.stream_task("Do it.", allow_tools=["Bash"])))[-1]
+    assert "huge.bin" in result["warnings"][0]
