@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -13,17 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from claude_code_api.api.account import list_models
-from claude_code_api.api.tasks import create_task, get_task
-from claude_code_api.models import AgenticTaskResponse as GeneratedTask
-from claude_code_api.models import CreateTaskRequest
 from pytest_httpserver import HTTPServer
 from support.clients.client_kinds import KEY, ClientKind
 from support.servers import raw_http, responses
 from werkzeug import Request, Response
 
 import claude_code_client.errors as errors
-from claude_code_client import ClaudeClient
 from claude_code_client.models import AgenticTaskResponse, CompletionResponse
 
 
@@ -305,119 +299,6 @@ def test_one_timeout_covers_the_whole_call(both: ClientKind, httpserver: HTTPSer
     with pytest.raises(errors.TimeoutError, match="did not end within its timeout"):
         both.call(both.client(base_url).complete("Hello", timeout=0.2))
     released.set()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "param"),
-    [
-        ({"prompt": ""}, "prompt"),
-        ({"prompt": 3}, "prompt"),
-        ({}, "prompt"),
-        ({"prompt": "x", "messages": []}, "prompt"),
-        ({"messages": []}, "messages"),
-        ({"messages": "x"}, "messages"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user"}]}, "messages"),
-        ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
-        ({"prompt": "x", "max_tokens": 1.5}, "max_tokens"),
-        ({"prompt": "x", "temperature": 2.1}, "temperature"),
-        ({"prompt": "x", "temperature": float("nan")}, "temperature"),
-        ({"prompt": "x", "top_p": -0.1}, "top_p"),
-        ({"prompt": "x", "top_p": True}, "top_p"),
-        ({"prompt": "x", "model": ""}, "model"),
-        ({"prompt": "x", "stop": "END"}, "stop"),
-        ({"prompt": "x", "timeout": 0}, "timeout"),
-        ({"prompt": "x", "idempotency_key": ""}, "idempotency_key"),
-    ],
-)
-def test_completion_arguments_are_checked_before_sending(
-    both: ClientKind, arguments: dict[str, Any], param: str
-) -> None:
-    with pytest.raises(
-        (errors.InvalidRequestError, errors.ConfigurationError), match=param.partition("[")[0]
-    ) as caught:
-        both.call(both.client("http://127.0.0.1:9").complete(**arguments))
-    assert caught.value.param == param
-    assert caught.value.attempts == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "param"),
-    [
-        ({"description": ""}, "description"),
-        ({"description": " \n"}, "description"),
-        ({"description": None}, "description"),
-        ({"description": "x", "allow_tools": "Bash"}, "allow_tools"),
-        ({"description": "x", "allow_tools": [1]}, "allow_tools"),
-        ({"description": "x", "allow_agents": {"a": 1}}, "allow_agents"),
-        ({"description": "x", "allow_skills": [""]}, "allow_skills"),
-        ({"description": "x", "timeout": -1}, "timeout"),
-        ({"description": "x", "max_cost": 0}, "max_cost"),
-        ({"description": "x", "max_cost": "1"}, "max_cost"),
-        ({"description": "x", "context": [1]}, "context"),
-        ({"description": "x", "context": {"a": object()}}, "context"),
-        ({"description": "x", "context": {"a": float("inf")}}, "context"),
-        ({"description": "x", "working_directory": ""}, "working_directory"),
-    ],
-)
-@pytest.mark.parametrize("method", ["execute_task", "stream_task"])
-def test_task_arguments_are_checked_before_sending(
-    both: ClientKind, method: str, arguments: dict[str, Any], param: str
-) -> None:
-    with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError), match=param) as caught:
-        both.call(getattr(both.client("http://127.0.0.1:9"), method)(**arguments))
-    assert caught.value.param == param
-
-
-def test_out_of_range_arguments_name_their_range() -> None:
-    with ClaudeClient(KEY) as client, pytest.raises(errors.InvalidRequestError) as caught:
-        client.complete("x", temperature=3)
-    assert str(caught.value) == "temperature must be from 0 to 2, not 3."
-
-
-def test_generated_endpoints_use_the_clients_transport(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
-    requests = respond(
-        httpserver,
-        (503, responses.error("overloaded_error"), {"Retry-After": "0"}),
-        responses.task("completed", new_field=1),
-        (401, responses.error("authentication_error", "Invalid API key.")),
-        (529, "Overloaded", {"Retry-After": "500"}),
-    )
-    api = both.client(base_url).api
-    response = both.call(both.endpoint(get_task)("task_1", client=api, prefer="wait=1"))
-    assert response.status_code == 200
-    assert isinstance(response.parsed, GeneratedTask)
-    assert response.parsed.additional_properties == {"new_field": 1}
-    assert [request.headers["Authorization"] for request in requests] == [f"Bearer {KEY}"] * 2
-    with pytest.raises(errors.AuthenticationError, match=r"Invalid API key\. Check CLAUDE_API_KEY"):
-        both.call(both.endpoint(list_models)(client=api))
-    with pytest.raises(errors.OverloadedError) as caught:
-        both.call(both.endpoint(create_task)(client=api, body=CreateTaskRequest(description="x")))
-    assert (caught.value.status_code, caught.value.retry_after) == (529, 500.0)
-
-
-def test_generated_endpoints_accept_extra_headers(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
-    requests = respond(httpserver, *[responses.task()] * 3)
-    api = both.client(base_url).api
-    for client in (api.with_headers({"X-Team": "a"}), api.with_cookies({"c": "1"}), api.with_timeout(5.0)):
-        both.call(both.endpoint(get_task)("task_1", client=client))
-    assert [request.headers.get("X-Team") for request in requests] == ["a", None, None]
-    assert [request.headers.get("Cookie") for request in requests] == [None, "c=1", None]
-    assert [request.headers["Authorization"] for request in requests] == [f"Bearer {KEY}"] * 3
-    assert KEY not in repr(api)
-
-
-def test_endpoint_function_of_the_wrong_kind_raises(both: ClientKind) -> None:
-    api = both.client("http://127.0.0.1:9").api
-
-    def call_the_wrong_one() -> None:
-        if both.kind == "async":
-            get_task.sync_detailed("task_1", client=api)
-        else:
-            asyncio.run(get_task.asyncio_detailed("task_1", client=api))
-
-    with pytest.raises(errors.ConfigurationError, match="api of a"):
-        call_the_wrong_one()
 
 
 def test_with_options(both: ClientKind, httpserver: HTTPServer, base_url: str) -> None:
