@@ -94,8 +94,8 @@ check-imports: $(INSTALLED)
 generate: $(INSTALLED) ## Regenerate what is written from the contract, the asynchronous client and the docstrings
 	@for script in $(GENERATORS); do $(RUN) scripts/$$script.py || exit 1; done
 
-bench: $(INSTALLED) benchmarks/run.py ## Measure the cost of a call, a stream and an import
-	@$(RUN) benchmarks/run.py
+bench: $(INSTALLED) ## Measure the cost of a call, a stream and an import
+	@$(RUN) -m benchmarks
 
 dist: $(INSTALLED) ## Build the sdist and the wheel, and test the wheel in a new environment
 	@rm -rf dist

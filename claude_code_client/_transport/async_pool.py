@@ -13,7 +13,8 @@ import httpx
 from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
-from .http_options import CLIENT_CLOSED, check_url, inner_arguments
+from .async_origin_transport import AsyncOriginTransport
+from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
 
 
 class Cancellable(Protocol):
@@ -50,7 +51,7 @@ class AsyncPools:
         loop = asyncio.get_running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
-            transport = httpx.AsyncHTTPTransport(**inner_arguments(self._config))
+            transport = _open(httpx.URL(self._config.base_url))
             guard = self._close_with_loop(loop, transport)
             # Run the guard to its yield, so that the loop knows it and closes it when asyncio.run() ends.
             with suppress(StopIteration):
@@ -91,3 +92,10 @@ class AsyncPools:
                 if background.loop is loop:
                     background.hand_over()
             await transport.aclose()
+
+
+def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
+    proxy = proxy_for(base_url)
+    if proxy is None:
+        return AsyncOriginTransport(base_url, tls_context(base_url))
+    return httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)

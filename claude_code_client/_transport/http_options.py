@@ -1,10 +1,10 @@
-"""Options of httpx transports, the same for both clients: TLS, connection limits, proxy, default headers."""
+"""Options of transports, the same for both clients: TLS, connection limits, proxy, default headers."""
 
 from __future__ import annotations
 
 import functools
 import ssl
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -13,10 +13,12 @@ from claude_code_common.version import __version__
 
 from .._config import Config, merge_headers
 from ..errors import ConfigurationError
+from .httpcore_messages import KEEPALIVE_EXPIRY
 
 CLIENT_CLOSED: Final = "This client is closed: make a new one."
 # httpcore counts busy connections as kept alive too: with a limit, threads above it would never reuse a connection.
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_EXPIRY)
+"""Limits on connections through a proxy."""
 
 
 @functools.cache
@@ -35,15 +37,9 @@ def default_headers(config: Config) -> dict[str, str]:
     return merge_headers({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
-def inner_arguments(config: Config) -> dict[str, Any]:
-    """Return the arguments of ``httpx.HTTPTransport`` and of its asynchronous twin."""
-    url = httpx.URL(config.base_url)
-    return {
-        "verify": _tls_context() if url.scheme == "https" else _no_tls_context(),
-        "limits": _LIMITS,
-        "proxy": _proxy_for(url),
-        "trust_env": False,
-    }
+def tls_context(url: httpx.URL) -> ssl.SSLContext:
+    """Return the TLS context for connections to a URL."""
+    return _tls_context() if url.scheme == "https" else _no_tls_context()
 
 
 def check_url(config: Config) -> None:
@@ -57,7 +53,8 @@ def check_url(config: Config) -> None:
     raise ConfigurationError(f"base_url is not a URL: {problem}.", param="base_url")
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
+def proxy_for(url: httpx.URL) -> str | None:
+    """Return the URL of the proxy that the environment names for a URL; None for a direct connection."""
     # With a transport of its own, httpx ignores the proxy variables. Traffic on this machine needs no proxy.
     if is_loopback(url.host):
         return None

@@ -11,7 +11,8 @@ from .._config import Config
 from ..errors import ConfigurationError
 from .cancellation import CancelRegistry
 from .deadline_network import DeadlineBackend
-from .http_options import CLIENT_CLOSED, check_url, inner_arguments
+from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
+from .sync_origin_transport import SyncOriginTransport
 
 
 class SyncPool:
@@ -34,10 +35,7 @@ class SyncPool:
         process = os.getpid()
         transport = self._by_process.get(process)
         if transport is None:
-            fresh = httpx.HTTPTransport(**inner_arguments(self._config))
-            # httpx has no argument for the network backend; the pool of httpcore below it has.
-            fresh._pool._network_backend = DeadlineBackend()
-            transport = self._by_process.setdefault(process, fresh)
+            transport = self._by_process.setdefault(process, _open(httpx.URL(self._config.base_url)))
         return transport
 
     def close(self) -> None:
@@ -45,6 +43,16 @@ class SyncPool:
         self.closed = True
         self.tokens.close()
         self._finalize()
+
+
+def _open(base_url: httpx.URL) -> httpx.BaseTransport:
+    proxy = proxy_for(base_url)
+    if proxy is None:
+        return SyncOriginTransport(base_url, tls_context(base_url), DeadlineBackend())
+    transport = httpx.HTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+    # httpx has no argument for the network backend; the pool of httpcore below it has.
+    transport._pool._network_backend = DeadlineBackend()
+    return transport
 
 
 def _close_own(by_process: dict[int, httpx.BaseTransport]) -> None:

@@ -23,7 +23,7 @@ from ..domain.pricing import Need
 MAX_BODY_BYTES: Final = 32_000_000
 """Limit of the Messages API."""
 _MAX_DEPTH: Final = 500
-"""Half of what Python's json module can write. A tool's arguments come back in the next request, as deep as they were."""
+"""Half of what Python's json module can write. A tool's arguments come back in the next request, as deep as before."""
 _FIELDS: Final = frozenset(
     {
         "cache_control",

@@ -1,0 +1,151 @@
+"""Connections of a client: each serves one request at a time, is kept open for the next, and expires when idle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import httpcore
+import httpx
+import pytest
+from support.clients.client_kinds import ClientKind
+from support.clients.concurrent_calls import call_concurrently, make_client
+from support.servers import raw_http, responses
+
+from claude_code_client._transport import idle_connections
+from claude_code_client._transport.httpcore_messages import KEEPALIVE_EXPIRY, httpx_errors
+from claude_code_client._transport.idle_connections import IdleConnections
+
+TOGETHER = 8
+
+
+def respond(_: raw_http.Request) -> list[bytes]:
+    return raw_http.response(200, responses.task())
+
+
+def get_task(client: Any) -> Any:
+    return client.get_task("task_1")
+
+
+def test_calls_in_turn_share_a_connection(both: ClientKind) -> None:
+    with raw_http.serve(raw_http.SocketServer(respond)) as server:
+        client = both.client(server.base_url)
+        for _ in range(5):
+            both.call(get_task(client))
+        assert server.connections == 1
+        both.call(client.close())
+        server.wait_until(lambda: not server.open)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_calls_at_a_time_have_their_own_connections_and_later_ones_reuse_the_last(kind: str) -> None:
+    all_here = threading.Barrier(TOGETHER)
+
+    def respond_together(request: raw_http.Request) -> list[bytes]:
+        if len(server.requests) <= TOGETHER:
+            all_here.wait(raw_http.TIMEOUT)
+        return respond(request)
+
+    with raw_http.serve(raw_http.SocketServer(respond_together)) as server:
+        client = make_client(kind, server.base_url)
+        ended = call_concurrently(client, [get_task] * TOGETHER, max_concurrency=TOGETHER)
+        assert [end.error for end in ended] == [None] * TOGETHER
+        assert server.connections == TOGETHER
+
+
+def test_idle_connections_expire(both: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(idle_connections, "monotonic", clock)
+    with raw_http.serve(raw_http.SocketServer(respond)) as server:
+        client = both.client(server.base_url)
+        both.call(get_task(client))
+        clock.now += KEEPALIVE_EXPIRY - 1
+        both.call(get_task(client))
+        assert server.connections == 1
+        clock.now += KEEPALIVE_EXPIRY + 1
+        both.call(get_task(client))
+        assert server.connections == 2
+        server.wait_until(lambda: server.open == {1})
+
+
+def test_closed_idle_connections_are_replaced_without_a_retry(both: ClientKind) -> None:
+    def respond_and_close(request: raw_http.Request) -> Any:
+        return raw_http.then_hang_up(respond(request))
+
+    with raw_http.serve(raw_http.SocketServer(respond_and_close)) as server:
+        client = both.client(server.base_url, max_retries=0)
+        for number in range(3):
+            both.call(get_task(client))
+            server.wait_until(lambda: not server.open)
+            assert server.connections == number + 1
+
+
+def test_another_origin_gets_a_connection_of_its_own(both: ClientKind) -> None:
+    """Generated endpoints have an httpx client, which accepts any URL."""
+    with (
+        raw_http.serve(raw_http.SocketServer(respond)) as server,
+        raw_http.serve(raw_http.SocketServer(respond)) as other,
+    ):
+        client = both.client(server.base_url)
+
+        async def get(url: str) -> Any:
+            return await client.api.get_async_httpx_client().get(url)
+
+        for url in ("task/1", f"{other.base_url}/task/1", "task/1"):
+            got = both.call(client.api.get_httpx_client().get(url) if both.kind == "sync" else get(url))
+            assert got.status_code == 200
+        assert (server.connections, other.connections) == (1, 1)
+        other.wait_until(lambda: not other.open)
+        assert "authorization" not in other.requests[0].headers
+
+
+@attrs.define
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@attrs.frozen(eq=False)
+class Idle:
+    """A connection that is idle."""
+
+    def is_idle(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+    def has_expired(self) -> bool:
+        return False
+
+
+def test_the_connection_used_last_is_taken_first_and_the_oldest_expires_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(idle_connections, "monotonic", clock)
+    idle: IdleConnections[Idle] = IdleConnections()
+    first, second, third = Idle(), Idle(), Idle()
+    for connection in (first, second, third):
+        idle.put(connection)
+        clock.now += 10
+    assert list(idle.take_expired()) == []
+    clock.now += KEEPALIVE_EXPIRY - 15
+    assert list(idle.take_expired()) == [first, second]
+    assert idle.take() is third
+    assert idle.take() is None
+
+
+def _exceptions(module: Any) -> dict[str, type[Exception]]:
+    found = {name: getattr(module, name) for name in module.__all__}
+    return {name: value for name, value in found.items() if isinstance(value, type) and issubclass(value, Exception)}
+
+
+@pytest.mark.parametrize("name", sorted(_exceptions(httpcore).keys() - {"ConnectionNotAvailable"}))
+def test_exceptions_of_httpcore_become_those_of_httpx(name: str) -> None:
+    make: Callable[[str], Exception] = _exceptions(httpcore)[name]
+    with pytest.raises(httpx.TransportError, match=r"^why$") as caught, httpx_errors():
+        raise make("why")
+    assert type(caught.value) is getattr(httpx, name)
