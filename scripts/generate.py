@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
@@ -95,13 +96,13 @@ def run(spec: Path, output: Path, *, check: bool) -> int:
     return 0
 
 
-def main() -> int:
+def main(command_line: Sequence[str] | None = None) -> int:
     """Parse the command line, run, and return the exit status: 2 if the code cannot be generated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=Path, default=SPEC, help="OpenAPI document (YAML)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="directory of the package")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the package is out of date")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(command_line)
     try:
         return run(arguments.spec.resolve(), arguments.output.resolve(), check=arguments.check)
     except GenerationError as error:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generation.generator import COMMITTED, changed_spec, generate, generate_package, run_with_package
+from generation.generator import COMMITTED, changed_spec, generate_here, generate_package, run_with_package
 
-pytestmark = pytest.mark.xdist_group("generation")
+pytestmark = [pytest.mark.xdist_group("generation"), pytest.mark.slow]
 
 
 def rename(document: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def test_invalid_x_python_name_is_rejected(tmp_path: Path, name: str, message: s
         request["spending-limit"] = {**request.pop("max_cost"), "x-python-name": name}
 
     spec = changed_spec(tmp_path / "spec.yaml", rename_max_cost)
-    failed = generate("--spec", spec, "--output", tmp_path / "claude_code_api")
+    failed = generate_here("--spec", spec, "--output", tmp_path / "claude_code_api")
     assert failed.returncode == 2
     assert message in failed.stderr
 
