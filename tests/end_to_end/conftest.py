@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 from support.clients.client_kinds import KEY
+from support.processes import no_process_left
 from support.servers.server_process import ServerProcess, server_process
 
 SOURCES = {
@@ -75,8 +75,5 @@ def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_leftover_processes(_server: ServerProcess) -> Iterator[None]:
     """Fail if a test leaves a process behind."""
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
-    yield
-    left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
-    _, alive = psutil.wait_procs(left, timeout=5)
-    assert alive == []
+    with no_process_left():
+        yield

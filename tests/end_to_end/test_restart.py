@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from support.clients.client_kinds import KEY, ClientKind
+from support.processes import no_process_left
 from support.servers.messages_endpoint import ScriptedMessages, message, thinking, tool
 from support.servers.server_process import ServerProcess, server_process
 
@@ -22,21 +25,64 @@ SCRIPT = [
 STEPS = ["thinking", "thinking", "tool_call", "tool_result", "tool_call"]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server whose tasks create a file and then run a command that never ends."""
+@dataclass(frozen=True)
+class Server:
+    """The server of all tests of this module, with a folder for one test: each start costs seconds."""
+
+    process: ServerProcess
+    folder: Path
+    """Every task in it creates a file and then runs a command that never ends."""
+
+    @property
+    def base_url(self) -> str:
+        return self.process.base_url
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """The arguments for a task."""
+        return {
+            "description": "Do it.",
+            "allow_tools": ["Bash"],
+            "working_directory": self.folder.name,
+            "timeout": 60,
+        }
+
+
+@pytest.fixture(scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ScriptedMessages, ServerProcess]]:
     with (
-        ScriptedMessages([*SCRIPT, *SCRIPT]) as endpoint,
-        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as running,
+        ScriptedMessages([]) as endpoint,
+        server_process(
+            tmp_path_factory.mktemp("restart"), api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy"
+        ) as running,
     ):
-        os.mkfifo(running.workspace / "started")
-        yield running
+        yield endpoint, running
+
+
+@pytest.fixture(autouse=True)
+def no_leftover_processes(_server: tuple[ScriptedMessages, ServerProcess]) -> Iterator[None]:
+    """Fail if a test leaves a process behind, other than the restarted server."""
+    with no_process_left(but=lambda: _server[1].pid):
+        yield
+
+
+@pytest.fixture
+def server(_server: tuple[ScriptedMessages, ServerProcess]) -> Iterator[Server]:
+    endpoint, process = _server
+    endpoint.follow([*SCRIPT, *SCRIPT])
+    folder = process.workspace / uuid.uuid4().hex
+    folder.mkdir()
+    os.mkfifo(folder / "started")
+    yield Server(process, folder)
+    # Only after a failure: the tests end with a server that runs.
+    if not process.is_running:
+        process.start()
 
 
 class Killing(threading.Thread):
     """Kill the server once the command runs, and restart it after some seconds if requested."""
 
-    def __init__(self, server: ServerProcess, seconds: float | None) -> None:
+    def __init__(self, server: Server, seconds: float | None) -> None:
         super().__init__()
         self._server = server
         self._seconds = seconds
@@ -52,19 +98,20 @@ class Killing(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        (self._server.workspace / "started").read_text()
+        (self._server.folder / "started").read_text()
         assert self.seen.wait(20)
         # Fails if a process of the task stays.
-        assert self._server.kill() != []
+        assert self._server.process.kill() != []
         if self._seconds is not None:
             threading.Event().wait(self._seconds)
-            self._server.start()
+            self._server.process.start()
 
 
 @pytest.mark.parametrize("away", [0.0, 2.0])
-def test_a_stream_survives_a_restart(both: ClientKind, server: ServerProcess, away: float) -> None:
+def test_a_stream_survives_a_restart(both: ClientKind, server: Server, away: float) -> None:
     seen: list[Any] = []
-    stream = both.client(server.base_url).stream_task("Do it.", ["Bash"], timeout=60)
+    before = _task_ids(both, server)
+    stream = both.client(server.base_url).stream_task(**server.task)
     with (
         Killing(server, away) as killing,
         pytest.raises(ServerError, match="stopped before the task ended") as caught,
@@ -84,9 +131,13 @@ def test_a_stream_survives_a_restart(both: ClientKind, server: ServerProcess, aw
     with pytest.raises(ServerError):
         _read(both, client.stream_events(stream.task_id, after=3), later, killing)
     assert later == seen[3:]
-    assert [task.id for task in both.each(client.list_tasks())] == [stream.task_id]
-    assert server.query("PRAGMA integrity_check") == [("ok",)]
-    assert server.process_tree() == []
+    assert _task_ids(both, server) - before == {stream.task_id}
+    assert server.process.query("PRAGMA integrity_check") == [("ok",)]
+    assert server.process.process_tree() == []
+
+
+def _task_ids(both: ClientKind, server: Server) -> set[str]:
+    return {task.id for task in both.each(both.client(server.base_url).list_tasks())}
 
 
 def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> None:
@@ -97,9 +148,7 @@ def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> N
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_waiting_survives_a_restart_and_ends_with_the_task(
-    both: ClientKind, server: ServerProcess, watched: bool
-) -> None:
+def test_waiting_survives_a_restart_and_ends_with_the_task(both: ClientKind, server: Server, watched: bool) -> None:
     seen: list[Any] = []
     client = both.client(server.base_url)
     with Killing(server, 1.0) as killing:
@@ -111,7 +160,7 @@ def test_waiting_survives_a_restart_and_ends_with_the_task(
 
         if not watched:
             killing.seen.set()
-        task = both.call(client.execute_task("Do it.", ["Bash"], timeout=60, on_event=on_event if watched else None))
+        task = both.call(client.execute_task(**server.task, on_event=on_event if watched else None))
     assert (task.status, task.error["type"]) == ("failed", "server_error")
     assert task.usage.input_tokens > 0
     assert [event["type"] for event in seen] == ([*STEPS, "error"] if watched else [])
@@ -119,14 +168,14 @@ def test_waiting_survives_a_restart_and_ends_with_the_task(
 
 @pytest.mark.usefixtures("short_backoff")
 def test_a_server_that_stays_away_ends_the_stream_with_what_is_needed_to_go_on(
-    both: ClientKind, server: ServerProcess
+    both: ClientKind, server: Server
 ) -> None:
     seen: list[Any] = []
-    stream = both.client(server.base_url, max_retries=0).stream_task("Do it.", ["Bash"], timeout=60)
+    stream = both.client(server.base_url, max_retries=0).stream_task(**server.task)
     with Killing(server, None) as killing, pytest.raises(StreamInterruptedError) as caught:
         _read(both, stream, seen, killing)
     assert (caught.value.task_id, caught.value.last_event_id) == (stream.task_id, "5")
-    server.start()
+    server.process.start()
     client = both.client(server.base_url)
     with pytest.raises(ServerError) as ended:
         list(both.each(client.stream_events(caught.value.task_id, after=caught.value.last_event_id)))

@@ -1,7 +1,8 @@
-"""Search for running processes, and waiting for other processes."""
+"""Search for running processes, waiting for other processes, and a check that none is left behind."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -26,3 +27,12 @@ def eventually(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@contextmanager
+def no_process_left(but: Callable[[], int | None] = lambda: None) -> Iterator[None]:
+    """Fail if descendants of this process that start within the block are left 5 seconds after it, ``but`` that one."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert psutil.wait_procs([process for process in left if process.pid != but()], timeout=5)[1] == []

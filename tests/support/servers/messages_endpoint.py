@@ -126,9 +126,16 @@ class ScriptedMessages:
         """Set by the first request."""
         self.abandoned = threading.Event()
         """Set when a client disconnects from a reply that hangs."""
-        self.reply: Callable[[dict[str, Any]], Reply] = script if callable(script) else _in_turn(script)
+        self.follow(script)
         self._server = raw_http.SocketServer(self._respond)
         self._running = ExitStack()
+
+    def follow(self, script: Script) -> None:
+        """Go on with this script instead, as if there had been no request."""
+        self.reply: Callable[[dict[str, Any]], Reply] = script if callable(script) else _in_turn(script)
+        self.requests.clear()
+        self.requested.clear()
+        self.abandoned.clear()
 
     @property
     def url(self) -> str:

@@ -98,6 +98,11 @@ class ServerProcess:
         assert found is not None
         self.base_url, self._port = found[1], int(found[2])
 
+    @property
+    def is_running(self) -> bool:
+        """False after ``kill()`` and ``stop()``."""
+        return self._process is not None
+
     def kill(self) -> list[psutil.Process]:
         """Send SIGKILL; wait until its whole process tree has ended, and return that tree."""
         tree = self.process_tree()
