@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.clients.client_kinds import ClientKind
 from support.servers.messages_endpoint import ScriptedMessages, Whole, message, tool
 
-from claude_code_client import CostExceededError, TimeoutError
+from claude_code_client import ClaudeClient, CostExceededError, TimeoutError
+
+from .conftest import fill
 
 CANARY = "sk-ant-CANARY-0123456789"
 
 
-def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, workspace: Path) -> None:
-    with ScriptedMessages([message("Python is a language.", input_tokens=1000, output_tokens=2000)]) as endpoint:
-        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
-        reply = both.call(client.complete("What is Python?", model="sonnet", max_tokens=99, stop=["END"]))
+@dataclass(frozen=True)
+class Upstream:
+    """A scripted endpoint and a server that uses it, for several tests: each start costs seconds."""
+
+    endpoint: ScriptedMessages
+    local: ClaudeClient
+
+    def client(self, both: ClientKind) -> Any:
+        assert self.local._server is not None
+        return both.client(self.local.base_url, api_key=self.local._server.api_key)
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    workspace = fill(tmp_path_factory.mktemp("workspace"))
+    with (
+        ScriptedMessages([]) as endpoint,
+        ClaudeClient.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY) as local,
+    ):
+        yield Upstream(endpoint, local)
+
+
+def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, upstream: Upstream) -> None:
+    endpoint, client = upstream.endpoint, upstream.client(both)
+    endpoint.follow([message("Python is a language.", input_tokens=1000, output_tokens=2000)])
+    reply = both.call(client.complete("What is Python?", model="sonnet", max_tokens=99, stop=["END"]))
     assert reply.content == "Python is a language."
     assert reply.usage.total_tokens == 3000
     assert reply.usage.cost == pytest.approx(1000 * 2e-6 + 2000 * 10e-6)
@@ -52,41 +79,41 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     assert CANARY not in "".join(capfd.readouterr())
 
 
-def test_an_upstream_that_ignores_stream(both: ClientKind, workspace: Path) -> None:
-    script = [
-        Whole(message(tool("Bash", command="echo hello"))),
-        Whole(message("Done.")),
-        Whole(message("A language.")),
-    ]
-    with ScriptedMessages(script) as endpoint:
-        client = both.local(workspace, upstream=endpoint.url)
-        *events, last = both.each(client.stream_task("Work", allow_tools=["Bash"]))
-        assert (last["status"], last["summary"], last["usage"]["input_tokens"]) == ("completed", "Done.", 200)
-        assert [event["result"] for event in events if event["type"] == "tool_result"] == ["hello"]
-        *pieces, reply = both.each(client.stream_complete("What is Python?"))
-        assert "".join(pieces) == reply.content == "A language."
+def test_an_upstream_that_ignores_stream(both: ClientKind, upstream: Upstream) -> None:
+    client = upstream.client(both)
+    upstream.endpoint.follow(
+        [
+            Whole(message(tool("Bash", command="echo hello"))),
+            Whole(message("Done.")),
+            Whole(message("A language.")),
+        ]
+    )
+    *events, last = both.each(client.stream_task("Work", allow_tools=["Bash"]))
+    assert (last["status"], last["summary"], last["usage"]["input_tokens"]) == ("completed", "Done.", 200)
+    assert [event["result"] for event in events if event["type"] == "tool_result"] == ["hello"]
+    *pieces, reply = both.each(client.stream_complete("What is Python?"))
+    assert "".join(pieces) == reply.content == "A language."
 
 
-def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, workspace: Path) -> None:
+def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, upstream: Upstream) -> None:
+    endpoint, client = upstream.endpoint, upstream.client(both)
     script = [
         message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10),
         message("Never requested."),
     ]
-    with ScriptedMessages(script) as endpoint:
-        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
-        with pytest.raises(CostExceededError) as caught:
-            both.call(client.execute_task("Work", allow_tools=["Bash"], model="sonnet", max_cost=0.5))
-        assert len(endpoint.requests) == 1
+    endpoint.follow(script)
+    with pytest.raises(CostExceededError) as caught:
+        both.call(client.execute_task("Work", allow_tools=["Bash"], model="sonnet", max_cost=0.5))
+    assert len(endpoint.requests) == 1
     assert caught.value.task is not None
     assert caught.value.task.status == "cost_exceeded"
     assert caught.value.task.usage.cost == pytest.approx(2.0, rel=0.01)
 
 
-def test_a_task_that_exceeds_its_timeout(both: ClientKind, workspace: Path) -> None:
-    with ScriptedMessages(lambda _: message(tool("Bash", command="sleep 60"))) as endpoint:
-        client = both.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY)
-        with pytest.raises(TimeoutError) as caught:
-            both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=10))
+def test_a_task_that_exceeds_its_timeout(both: ClientKind, upstream: Upstream) -> None:
+    upstream.endpoint.follow(lambda _: message(tool("Bash", command="sleep 60")))
+    with pytest.raises(TimeoutError) as caught:
+        both.call(upstream.client(both).execute_task("Sleep", allow_tools=["Bash"], timeout=10))
     task = caught.value.task
     assert task is not None
     assert task.status == "timeout"
