@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
-from support.code_blocks import ROOT
+from generation.generator import generate_package
 
 PROGRAM = """
     import json, logging, sys
@@ -21,8 +20,11 @@ PROGRAM = """
 
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="LOG %(message)s")
     with ClaudeClient.local({workspace!r}) as client:
-        result = client.execute_task("Count Python files in src/", allow_tools=["Bash"], max_cost=0.5)
-        [*_, last] = client.stream_task("Count Python files in src/", allow_tools=["Bash"])
+        events = []
+        result = client.execute_task(
+            "Count Python files in src/", allow_tools=["Bash"], max_cost=0.5, on_event=events.append
+        )
+        [*_, last] = client.stream_events(result.id)
         listed = [task.id for task in client.list_tasks()]
         raw = httpx.Client(headers={{"Authorization": "Bearer " + client._server.api_key}}, trust_env=False)
         responses = {{
@@ -35,6 +37,7 @@ PROGRAM = """
         "generated": claude_code_api.__file__,
         "summary": result.result["summary"],
         "steps": len(result.execution_log),
+        "events": [event["type"] for event in events],
         "last": last,
         "listed": result.id in listed,
         "received": received,
@@ -42,9 +45,8 @@ PROGRAM = """
 """
 
 
-def renamed_contract() -> dict[str, Any]:
-    """Return the contract with other paths and other names for a required, an optional and a response field."""
-    contract: dict[str, Any] = YAML(typ="safe").load(ROOT / "openapi" / "claude-code-api.yaml")
+def rename(contract: dict[str, Any]) -> None:
+    """Use other paths and other names for a required, an optional and a response field."""
     contract["paths"] = {
         path.replace("/task", "/agentic-tasks", 1) if path.startswith("/task") else path: item
         for path, item in contract["paths"].items()
@@ -59,18 +61,13 @@ def renamed_contract() -> dict[str, Any]:
     task["required"] = [*task["required"], "steps"]
     task["required"].remove("execution_log")
     task["properties"]["steps"] = {**task["properties"].pop("execution_log"), "x-python-name": "execution_log"}
-    return contract
 
 
 @pytest.mark.timeout(120)
 def test_client_and_server_follow_renamed_paths_and_fields(workspace: Path, tmp_path: Path) -> None:
-    contract = tmp_path / "contract.yaml"
-    with contract.open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(json.loads(json.dumps(renamed_contract())), file)
     generated = tmp_path / "generated"
-    command = [sys.executable, "scripts/generate.py", "--spec", str(contract)]
-    command += ["--output", str(generated / "claude_code_api")]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    generated.mkdir()
+    generate_package(generated, rename)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM.format(workspace=str(workspace)))],
         env={**os.environ, "PYTHONPATH": str(generated)},
@@ -85,7 +82,7 @@ def test_client_and_server_follow_renamed_paths_and_fields(workspace: Path, tmp_
     assert "POST /v1/agentic-tasks " in done.stdout
     assert out["summary"].startswith("Found 3 Python files")
     assert out["steps"] >= 3
-    assert out["last"]["type"] == "result"
+    assert (out["events"][-1], out["last"]["type"]) == ("result", "result")
     assert out["listed"]
     status, body = out["received"]["old path"]
     assert (status, body["error"]["type"]) == (404, "not_found_error")

@@ -33,11 +33,13 @@ class ProjectCopy:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target)
 
-    def generate(self) -> None:
-        """Run ``make generate``."""
+    def generate(self, *scripts: str) -> None:
+        """Run ``make generate``, or only these of its scripts."""
         installed = Path(sys.prefix, ".installed")
         # The environment belongs to the project: -o keeps make from installing the copy into it.
         command = ["make", "--no-print-directory", "-o", str(installed), f"VENV={sys.prefix}", "generate"]
+        if scripts:
+            command.append(f"GENERATORS={' '.join(scripts)}")
         done = subprocess.run(
             command,
             cwd=self.directory,

@@ -1,6 +1,7 @@
 """Programs that use the additions of a changed contract, to run with the packages generated from it.
 
-Each function is a program. It makes its calls with both clients and prints what they return as JSON.
+Each function is a program. It makes its calls with both clients and returns what they return. The programs that run in
+one process are printed as one JSON object.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pydoc import render_doc
 from typing import Any, Final, cast
 
 import claude_code_api
-import httpx
 from claude_code_api import events
 
 import claude_code_client
@@ -27,24 +27,22 @@ from claude_code_server.domain.engine_protocol import EventType
 from support.clients import program
 from support.clients.client_kinds import ClientKind, open_client_kind
 from support.servers import raw_http, responses
-from support.servers.embedded_server import serving
+from support.servers.embedded_server import KEY, serving
 from support.servers.scripted_engine import Emitted, ScriptedEngine
 
 _MODULE: Final = "support.clients.evolution_program"
-_TASK: Final = "Count Python files in src/"
-_TOOLS: Final = ["Bash"]
 TASK_METHODS: Final = ("execute_task", "stream_task", "submit_task")
 TODOS: Final = [{"text": "Read the code", "state": "done"}, {"text": "Fix it", "state": "open"}]
 EXTRA: Final = {"name": "worker-7", "region": "north"}
 
 
-def run(name: str, python_path: str) -> Any:
-    """Run a program in a process that imports the packages from ``python_path``; return what it prints."""
+def run(python_path: str, *names: str) -> dict[str, Any]:
+    """Run programs in one process that imports the packages from ``python_path``; return their results by name."""
     environment = program.environment()
     environment["PYTHONPATH"] = os.pathsep.join([python_path, environment["PYTHONPATH"]])
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(
-            program.command(_MODULE, name),
+            program.command(_MODULE, *names),
             env={**environment, "HOME": home},
             cwd=home,
             capture_output=True,
@@ -53,7 +51,8 @@ def run(name: str, python_path: str) -> Any:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def with_both(call: Callable[[ClientKind], Any]) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def event_type() -> dict[str, Any]:
     event = Emitted(cast("EventType", "todo_update"), {"content": "1 of 2 done", "phase": "work", "todos": TODOS})
 
     def stream_task(both: ClientKind) -> Any:
-        client = both.client(server.base_url, api_key="sk-proj-test")
+        client = both.client(server.base_url, api_key=KEY)
         streamed = list(both.each(client.stream_task("Do it.")))
         [task] = both.each(client.list_tasks())
         return {"events": streamed, "log": task.execution_log}
@@ -153,24 +152,25 @@ def enum_values() -> dict[str, Any]:
 
 
 def embedded_server() -> dict[str, Any]:
-    """Use the embedded server: a task with the offline model, and what it does with each addition."""
+    """Use the embedded server: a task with the new field and the offline model, and what it does with each addition."""
 
-    def call(both: ClientKind, local: ClaudeClient) -> Any:
+    def call(both: ClientKind, local: ClaudeClient, task_id: str) -> Any:
         client = both.client(local.base_url, api_key=api_key(local))
-        task = both.call(client.execute_task(_TASK, _TOOLS))
         module = importlib.import_module("claude_code_api.api.tasks.get_task_summary")
         messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
         return {
-            "status": task.status,
-            "summary": task.result["summary"],
-            "endpoint": error(both, lambda: both.endpoint(module)(client=client.api, task_id=task.id)),
+            "endpoint": error(both, lambda: both.endpoint(module)(client=client.api, task_id=task_id)),
             "paused": list(both.each(client.list_tasks(status="paused"))),
             "period": error(both, lambda: client.get_usage("year")),
             "role": both.call(client.complete(messages=messages)).stop_reason,
         }
 
     with local_client() as local:
-        return with_both(lambda both: call(both, local))
+        # The field is known only after the edit by hand.
+        execute_task: Any = local.execute_task
+        task = execute_task("Count Python files in src/", ["Bash"], priority=3)
+        found = with_both(lambda both: call(both, local, task.id))
+    return {**found, "status": task.status, "summary": task.result["summary"]}
 
 
 def task_field_checked() -> dict[str, Any]:
@@ -210,22 +210,18 @@ def task_field_checked() -> dict[str, Any]:
 def task_field_served() -> dict[str, Any]:
     """Pass a new task field to the embedded server, with each method and over plain HTTP."""
 
-    def call(both: ClientKind, local: ClaudeClient) -> Any:
-        client = both.client(local.base_url, api_key=api_key(local))
-        executed = both.call(client.execute_task(_TASK, _TOOLS, priority=3))
-        *_, last = both.each(client.stream_task(_TASK, _TOOLS, priority=3))
-        handle = both.call(client.submit_task(_TASK, _TOOLS, priority=3))
+    def call(both: ClientKind) -> Any:
+        client = both.client(server.base_url, api_key=KEY)
+        executed = both.call(client.execute_task("Do it.", priority=3))
+        *_, last = both.each(client.stream_task("Do it.", priority=3))
+        handle = both.call(client.submit_task("Do it.", priority=3))
         submitted = both.call(handle.wait())
         return [executed.status, last["status"], submitted.status]
 
-    with local_client() as local:
-        served = with_both(lambda both: call(both, local))
-        response = httpx.post(
-            f"{local.base_url}/task",
-            json={"description": _TASK, "priority": 9},
-            headers={"Authorization": f"Bearer {api_key(local)}"},
-            trust_env=False,
-        )
+    with tempfile.TemporaryDirectory() as workspace, serving(Path(workspace), ScriptedEngine()) as server:
+        served = with_both(call)
+        with server.client() as raw:
+            response = raw.post("/task", json={"description": "Do it.", "priority": 9})
     return {**served, "raw": [response.status_code, response.json()["error"]["param"]]}
 
 
@@ -263,4 +259,4 @@ PROGRAMS: Final = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    json.dump(PROGRAMS[sys.argv[1]](), sys.stdout)
+    json.dump({name: PROGRAMS[name]() for name in sys.argv[1:]}, sys.stdout)
