@@ -277,6 +277,7 @@ def test_server_receives_the_deadline(kind: str, server: ContextServer, proxy: F
     assert port.cancels == 0
 
 
+@pytest.mark.slow
 def test_two_waiters_on_one_handle_have_their_own_deadlines(
     kind: str, server: ContextServer, proxy: FaultProxy
 ) -> None:

@@ -11,8 +11,10 @@ from support.fault_proxy.proxy import FaultProxy
 
 from claude_code_client.errors import ClaudeAPIError, OverloadedError
 
-FEW = 300
+FEW = 150
 MANY = 1000
+STORM = 60
+"""Calls that use up the quota, with three retries each."""
 RETRIES = 100
 """500 tokens, 5 per retry."""
 
@@ -50,7 +52,7 @@ def test_retries_end_when_the_quota_is_used_up(proxy: FaultProxy, kind: str, cal
 def test_success_refills_the_quota(proxy: FaultProxy, kind: str) -> None:
     port = proxy.open(plan=lambda exchange: error_response(503, "0") if exchange.path else None)
     client = make_client(kind, port.base_url)
-    storm = [_with_options] * 200
+    storm = [_with_options] * STORM
 
     def well() -> None:
         port.plan = lambda exchange: response(200, b'{"data": []}') if exchange.path else None
@@ -60,7 +62,7 @@ def test_success_refills_the_quota(proxy: FaultProxy, kind: str) -> None:
 
     steps: list[Any] = [*storm, lambda _: well(), *[lambda c: c.list_models()] * 12, lambda _: ill(), *storm]
     ended = call_concurrently(client, steps, max_concurrency=1)
-    first = [end.error.attempts for end in ended[:200] if isinstance(end.error, ClaudeAPIError)]
-    last = [end.error.attempts for end in ended[-200:] if isinstance(end.error, ClaudeAPIError)]
-    assert sum(first) - 200 == RETRIES
-    assert sum(last) - 200 == 2, "12 successes are worth two retries"
+    first = [end.error.attempts for end in ended[:STORM] if isinstance(end.error, ClaudeAPIError)]
+    last = [end.error.attempts for end in ended[-STORM:] if isinstance(end.error, ClaudeAPIError)]
+    assert sum(first) - STORM == RETRIES
+    assert sum(last) - STORM == 2, "12 successes are worth two retries"

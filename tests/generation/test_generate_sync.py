@@ -35,6 +35,7 @@ def contents(directory: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.py")}
 
 
+@pytest.mark.slow
 def test_committed_files_are_up_to_date_and_a_second_run_changes_nothing(checkout: Path) -> None:
     assert generate_sync(checkout, "--check").returncode == 0
     before = contents(checkout / CLIENT / "_sync")
@@ -43,6 +44,7 @@ def test_committed_files_are_up_to_date_and_a_second_run_changes_nothing(checkou
     assert contents(checkout / CLIENT / "_sync") == before
 
 
+@pytest.mark.slow
 def test_edited_file_fails_the_check_and_is_restored(checkout: Path) -> None:
     edited = checkout / CLIENT / "_sync" / "tasks.py"
     original = edited.read_text(encoding="utf-8")
@@ -55,6 +57,7 @@ def test_edited_file_fails_the_check_and_is_restored(checkout: Path) -> None:
     assert edited.read_text(encoding="utf-8") == original
 
 
+@pytest.mark.slow
 def test_surplus_and_missing_files_fail_the_check(checkout: Path) -> None:
     sync = checkout / CLIENT / "_sync"
     (sync / "surplus.py").touch()

@@ -166,6 +166,7 @@ def test_the_prompt_contains_task_and_context() -> None:
     assert build_prompt(spec) == expected
 
 
+@pytest.mark.slow
 def test_agents_get_only_tools_that_the_task_has() -> None:
     spec = TaskSpec("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
     options = build_options(spec, Path("/bin/false"), print)

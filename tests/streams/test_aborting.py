@@ -192,6 +192,7 @@ def test_a_cleanup_whose_loop_goes_away_is_finished_by_a_thread(over: Event, sta
         over.set()
 
 
+@pytest.mark.slow
 def test_a_cleanup_on_a_blocked_loop_is_finished_by_a_thread(over: Event, started: list[str]) -> None:
     async def main() -> None:
         async with AsyncClaudeClient(KEY, server.base_url) as client:
