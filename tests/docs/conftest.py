@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from support.code_blocks import ROOT
+from support.processes import no_process_left
 from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ClaudeClient
@@ -65,9 +64,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_leftover_processes(docs_server: ServerProcess) -> Iterator[None]:
+def no_leftover_processes() -> Iterator[None]:
     """Fail if a test leaves a process behind."""
-    before = {process.pid for process in psutil.Process(os.getpid()).children()}
-    yield
-    left = [process for process in psutil.Process(os.getpid()).children() if process.pid not in before]
-    assert psutil.wait_procs(left, timeout=5)[1] == []
+    with no_process_left():
+        yield

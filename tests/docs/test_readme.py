@@ -20,6 +20,8 @@ from claude_code_server.domain.price_file import parse_price_file
 
 from .test_reference_page import install
 
+pytestmark = pytest.mark.xdist_group("docs_server")
+
 BLOCKS = blocks("README.md")
 
 

@@ -21,6 +21,8 @@ from claude_code_client import ClaudeClient, CostExceededError, RateLimitError
 
 from .conftest import KEYS
 
+pytestmark = pytest.mark.xdist_group("docs_server")
+
 PAGE = "docs/python-client-library.md"
 BLOCKS = blocks(PAGE)
 PYTHON = [block for block in BLOCKS if block.language == "python"]

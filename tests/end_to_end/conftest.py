@@ -73,7 +73,7 @@ def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_leftover_processes(_server: ServerProcess) -> Iterator[None]:
+def no_leftover_processes() -> Iterator[None]:
     """Fail if a test leaves a process behind."""
     with no_process_left():
         yield

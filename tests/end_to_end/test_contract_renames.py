@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from generation.generator import generate_package
 
+# The generator runs in this process, as in other tests of the group.
+pytestmark = pytest.mark.xdist_group("generation")
+
 PROGRAM = """
     import json, logging, sys
     import claude_code_api, httpx

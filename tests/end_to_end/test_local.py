@@ -20,6 +20,8 @@ from claude_code_client import ConfigurationError, InvalidRequestError, NotFound
 
 from .conftest import SharedServer
 
+pytestmark = pytest.mark.xdist_group("shared_server")
+
 
 def found(folder: Path, pattern: str) -> int:
     """Return the count that find reports."""

@@ -96,6 +96,7 @@ def test_a_scripted_model(both: ClientKind, streamed: bool, workspace: Path) -> 
     assert task.usage.input_tokens == 100 * len(requests)
 
 
+@pytest.mark.xdist_group("shared_server")
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_the_offline_model(both: ClientKind, streamed: bool, shared_server: SharedServer) -> None:
     client = both.client(shared_server.base_url)

@@ -18,6 +18,8 @@ from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ServerError, StreamInterruptedError
 
+pytestmark = pytest.mark.xdist_group("restart")
+
 SCRIPT = [
     message(thinking("Hm."), "Looking.", tool("Bash", command="echo one")),
     message(tool("Bash", command="sleep 600 & echo $! >started; wait")),

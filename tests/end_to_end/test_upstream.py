@@ -15,6 +15,8 @@ from claude_code_client import ClaudeClient, CostExceededError, TimeoutError
 
 from .conftest import fill
 
+pytestmark = pytest.mark.xdist_group("upstream")
+
 CANARY = "sk-ant-CANARY-0123456789"
 
 
