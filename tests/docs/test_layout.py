@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,14 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def definitions(path: Path) -> Iterator[tuple[Definition, str]]:
     """Yield the module, classes and functions of a file that have a docstring, with it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, Definition) and (docstring := ast.get_docstring(node)):
             yield node, docstring
 
@@ -60,9 +66,9 @@ EVERYTHING = files(*PACKAGES, "scripts", "tests", "benchmarks", "examples")
 def test_files_and_classes_are_small() -> None:
     too_long = []
     for path in SOURCES:
-        text = path.read_text(encoding="utf-8")
-        too_long += [name(path)] if len(text.splitlines()) > MAX_FILE_LINES else []
-        classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+        lines = path.read_text(encoding="utf-8").splitlines()
+        too_long += [name(path)] if len(lines) > MAX_FILE_LINES else []
+        classes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]
         too_long += [
             f"{name(path)}: {node.name}" for node in classes if (node.end_lineno or 0) - node.lineno >= MAX_CLASS_LINES
         ]
