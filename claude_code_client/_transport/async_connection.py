@@ -1,4 +1,4 @@
-"""Connection of the asynchronous client: its pools, its httpx clients, and the operations that run on them."""
+"""Connection of the asynchronous client: its pools, its HTTP clients, and the operations that run on them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from .._operations.effects import Emit, Operation, T
 from .async_background import AsyncBackground
 from .async_driver import AsyncDriver
 from .async_execution import AsyncExecution
+from .async_http import AsyncHttp
 from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
 from .http_options import default_headers
+from .request_builder import RequestBuilder
 from .response_check import check_async
 from .sync_connection import finish_in_thread
 
@@ -39,21 +41,26 @@ class AsyncConnection:
         self._attach = attach
         self._owns_pools = pools is None
         self._pools = pools or AsyncPools(config)
-        self._http: tuple[httpx.AsyncBaseTransport, httpx.AsyncClient] | None = None
+        self._requests = RequestBuilder(config)
+        self._http: tuple[httpx.AsyncBaseTransport, AsyncHttp] | None = None
         # Without a reference to the connection, which background work must not keep alive.
         self._finish_in_thread = partial(finish_in_thread, config, state)
 
     @property
-    def http(self) -> httpx.AsyncClient:
-        """An httpx client on the running loop's connections. Raises ConfigurationError if the pools are closed."""
-        return self._client_on(self._pools.transport())
+    def http(self) -> AsyncHttp:
+        """The HTTP client on the running loop's connections. Raises ConfigurationError if the pools are closed."""
+        return self._http_on(self._pools.transport())
 
     @property
     def checked_http(self) -> httpx.AsyncClient:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
-        http = self._new_client(self._pools.transport())
-        http.event_hooks = {"response": [check_async]}
-        return http
+        return httpx.AsyncClient(
+            base_url=self.config.base_url,
+            headers=default_headers(self.config),
+            transport=self._retrying(self._pools.transport()),
+            trust_env=False,
+            event_hooks={"response": [check_async]},
+        )
 
     def reconfigured(self, config: Config) -> AsyncConnection:
         """Return a connection with other options on the same pools; closing it leaves the pools open."""
@@ -128,7 +135,7 @@ class AsyncConnection:
         transport = self._pools.open_transport()
         if transport is None:
             return None
-        http = self._client_on(transport)
+        http = self._http_on(transport)
         return AsyncDriver(lambda: http, AsyncCancelToken(), self._spawn)
 
     def _attached(self, value: Any) -> Any:
@@ -136,16 +143,11 @@ class AsyncConnection:
             self._attach(value, self)
         return value
 
-    def _client_on(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    def _http_on(self, transport: httpx.AsyncBaseTransport) -> AsyncHttp:
         current = self._http
         if current is None or current[0] is not transport:
-            self._http = current = (transport, self._new_client(transport))
+            self._http = current = (transport, AsyncHttp(self._requests, self._retrying(transport)))
         return current[1]
 
-    def _new_client(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=AsyncRetryTransport(self.config, transport, self.state.quota, lambda: self._pools.closed),
-            trust_env=False,
-        )
+    def _retrying(self, transport: httpx.AsyncBaseTransport) -> AsyncRetryTransport:
+        return AsyncRetryTransport(self.config, transport, self.state.quota, lambda: self._pools.closed)

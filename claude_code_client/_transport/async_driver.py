@@ -7,13 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import httpx
-
 from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn
 from ..errors import ClaudeAPIError, ClosedError
+from .async_http import AsyncHttp
 from .async_response import AsyncOpenResponse
 from .cancellation import AsyncCancelToken
-from .request_context import RequestContext
 
 Outcome = tuple[Any, ClaudeAPIError | None]
 """Outcome of an effect, and the exception that it failed with."""
@@ -23,13 +21,13 @@ class AsyncDriver:
     """Carries out the effects of one operation.
 
     Args:
-        http: Returns the httpx client; called for each request.
+        http: Returns the HTTP client; called for each request.
         token: Ends what the operation waits for.
         spawn: Carries an operation out in the background.
     """
 
     def __init__(
-        self, http: Callable[[], httpx.AsyncClient], token: AsyncCancelToken, spawn: Callable[[Operation[Any]], object]
+        self, http: Callable[[], AsyncHttp], token: AsyncCancelToken, spawn: Callable[[Operation[Any]], object]
     ) -> None:
         self._http = http
         self._token = token
@@ -67,10 +65,8 @@ class AsyncDriver:
     async def _wait_for(self, effect: Send | Open | Read | Sleep) -> Any:
         match effect:
             case Send():
-                context = RequestContext(
-                    deadline=effect.deadline, repeatable=effect.repeatable, on_cancelled=self._note_closed
-                )
-                return await self._http().request(**effect.request, extensions=context.as_extensions())
+                http = self._http()
+                return await http.send(http.requests.whole(effect, on_cancelled=self._note_closed))
             case Open():
                 return await self._response.open(self._http(), effect, self._note_closed)
             case Read():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 
 from .._operations.effects import Head, Open, Read
-from ..errors import ClosedError
+from .async_http import AsyncHttp
 from .async_transport import until
 from .httpx_errors import DEADLINE_PASSED, TransportFailure, body_error
-from .request_context import head, stream_request
+from .request_context import OnCancelled, head
 
 
 class AsyncOpenResponse:
@@ -22,12 +22,11 @@ class AsyncOpenResponse:
         self._chunks: AsyncIterator[bytes] | None = None
         self._deadline = 0.0
 
-    async def open(self, http: httpx.AsyncClient, effect: Open, on_cancelled: Callable[[ClosedError], object]) -> Head:
+    async def open(self, http: AsyncHttp, effect: Open, on_cancelled: OnCancelled) -> Head:
         """Send a request and take its response in place of the one before."""
         await self.aclose()
         self._deadline = effect.deadline
-        request = stream_request(http.build_request, effect, on_cancelled=on_cancelled)
-        self._response = await http.send(request, stream=True)
+        self._response = await http.send(http.requests.stream(effect, on_cancelled=on_cancelled))
         self._chunks = self._response.aiter_bytes()
         return head(self._response)
 

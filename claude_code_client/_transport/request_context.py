@@ -9,11 +9,13 @@ from typing import Any, Final
 import attrs
 import httpx
 
-from .._operations.effects import Head, Open
+from .._operations.effects import Head
 from ..errors import ClosedError
 from .cancellation import CancelToken
 
 _EXTENSION: Final = "claude_code_client"
+OnCancelled = Callable[[ClosedError], object]
+"""Called when a coroutine's call is cancelled, with the exception that it may raise instead."""
 
 
 @attrs.frozen(kw_only=True)
@@ -29,8 +31,7 @@ class RequestContext:
     """Seconds without a byte after which the connection counts as dead."""
     token: CancelToken | None = None
     """Ends the call from another thread; None if the transport has to make one."""
-    on_cancelled: Callable[[ClosedError], object] | None = None
-    """Called when a coroutine's call is cancelled, with the exception that it may raise instead."""
+    on_cancelled: OnCancelled | None = None
 
     def as_extensions(self) -> dict[str, Any]:
         """Return the ``extensions`` argument of a request."""
@@ -41,26 +42,6 @@ class RequestContext:
         """Return the context of a request; for one without, as generated endpoints send, one with this timeout."""
         context: RequestContext | None = request.extensions.get(_EXTENSION)
         return context or cls(deadline=time.monotonic() + timeout)
-
-
-def stream_request(
-    build: Callable[..., httpx.Request],
-    effect: Open,
-    token: CancelToken | None = None,
-    on_cancelled: Callable[[ClosedError], object] | None = None,
-) -> httpx.Request:
-    """Build the request of an ``Open`` with an httpx client's ``build_request``."""
-    context = RequestContext(
-        deadline=effect.deadline,
-        stream=True,
-        read_timeout=effect.read_timeout,
-        token=token,
-        on_cancelled=on_cancelled,
-    )
-    request = build(**effect.request, extensions=context.as_extensions())
-    # A proxy would hold a compressed stream back until a block is full, and a compressed file has no byte ranges.
-    request.headers.update({"Accept": effect.accept, "Accept-Encoding": "identity"})
-    return request
 
 
 def head(response: httpx.Response) -> Head:

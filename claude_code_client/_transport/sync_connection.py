@@ -1,4 +1,4 @@
-"""Connection of the synchronous client: its pool, its httpx clients, and the operations that run on them."""
+"""Connection of the synchronous client: its pool, its HTTP clients, and the operations that run on them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork, is_suspended
 from .cancellation import CLOSED_DURING_CALL, CancelToken
 from .http_options import default_headers
+from .request_builder import RequestBuilder
 from .response_check import check
 from .sync_driver import SyncDriver
+from .sync_http import SyncHttp
 from .sync_pool import SyncPool
 from .sync_transport import SyncRetryTransport
 
@@ -41,22 +43,27 @@ class SyncConnection:
         self._attach = attach
         self._owns_pool = pool is None
         self._pool = pool or SyncPool(config)
-        self._http: tuple[httpx.BaseTransport, httpx.Client] | None = None
+        self._requests = RequestBuilder(config)
+        self._http: tuple[httpx.BaseTransport, SyncHttp] | None = None
 
     @property
-    def http(self) -> httpx.Client:
-        """An httpx client on this process's connections. Raises ConfigurationError if the pool is closed."""
+    def http(self) -> SyncHttp:
+        """The HTTP client on this process's connections. Raises ConfigurationError if the pool is closed."""
         transport, current = self._pool.transport(), self._http
         if current is None or current[0] is not transport:
-            self._http = current = (transport, self._client_on(transport))
+            self._http = current = (transport, SyncHttp(self._requests, self._retrying(transport)))
         return current[1]
 
     @property
     def checked_http(self) -> httpx.Client:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
-        http = self._client_on(self._pool.transport())
-        http.event_hooks = {"response": [check]}
-        return http
+        return httpx.Client(
+            base_url=self.config.base_url,
+            headers=default_headers(self.config),
+            transport=self._retrying(self._pool.transport()),
+            trust_env=False,
+            event_hooks={"response": [check]},
+        )
 
     def reconfigured(self, config: Config) -> SyncConnection:
         """Return a connection with other options on the same pool; closing it leaves the pool open."""
@@ -111,18 +118,13 @@ class SyncConnection:
         with self._pool.tokens.registered(token):
             return (yield from driver.emit(operation, self._attached, self._abort))
 
-    def _http_in_call(self) -> httpx.Client:
+    def _http_in_call(self) -> SyncHttp:
         with suppress(ConfigurationError):
             return self.http
         raise ClosedError(CLOSED_DURING_CALL)
 
-    def _client_on(self, transport: httpx.BaseTransport) -> httpx.Client:
-        return httpx.Client(
-            base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=SyncRetryTransport(self.config, transport, self.state.quota, self._pool.tokens),
-            trust_env=False,
-        )
+    def _retrying(self, transport: httpx.BaseTransport) -> SyncRetryTransport:
+        return SyncRetryTransport(self.config, transport, self.state.quota, self._pool.tokens)
 
     def _attached(self, value: T) -> T:
         if self._attach is not None:

@@ -6,13 +6,11 @@ import os
 from collections.abc import Callable, Generator
 from typing import Any
 
-import httpx
-
 from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
 from ..errors import ClaudeAPIError
 from .background import BackgroundWork, is_suspended
 from .cancellation import CancelToken
-from .request_context import RequestContext
+from .sync_http import SyncHttp
 from .sync_response import SyncOpenResponse
 
 Outcome = tuple[Any, ClaudeAPIError | None]
@@ -23,13 +21,13 @@ class SyncDriver:
     """Carries out the effects of one operation.
 
     Args:
-        http: Returns the httpx client; called for each request.
+        http: Returns the HTTP client; called for each request.
         token: Ends what the operation waits for.
         spawn: Carries an operation out in the background.
     """
 
     def __init__(
-        self, http: Callable[[], httpx.Client], token: CancelToken, spawn: Callable[[Operation[Any]], None]
+        self, http: Callable[[], SyncHttp], token: CancelToken, spawn: Callable[[Operation[Any]], None]
     ) -> None:
         self._http = http
         self._token = token
@@ -96,8 +94,8 @@ class SyncDriver:
         self._token.check()
         match effect:
             case Send():
-                context = RequestContext(deadline=effect.deadline, repeatable=effect.repeatable, token=self._token)
-                return self._http().request(**effect.request, extensions=context.as_extensions())
+                http = self._http()
+                return http.send(http.requests.whole(effect, token=self._token))
             case Open():
                 return self._response.open(self._http(), effect)
             case Read():

@@ -11,7 +11,8 @@ from .._operations.effects import Head, Open, Read
 from .cancellation import CancelToken
 from .deadline_network import deadline_scope
 from .httpx_errors import TransportFailure, body_error
-from .request_context import head, stream_request
+from .request_context import head
+from .sync_http import SyncHttp
 
 
 class SyncOpenResponse:
@@ -23,12 +24,11 @@ class SyncOpenResponse:
         self._chunks: Iterator[bytes] = iter(())
         self._deadline = 0.0
 
-    def open(self, http: httpx.Client, effect: Open) -> Head:
+    def open(self, http: SyncHttp, effect: Open) -> Head:
         """Send a request and take its response in place of the one before."""
         self.close()
         self._deadline = effect.deadline
-        request = stream_request(http.build_request, effect, self._token)
-        self._response = http.send(request, stream=True)
+        self._response = http.send(http.requests.stream(effect, token=self._token))
         self._chunks = self._response.iter_bytes()
         return head(self._response)
 

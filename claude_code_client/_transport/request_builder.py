@@ -1,0 +1,65 @@
+"""Requests of operations, as httpx requests. What the requests of one client have in common is prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import httpx
+
+from .._config import Config
+from .._operations.effects import Open, Request, Send
+from .cancellation import CancelToken
+from .http_options import default_headers
+from .request_context import OnCancelled, RequestContext
+
+_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": "gzip, deflate", "connection": "keep-alive"}
+_url: Final = lru_cache(maxsize=256)(httpx.URL)
+
+
+class RequestBuilder:
+    """Builds the requests of one client."""
+
+    def __init__(self, config: Config) -> None:
+        self._base_url = config.base_url.rstrip("/")
+        self._headers = _COMMON_HEADERS | _lower(default_headers(config))
+
+    def whole(
+        self, effect: Send, *, token: CancelToken | None = None, on_cancelled: OnCancelled | None = None
+    ) -> httpx.Request:
+        """Return the request of a ``Send``."""
+        context = RequestContext(
+            deadline=effect.deadline, repeatable=effect.repeatable, token=token, on_cancelled=on_cancelled
+        )
+        return self._build(effect.request, context, {})
+
+    def stream(
+        self, effect: Open, *, token: CancelToken | None = None, on_cancelled: OnCancelled | None = None
+    ) -> httpx.Request:
+        """Return the request of an ``Open``."""
+        context = RequestContext(
+            deadline=effect.deadline,
+            stream=True,
+            read_timeout=effect.read_timeout,
+            token=token,
+            on_cancelled=on_cancelled,
+        )
+        # A proxy would hold a compressed stream back until a block is full, and a compressed file has no byte ranges.
+        return self._build(effect.request, context, {"accept": effect.accept, "accept-encoding": "identity"})
+
+    def _build(self, request: Request, context: RequestContext, headers: dict[str, str]) -> httpx.Request:
+        arguments: dict[str, Any] = {**request}
+        url = _url(self._base_url + arguments.pop("url"))
+        params = arguments.pop("params", None)
+        return httpx.Request(
+            arguments.pop("method"),
+            url.copy_merge_params(params) if params else url,
+            headers=self._headers | _lower(arguments.pop("headers", {})) | headers,
+            extensions=context.as_extensions(),
+            **arguments,
+        )
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
