@@ -11,7 +11,7 @@ from .httpcore_messages import KEEPALIVE_EXPIRY
 
 
 class Connection(Protocol):
-    """What a connection of httpcore, synchronous or not, tells about itself."""
+    """A connection of httpcore, synchronous or not, as far as it tells about itself."""
 
     def is_idle(self) -> bool: ...
 
