@@ -43,7 +43,7 @@ CASES = {
     "model unknown": body(model=f"claude-{CANARY}"),
     "stream text": body(stream=CANARY),
     "messages text": body(messages=CANARY),
-    "300 levels": nested(300),
+    "600 levels": nested(600),
     "100000 levels": nested(100_000),
     "not JSON": b'{"' + CANARY.encode(),
     "not UTF-8": b'{"\xff": 1}',
