@@ -7,12 +7,18 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.clients.client_kinds import KEY
+from support.clients.client_kinds import KEY, ClientKind
 from support.processes import no_process_left
+from support.servers.messages_endpoint import ScriptedMessages
 from support.servers.server_process import ServerProcess, server_process
 
+from claude_code_client import ClaudeClient
+
+CANARY = "sk-ant-CANARY-0123456789"
+"""Key of the scripted upstream."""
 SOURCES = {
     "src/app.py": '"""The app."""\n\n\ndef run() -> int:\n    """Run it."""\n    return 1  # TODO: more\n',
     "src/shop/__init__.py": "",
@@ -60,6 +66,29 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 @pytest.fixture
 def shared_server(_server: ServerProcess) -> SharedServer:
     return SharedServer(_server.base_url, fill(_server.workspace / uuid.uuid4().hex))
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A scripted endpoint and a server that uses it, for several tests: each start costs seconds."""
+
+    endpoint: ScriptedMessages
+    local: ClaudeClient
+    workspace: Path
+
+    def client(self, both: ClientKind) -> Any:
+        assert self.local._server is not None
+        return both.client(self.local.base_url, api_key=self.local._server.api_key)
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    workspace = fill(tmp_path_factory.mktemp("workspace"))
+    with (
+        ScriptedMessages([]) as endpoint,
+        ClaudeClient.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY) as local,
+    ):
+        yield Upstream(endpoint, local, workspace)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class Ended:
 
 @pytest.mark.parametrize(
     ("count", "seed"),
-    [(18, "short"), pytest.param(500, "long", marks=pytest.mark.long)],
+    [(10, "short"), pytest.param(500, "long", marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)

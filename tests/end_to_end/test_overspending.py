@@ -194,6 +194,7 @@ def check(way: Way, outcome: Outcome) -> None:
     assert outcome.metered >= outcome.factor * 0.9, "the server reports less than the upstream charges"
 
 
+@pytest.mark.xdist_group("overspending")
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_max_cost_holds(billed: BilledServer, way: Way) -> None:
     check(way, spend(way, min(way.calls, SHORT), billed))

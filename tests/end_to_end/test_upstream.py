@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.clients.client_kinds import ClientKind
 from support.servers.messages_endpoint import ScriptedMessages, Whole, message, tool
 
-from claude_code_client import ClaudeClient, CostExceededError, TimeoutError
+from claude_code_client import CostExceededError, TimeoutError
 
-from .conftest import fill
+from .conftest import CANARY, Upstream
 
 pytestmark = pytest.mark.xdist_group("upstream")
-
-CANARY = "sk-ant-CANARY-0123456789"
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """A scripted endpoint and a server that uses it, for several tests: each start costs seconds."""
-
-    endpoint: ScriptedMessages
-    local: ClaudeClient
-
-    def client(self, both: ClientKind) -> Any:
-        assert self.local._server is not None
-        return both.client(self.local.base_url, api_key=self.local._server.api_key)
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
-    workspace = fill(tmp_path_factory.mktemp("workspace"))
-    with (
-        ScriptedMessages([]) as endpoint,
-        ClaudeClient.local(workspace, upstream=endpoint.url, anthropic_api_key=CANARY) as local,
-    ):
-        yield Upstream(endpoint, local)
 
 
 def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, upstream: Upstream) -> None:
