@@ -22,3 +22,11 @@ class ClientState:
     """Models with their prices, fetched once a budget needs them."""
     open_costs: dict[str, ReservedCost] = attrs.field(factory=dict)
     """Costs of the tasks in the journal that are not known yet, by idempotency key: ``recover()`` takes them over."""
+    task_costs: dict[str, ReservedCost] = attrs.field(factory=dict)
+    """Costs of tasks that are not known yet, by the task's ID: calls with that ID may learn them."""
+
+    def settle_task(self, task_id: str, usd: float) -> None:
+        """Settle the cost of a task, if anything is reserved for it."""
+        cost = self.task_costs.pop(task_id, None)
+        if cost is not None:
+            cost.settle(usd)

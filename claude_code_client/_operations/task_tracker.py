@@ -110,6 +110,7 @@ class TaskTracker:
             if not error.outcome_unknown:
                 added.release()
             raise
+        self._ledger.identify(task.id)
         self._snapshot = TaskSnapshot(task)
         self._lifecycle.apply(Trigger.END if task.is_terminal else Trigger.CONFIRM)
         yield from self._ledger.note_submitted(self.id)
@@ -179,6 +180,8 @@ class TaskTracker:
     def _observe(self, request: Operation[AgenticTaskResponse]) -> Operation[AgenticTaskResponse]:
         """Send a request about the task and record the task as reported."""
         task = yield from request
+        if self._snapshot is None:
+            self._ledger.identify(task.id)
         if task.is_terminal or self._snapshot is None or not self._snapshot.is_final:
             self._snapshot = TaskSnapshot(task)
         if task.is_terminal:
