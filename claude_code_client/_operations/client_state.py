@@ -7,15 +7,17 @@ import attrs
 from .._files.journal import Journal
 from .._policy.budget import ActiveBudgets
 from .._policy.retry_quota import RetryQuota
+from .._policy.server_contract import ServerContract
 from ..models import ModelInfo
 from .cost import ReservedCost
 
 
 @attrs.define(kw_only=True)
 class ClientState:
-    """Retry quota, budgets and journal. Mutable, and safe to use from several threads."""
+    """Retry quota, budgets, journal, and what is known of the server. Mutable, and safe to use from several threads."""
 
     quota: RetryQuota = attrs.field(factory=RetryQuota)
+    contract: ServerContract = attrs.field(factory=ServerContract)
     budgets: ActiveBudgets = attrs.field(factory=ActiveBudgets)
     journal: Journal | None = None
     models: list[ModelInfo] | None = None

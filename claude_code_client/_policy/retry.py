@@ -52,7 +52,7 @@ class AttemptFailure:
         if status is None or status < 400:
             return True
         # Ended by a limit: the call has run, at least in part.
-        if type_ in ("timeout_error", "cost_exceeded_error"):
+        if type_ in ("timeout_error", "cost_exceeded_error") or status == 408:
             return True
         return status >= 500 and type_ not in ("overloaded_error", "not_implemented_error")
 

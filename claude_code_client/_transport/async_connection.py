@@ -150,4 +150,4 @@ class AsyncConnection:
         return current[1]
 
     def _retrying(self, transport: httpx.AsyncBaseTransport) -> AsyncRetryTransport:
-        return AsyncRetryTransport(self.config, transport, self.state.quota, lambda: self._pools.closed)
+        return AsyncRetryTransport(self.config, transport, self.state, lambda: self._pools.closed)

@@ -120,7 +120,7 @@ class SyncConnection:
         raise ClosedError(CLOSED_DURING_CALL)
 
     def _retrying(self, transport: httpx.BaseTransport) -> SyncRetryTransport:
-        return SyncRetryTransport(self.config, transport, self.state.quota, self._pool.tokens)
+        return SyncRetryTransport(self.config, transport, self.state, self._pool.tokens)
 
     def _attached(self, value: T) -> T:
         if self._attach is not None:

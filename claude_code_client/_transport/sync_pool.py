@@ -15,7 +15,6 @@ from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_conte
 from .sync_origin_transport import SyncOriginTransport
 from .sync_stream import SyncStream
 
-
 _Streams = dict[tuple[int, int], weakref.ref[SyncStream]]
 """Streams that exist, by process and identity."""
 

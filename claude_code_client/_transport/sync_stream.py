@@ -45,7 +45,7 @@ class SyncStream:
             try:
                 with suppress(ValueError):  # a thread has entered it meanwhile
                     for value in self._values:
-                        self._rest.append(value)  # noqa: PERF402 (a failure must leave those read so far)
+                        self._rest.append(value)
             except ClaudeAPIError as error:
                 self._failure = error.with_traceback(None)
 

@@ -73,7 +73,9 @@ class AsyncTaskStream(AsyncStream[TaskEvent]):
     Leaving the stream early cancels a task that the stream submitted.
     """
 
-    def __init__(self, generator: AsyncGenerator[TaskEvent, None], source: AsyncExecution[Any], cursor: EventCursor) -> None:
+    def __init__(
+        self, generator: AsyncGenerator[TaskEvent, None], source: AsyncExecution[Any], cursor: EventCursor
+    ) -> None:
         super().__init__(generator, source)
         self._cursor = cursor
 
