@@ -56,7 +56,8 @@ class CallAttempts:
         """True while the request is a question to the server whether it keeps the contract."""
         self._failure: ClaudeAPIError = NotSupportedError(
             "The call may have reached the server before, and the server does not say that it keeps the API contract: "
-            "it might run the call a second time. Look the task up with list_tasks()."
+            "it might run the call a second time. Look the task up with list_tasks().",
+            outcome_unknown=True,
         )
         """What to raise instead of a repetition."""
 

@@ -23,6 +23,8 @@ class TaskServer(raw_http.SocketServer):
         """Response to submits; None cuts the connection, [] accepts them."""
 
     def _respond(self, request: raw_http.Request) -> Any:
+        if request.path.endswith("/health"):
+            return raw_http.response(200, responses.health())
         if request.method == "GET":
             return raw_http.response(200, responses.task(self.status))
         if request.path.endswith("/cancel"):
