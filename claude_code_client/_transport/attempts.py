@@ -156,7 +156,9 @@ class CallAttempts:
         self._log(type(failure).__name__, None)
         error = translate(failure, self._request.url, overdue=time.monotonic() >= self._context.deadline)
         timed_out = isinstance(failure, httpx.TimeoutException)
-        return self._delay(AttemptFailure(error=error, sent=self._sent, timed_out=timed_out))
+        # A certificate that is not valid now will not be valid in a second.
+        should_retry = False if "CERTIFICATE_VERIFY_FAILED" in str(failure) else None
+        return self._delay(AttemptFailure(error=error, sent=self._sent, timed_out=timed_out, should_retry=should_retry))
 
     def cancelled(self) -> None:
         """Report what is known of a call whose coroutine is being cancelled."""
