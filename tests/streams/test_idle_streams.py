@@ -53,7 +53,7 @@ def test_stream_left_by_break_ends_with_its_client(
         assert (budget.reserved, budget.spent) == (0, 0.5)
         # What had arrived is still there, and then the reason why there is no more.
         seen = []
-        with pytest.raises(ClosedError) as caught:
+        with pytest.raises(ClosedError) as caught:  # noqa: PT012 (the items before the error count)
             for event in both.each(stream):
                 seen.append(event["type"])  # noqa: PERF401 (the stream raises)
         assert (seen, caught.value.task_id, caught.value.last_event_id) == (["thinking"] * 2, "task_1", "3")
