@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 AT_ONCE = 48
 WAYS = get_args(Way)
-PARTS = 40
-"""In the short run each of the four tests takes every 40th byte, from different ones on; the long run takes all."""
+PARTS = 80
+"""In the short run each of the four tests takes every 80th byte, from different ones on; the long run takes all."""
 STRIDE = 997
 """Bytes between single cuts inside events; a prime number, so that it does not coincide with any structure."""
 HEADER = "x-cut-at"
