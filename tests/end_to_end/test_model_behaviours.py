@@ -146,9 +146,10 @@ def _unfinished(client: ClaudeClient, ended: list[Ended]) -> list[str]:
 def _unpaid(model: BehavingModel, ended: list[Ended], tasks: dict[int, AgenticTaskResponse]) -> list[str]:
     """Return where the usage of tasks differs from the upstream's bill.
 
-    The rule: no task has less usage than its bill. It has exactly its bill if it read all its replies to their ends and
-    they reported their usage. A reply that did not adds at most what its request allowed. Of a task that was stopped, by
-    its timeout, its limit or its caller, any reply may have been left before its end, however complete it was sent.
+    The rule: no task has less usage than its bill. It has exactly its bill if it read all its replies to their ends
+    and they reported their usage. A reply that did not adds at most what its request allowed. Of a task that was
+    stopped, by its timeout, its limit or its caller, any reply may have been left before its end, however complete it
+    was sent.
     """
     problems = []
     for one in ended:
