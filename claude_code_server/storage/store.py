@@ -22,7 +22,7 @@ from .rows import task_from_row, task_to_row, usage_from_row
 from .schema import MIGRATIONS, SCHEMA, VERSION
 from .task_reader import TaskReader
 
-MAX_DEFERRED: Final = 100
+MAX_DEFERRED: Final = 32
 """Completions that wait in memory for a database that takes no writes, before the server buys no more."""
 _UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
 
