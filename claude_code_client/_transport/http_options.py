@@ -91,8 +91,8 @@ def _checked_proxy(proxy: str) -> str:
         usable, scheme = False, ""
     if scheme not in ("http", "https", "socks5", "socks5h") or not usable:
         raise ConfigurationError(
-            "The proxy that the environment names is not a URL like http://host:8080. Check HTTPS_PROXY, HTTP_PROXY and "
-            "ALL_PROXY, or set NO_PROXY for hosts without a proxy."
+            "The proxy that the environment names is not a URL like http://host:8080. Check HTTPS_PROXY, HTTP_PROXY "
+            "and ALL_PROXY, or set NO_PROXY for hosts without a proxy."
         )
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError(
