@@ -47,7 +47,8 @@ def tls_context(url: httpx.URL) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one, too
         problem = error.strerror or type(error).__name__
     raise ConfigurationError(
-        f"The certificates for TLS cannot be loaded: {problem}. Check the files that SSL_CERT_FILE and SSL_CERT_DIR name."
+        f"The certificates for TLS cannot be loaded: {problem}. "
+        "Check the files that SSL_CERT_FILE and SSL_CERT_DIR name."
     )
 
 
