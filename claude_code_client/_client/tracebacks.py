@@ -2,8 +2,9 @@
 
 A crash reporter may show the local variables of every frame. In the frames of a call these are prompts, bodies and
 headers. An exception that leaves a public method therefore starts its traceback there. This applies to the exceptions
-of this library and to those that end a call from outside, such as KeyboardInterrupt and CancelledError. The frames that
-are cut off are logged at DEBUG, by file, line and function alone.
+of this library and to those that end a call from outside, such as KeyboardInterrupt and CancelledError. Those of user
+code, such as a callback or a signal handler, keep the frames of that code; those of anything below this library become
+exceptions of this library. The frames that are cut off are logged at DEBUG, by file, line and function alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from ..errors import ClaudeAPIError
+from .foreign_errors import forget_call, typed
 
 logger = logging.getLogger("claude_code_client")
 
@@ -104,12 +106,18 @@ async def strip_stream_async(stream: ClosableAsyncIterator) -> AsyncGenerator[An
 
 
 def _stripped(error: BaseException) -> BaseException:
-    """Return the exception without traceback or context. Unexpected exceptions are bugs and keep theirs."""
-    if isinstance(error, Exception) and not isinstance(error, ClaudeAPIError):
-        return error
+    """Return the exception that the caller gets: typed, and without the frames of the call.
+
+    An exception of user code, such as a callback or a signal handler, keeps the frames of that code.
+    """
     # GeneratorExit is how a stream is closed: nothing has failed.
     if logger.isEnabledFor(logging.DEBUG) and not isinstance(error, GeneratorExit):
         logger.debug("%s", "\n".join(_frames(error)))
+    if isinstance(error, Exception) and not isinstance(error, ClaudeAPIError):
+        error = typed(error)
+        if not isinstance(error, ClaudeAPIError):
+            forget_call(error)
+            return error
     error.__context__ = None
     return error.with_traceback(None)
 

@@ -2,23 +2,32 @@
 
 The file has one JSON object per line, and grows by appending: ``{"key", "body", "timeout"}`` before the request,
 ``{"key", "task_id"}`` after the response, ``{"key", "done": true}`` once the task needs no recovery. It contains
-prompts but never an API key, and only its owner may read it.
+prompts but never an API key, and only its owner may read it. What is settled is dropped when the file is opened, and
+when it has grown: a shorter file takes its place.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from claude_code_api.defaults import CREATE_TASK_REQUEST_TIMEOUT
 
+from .._config import MAX_TIMEOUT
 from ..errors import ConfigurationError
+from . import journal_file
+
+logger = logging.getLogger("claude_code_client")
+
+_COMPACT_AT: Final = 64 * 1024
+"""Bytes of settled lines at which the file is replaced by a shorter one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,8 +50,15 @@ class Journal:
         """Raise ConfigurationError if the file cannot be opened for reading and writing."""
         self._path = Path(path).absolute()
         self._lock = threading.Lock()
-        with self._journal_errors():
-            os.close(self._open())
+        self._settled = 0
+        """Bytes that this process has settled since the file was last replaced."""
+        self._sizes: dict[str, int] = {}
+        with self._journal_errors(), journal_file.locked(self._path) as file:
+            try:
+                journal_file.restrict(file)
+            except PermissionError:
+                logger.warning("the journal %s belongs to another user and contains prompts", self._path)
+            self._compact(file)
 
     @property
     def path(self) -> Path:
@@ -66,21 +82,24 @@ class Journal:
         with self._journal_errors():
             return list(_unfinished(self._records()))
 
-    def _open(self) -> int:
-        return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
     def _append(self, record: dict[str, Any]) -> None:
-        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
-        with self._lock, self._journal_errors():
-            file = self._open()
-            try:
-                # A crash may have left an incomplete line, which must not run into this one.
-                if _ends_within_a_line(file):
-                    line = b"\n" + line
-                os.write(file, line)
-                os.fsync(file)
-            finally:
-                os.close(file)
+        line = json.dumps(record, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+        key = record["key"]
+        with self._lock, self._journal_errors(), journal_file.locked(self._path) as file:
+            journal_file.append(file, line, self._path)
+            self._sizes[key] = self._sizes.get(key, 0) + len(line)
+            if record.get("done"):
+                self._settled += self._sizes.pop(key)
+                if self._settled >= _COMPACT_AT:
+                    self._compact(file)
+
+    def _compact(self, file: int) -> None:
+        self._settled = 0
+        try:
+            journal_file.replace(file, self._path, _without_settled)
+        except OSError as error:
+            # The records are there, only more of them than needed.
+            logger.debug("the journal %s was not compacted: %s", self._path, error.strerror)
 
     @contextmanager
     def _journal_errors(self) -> Iterator[None]:
@@ -98,17 +117,30 @@ class Journal:
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for line in self._path.read_bytes().splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue  # cut short by a crash
-            if isinstance(record, dict) and isinstance(record.get("key"), str):
+            record = _record(line)
+            if record is not None:
                 yield record
 
 
-def _ends_within_a_line(file: int) -> bool:
-    size = os.fstat(file).st_size
-    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # cut short by a crash
+    return record if isinstance(record, dict) and isinstance(record.get("key"), str) else None
+
+
+def _without_settled(data: bytes) -> bytes:
+    """Return the lines that recovery needs, and those that are no journal's."""
+    lines = data.splitlines(keepends=True)
+    records = [_record(line) for line in lines]
+    settled = {record["key"] for record in records if record is not None and record.get("done")}
+    submits = {record["key"] for record in records if record is not None and "body" in record} - settled
+    return b"".join(
+        line
+        for line, record in zip(lines, records, strict=True)
+        if (record["key"] in submits if record is not None else not line.startswith(b'{"key": "'))
+    )
 
 
 def _unfinished(records: Iterable[dict[str, Any]]) -> Iterable[Entry]:
@@ -118,8 +150,12 @@ def _unfinished(records: Iterable[dict[str, Any]]) -> Iterable[Entry]:
         if record.get("done"):
             entries.pop(key, None)
         elif isinstance(record.get("body"), dict):
-            timeout = float(record.get("timeout") or CREATE_TASK_REQUEST_TIMEOUT)
-            entries.setdefault(key, Entry(key=key, body=record["body"], timeout=timeout))
+            entries.setdefault(key, Entry(key=key, body=record["body"], timeout=_timeout(record.get("timeout"))))
         elif isinstance(record.get("task_id"), str) and key in entries:
             entries[key] = attrs.evolve(entries[key], task_id=record["task_id"])
     return entries.values()
+
+
+def _timeout(value: Any) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_TIMEOUT
+    return float(value) if usable else float(CREATE_TASK_REQUEST_TIMEOUT)

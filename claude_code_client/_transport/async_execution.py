@@ -14,7 +14,7 @@ from .._operations.effects import Emit, Operation, T
 from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 from .async_background import AsyncBackground, FinishInThread
 from .async_driver import AsyncDriver
-from .async_pool import AsyncPools
+from .async_pool import AsyncPools, running_loop
 from .background import BackgroundWork, is_suspended
 from .cancellation import CLOSED_DURING_CALL, AsyncCancelToken
 
@@ -124,6 +124,7 @@ class AsyncExecution(Generic[T]):
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the operation emits, or to its end."""
+        running_loop()  # without one, the operation does not even start
         self._pools.calls.add(self)
         self._loop = asyncio.get_running_loop()
         outcome: Any = None

@@ -53,7 +53,7 @@ class AsyncPools:
         """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
         if self.closed:
             raise ConfigurationError(CLIENT_CLOSED)
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
             transport = _open(httpx.URL(self._config.base_url))
@@ -108,6 +108,16 @@ def _abandon_calls() -> None:
     for pools in list(_all_pools):
         for call in list(pools.calls):
             call.abandon()
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. Raises ConfigurationError without one, as under trio."""
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    raise ConfigurationError(
+        "AsyncClaudeClient runs on asyncio, but no asyncio event loop is running. Use asyncio.run(), or ClaudeClient "
+        "in a thread, as with trio.to_thread.run_sync()."
+    )
 
 
 def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:

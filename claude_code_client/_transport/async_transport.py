@@ -11,6 +11,7 @@ import httpx
 from .._config import Config
 from .._operations.client_state import ClientState
 from .attempts import CallAttempts
+from .bounded_body import aread, check_encoding
 from .httpx_errors import DEADLINE_PASSED, TransportFailure
 
 
@@ -50,11 +51,16 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     async def _attempt(self, call: CallAttempts) -> httpx.Response | TransportFailure:
         try:
             async with until(call.deadline):
-                response = await self._inner.handle_async_request(call.next_request(call.atrace))
-                if call.needs_body(response):
-                    try:
-                        await response.aread()
-                    finally:
+                request = call.next_request(call.atrace)
+                response = await self._inner.handle_async_request(request)
+                whole = True
+                try:
+                    check_encoding(request, response)
+                    whole = call.needs_body(response)
+                    if whole:
+                        await aread(response)
+                finally:
+                    if whole:
                         await response.aclose()
         except (httpx.HTTPError, httpx.StreamError) as failure:
             return failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from importlib.util import find_spec
 from typing import Final
 
 import httpx
@@ -38,8 +39,17 @@ def default_headers(config: Config) -> dict[str, str]:
 
 
 def tls_context(url: httpx.URL) -> ssl.SSLContext:
-    """Return the TLS context for connections to a URL."""
-    return _tls_context() if url.scheme == "https" else _no_tls_context()
+    """Return the TLS context for connections to a URL. Raises ConfigurationError if certificates cannot be loaded."""
+    if url.scheme != "https":
+        return _no_tls_context()
+    try:
+        return _tls_context()
+    except OSError as error:  # ssl.SSLError is one, too
+        problem = error.strerror or type(error).__name__
+    raise ConfigurationError(
+        f"The certificates for TLS cannot be loaded: {problem}. "
+        "Check the files that SSL_CERT_FILE and SSL_CERT_DIR name."
+    )
 
 
 def check_url(config: Config) -> None:
@@ -54,7 +64,10 @@ def check_url(config: Config) -> None:
 
 
 def proxy_for(url: httpx.URL) -> str | None:
-    """Return the URL of the proxy that the environment names for a URL; None for a direct connection."""
+    """Return the URL of the proxy that the environment names for a URL; None for a direct connection.
+
+    Raises ConfigurationError for a proxy that cannot be used.
+    """
     # With a transport of its own, httpx ignores the proxy variables. Traffic on this machine needs no proxy.
     if is_loopback(url.host):
         return None
@@ -66,4 +79,25 @@ def proxy_for(url: httpx.URL) -> str | None:
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if proxy is None:
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return _checked_proxy(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _checked_proxy(proxy: str) -> str:
+    # Do not show it: it may contain a password.
+    try:
+        url = httpx.URL(proxy)
+        usable = bool(url.host) and (url.port is None or 0 < url.port < 1 << 16)
+        scheme = url.scheme
+    except (httpx.InvalidURL, UnicodeError):
+        usable, scheme = False, ""
+    if scheme not in ("http", "https", "socks5", "socks5h") or not usable:
+        raise ConfigurationError(
+            "The proxy that the environment names is not a URL like http://host:8080. Check HTTPS_PROXY, HTTP_PROXY "
+            "and ALL_PROXY, or set NO_PROXY for hosts without a proxy."
+        )
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ConfigurationError(
+            "The environment names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'. "
+            "Or set NO_PROXY for hosts without a proxy."
+        )
+    return proxy

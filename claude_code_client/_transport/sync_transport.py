@@ -7,6 +7,7 @@ import httpx
 from .._config import Config
 from .._operations.client_state import ClientState
 from .attempts import CallAttempts
+from .bounded_body import check_encoding, read
 from .cancellation import CancelRegistry, CancelToken
 from .deadline_network import deadline_scope
 from .httpx_errors import TransportFailure
@@ -49,11 +50,16 @@ class SyncRetryTransport(httpx.BaseTransport):
     def _attempt(self, call: CallAttempts, token: CancelToken) -> httpx.Response | TransportFailure:
         try:
             with deadline_scope(call.deadline, token):
-                response = self._inner.handle_request(call.next_request(call.trace))
-                if call.needs_body(response):
-                    try:
-                        response.read()
-                    finally:
+                request = call.next_request(call.trace)
+                response = self._inner.handle_request(request)
+                whole = True
+                try:
+                    check_encoding(request, response)
+                    whole = call.needs_body(response)
+                    if whole:
+                        read(response)
+                finally:
+                    if whole:
                         response.close()
         except (httpx.HTTPError, httpx.StreamError) as failure:
             return failure

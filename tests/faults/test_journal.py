@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from support.fault_proxy.proxy import FaultProxy, Port
 from support.servers import responses
 from support.servers.context_server import ContextServer
 
+from claude_code_client._files.journal import Journal
 from claude_code_client.errors import APIConnectionError, ClaudeAPIError, ConfigurationError, PermissionError
 
 TASK = {"seconds": 0.5, "events": 2, "cost": 0.25}
@@ -242,6 +244,79 @@ def test_journal_is_readable_by_its_owner_only(both: ClientKind, server: Context
         os.umask(before)
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
     assert b"sk-proj" not in journal.read_bytes()
+
+
+def test_an_existing_journal_becomes_readable_by_its_owner_only(both: ClientKind, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    journal.touch(0o644)
+    both.client("http://127.0.0.1:9/v1", journal=journal)
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+
+
+def test_a_full_disk_leaves_no_torn_record(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    client = both.client(server.base_url, journal=journal)
+    both.call(client.submit_task("before", context=QUICK)).detach()
+    before = journal.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="journal"):
+            both.call(client.submit_task("x" * 5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert journal.read_bytes() == before
+    assert server.tasks_by_description() == {"before": 1}
+
+
+def test_settled_prompts_do_not_stay(both: ClientKind, server: ContextServer, tmp_path: Path) -> None:
+    """Neither in a long life of one client, nor when the file is opened again; what is unfinished stays."""
+    journal = tmp_path / "journal"
+    client = both.client(server.base_url, journal=journal)
+    both.call(client.submit_task("stays", context=TASK)).detach()
+    for _ in range(3):
+        both.call(client.execute_task("x" * 40_000, context={**QUICK, "seconds": 0}))
+    assert journal.stat().st_size < 100_000
+    both.client(server.base_url, journal=journal)
+    assert b"xxxx" not in journal.read_bytes()
+    assert b"stays" in journal.read_bytes()
+    both.call(client.submit_task("after", context=QUICK)).detach()  # in the file that has replaced the other one
+    assert recover(both.kind, server.base_url, journal) == ["Done: stays", "Done: after"]
+
+
+def test_lines_of_another_file_stay(both: ClientKind, tmp_path: Path) -> None:
+    journal = tmp_path / "notes"
+    journal.write_bytes(b"my notes\n[1]\n")
+    both.client("http://127.0.0.1:9/v1", journal=journal)
+    assert journal.read_bytes() == b"my notes\n[1]\n"
+
+
+def test_threads_and_clients_share_a_journal_that_is_compacted(tmp_path: Path) -> None:
+    """No record is lost to a file that is being replaced."""
+    path = tmp_path / "journal"
+
+    def work(number: int) -> None:
+        for step in range(20):
+            journal = Journal(path)  # opening it compacts it
+            journal.submitting(f"{number}-{step}", {"description": "x" * 100}, 1.0)
+            if step % 2:
+                journal.done(f"{number}-{step}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    expected = {f"{number}-{step}" for number in range(4) for step in range(0, 20, 2)}
+    assert {entry.key for entry in Journal(path).unfinished()} == expected
+    assert [entry.name for entry in tmp_path.iterdir()] == ["journal"]
+
+
+def test_damaged_entries_are_left_out(
+    both: ClientKind, server: ContextServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = tmp_path / "journal"
+    both.call(both.client(server.base_url, journal=journal).submit_task("Count", context=QUICK)).detach()
+    journal.write_bytes(b'{"key": "a", "body": {}, "timeout": "soon"}\n' + journal.read_bytes())
+    assert recover(both.kind, server.base_url, journal) == ["Done: Count"]
+    assert "damaged" in caplog.text
 
 
 @pytest.mark.timeout(15)

@@ -11,6 +11,7 @@ from ..._transport import AsyncConnection, AsyncExecution
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent
+from ..foreign_errors import thrown_by_user
 from ..pickling import refuse
 from ..tracebacks import strip_stream_async
 
@@ -43,7 +44,8 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def athrow(self, *error: Any) -> T:
         """Raise an exception inside the stream. A task that the stream submitted is cancelled."""
-        return await self._generator.athrow(*error)
+        with thrown_by_user(error[0]):
+            return await self._generator.athrow(*error)
 
     async def aclose(self) -> None:
         """End the stream, from any task. A task that waits for the next item gets ClosedError at once."""

@@ -13,6 +13,7 @@ from ..._transport import SyncConnection, SyncStream
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent
+from ..foreign_errors import thrown_by_user
 from ..pickling import refuse
 from ..tracebacks import strip_stream
 
@@ -45,7 +46,8 @@ class Stream(Generator[T, None, None]):
 
     def throw(self, *error: Any) -> T:
         """Raise an exception inside the stream. A task that the stream submitted is cancelled."""
-        return self._generator.throw(*error)
+        with thrown_by_user(error[0]):
+            return self._generator.throw(*error)
 
     def close(self) -> None:
         """End the stream, from any thread. A thread that waits for the next item gets ClosedError at once; a thread
