@@ -13,8 +13,6 @@ from pathlib import PurePath
 from types import CodeType, FrameType, TracebackType
 from typing import Final
 
-import httpx
-
 from ..errors import ClaudeAPIError, ConfigurationError, InvalidRequestError
 
 _OWN: Final = frozenset({
@@ -49,7 +47,8 @@ def typed(error: Exception) -> Exception:
         return error
     if isinstance(error, TypeError) and (not frames or _module(frames[-1][0]) in _CALLING):
         return error  # the arguments do not match the signature
-    if isinstance(error, httpx.InvalidURL | UnicodeError):
+    # httpx has no other exception than this one for a request that it cannot build.
+    if isinstance(error, UnicodeError) or type(error).__name__ == "InvalidURL":
         return InvalidRequestError(
             "The request cannot be sent: an argument is too long, or contains characters that cannot be encoded. "
             "Check ids and texts for lone surrogates and control characters."
