@@ -49,6 +49,10 @@ def replace(file: int, path: Path, shorten: Callable[[bytes], bytes]) -> None:
     """Replace a locked file by a shorter one; a crash leaves the one or the other."""
     if not stat.S_ISREG(os.fstat(file).st_mode):
         return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return  # without locks, another process might append to the old file
     old = _read(file)
     new = shorten(old)
     if len(new) >= len(old):
