@@ -84,6 +84,11 @@ class AsyncConnection:
                         try:
                             if inspect.isawaitable(awaitable := on_emit(step.value)):
                                 await awaitable
+                        except StopIteration as cause:
+                            await execution.abort(cause)
+                            # A coroutine cannot raise it.
+                            error = RuntimeError("on_event raised StopIteration")
+                            raise error.with_traceback(cause.__traceback__) from None
                         except BaseException as cause:
                             await execution.abort(cause)
                             raise

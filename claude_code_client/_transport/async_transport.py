@@ -55,7 +55,7 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
                 response = await self._inner.handle_async_request(request)
                 whole = True
                 try:
-                    check_encoding(request, response)
+                    check_encoding(response)
                     whole = call.needs_body(response)
                     if whole:
                         await aread(response)

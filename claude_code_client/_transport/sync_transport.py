@@ -54,7 +54,7 @@ class SyncRetryTransport(httpx.BaseTransport):
                 response = self._inner.handle_request(request)
                 whole = True
                 try:
-                    check_encoding(request, response)
+                    check_encoding(response)
                     whole = call.needs_body(response)
                     if whole:
                         read(response)

@@ -35,7 +35,7 @@ def test_unrequested_encodings_of_calls(both: ClientKind, encoding: str) -> None
 
 
 def test_unrequested_encodings_of_streams(both: ClientKind) -> None:
-    refused(both, "gzip", lambda client: list(both.each(client.stream_complete("Hi"))))
+    refused(both, "br", lambda client: list(both.each(client.stream_complete("Hi"))))
 
 
 def refused(both: ClientKind, encoding: str, call: Any) -> None:
