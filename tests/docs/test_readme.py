@@ -70,8 +70,9 @@ def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, 
         "PYTHONUNBUFFERED": "1",
     }
     del environ["CLAUDE_API_KEY"]
-    # Another program may have the documented port.
-    command = command.replace("--port 8123", "--port 0")
+    # Another program may have the documented port, and a test listens on loopback only.
+    command = command.replace("--port 8123", "").replace("--host 0.0.0.0", "--host 127.0.0.1") + " --port 0"
+    command = re.sub(r"--workspace \S+", f"--workspace {docs_environment.workspace}", command)
     with subprocess.Popen(
         command.split(), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -85,10 +86,12 @@ def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, 
         key = re.search(r"sk-proj-[\w-]+", said)
         assert url is not None
         assert key is not None
-        with ClaudeClient(key[0], url[0]) as client:
-            assert client.get_health().upstream == "offline"
-            assert client.list_models()
-        process.send_signal(signal.SIGINT)
+        try:
+            with ClaudeClient(key[0], url[0]) as client:
+                assert client.get_health().upstream == "offline"
+                assert client.list_models()
+        finally:
+            process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "Traceback" not in rest + errors
