@@ -160,7 +160,7 @@ def check_timeout(value: float, name: str = "timeout") -> float:
         raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}.", param=param)
     if not 0 < value <= MAX_TIMEOUT:
         raise ConfigurationError(
-            f"{name} must be greater than 0 and at most {MAX_TIMEOUT:g} seconds, not {value!r}.", param=param
+            f"{name} must be greater than 0 and at most {MAX_TIMEOUT:g} seconds, not {shown(value)}.", param=param
         )
     return float(value)
 
@@ -169,13 +169,21 @@ def _stream_read_timeout(value: float | None, default: float) -> float:
     return default if value is None else check_timeout(value, "stream_read_timeout")
 
 
+def shown(number: float) -> str:
+    """Return a number as text; Python refuses to write some integers."""
+    try:
+        return repr(number)
+    except ValueError:
+        return "a number with thousands of digits"
+
+
 def _max_retries(value: int | None) -> int:
     if value is None:
         return DEFAULT_MAX_RETRIES
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"max_retries must be an int, not {type(value).__name__}.", param="max_retries")
     if value < 0:
-        raise ConfigurationError(f"max_retries must be 0 or more, not {value!r}.", param="max_retries")
+        raise ConfigurationError(f"max_retries must be 0 or more, not {shown(value)}.", param="max_retries")
     return value
 
 

@@ -21,6 +21,8 @@ from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
+from .cleaning_transports import AsyncCleaningTransport
+from .foreign_errors import await_callback, call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check_async
@@ -57,7 +59,7 @@ class AsyncConnection:
         return httpx.AsyncClient(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=self._retrying(self._pools.transport()),
+            transport=AsyncCleaningTransport(self._retrying(self._pools.transport())),
             trust_env=False,
             event_hooks={"response": [check_async]},
         )
@@ -81,8 +83,8 @@ class AsyncConnection:
             while isinstance(step := await execution.advance(), Emit):
                 if on_emit is not None:
                     try:
-                        if inspect.isawaitable(awaitable := on_emit(step.value)):
-                            await awaitable
+                        if inspect.isawaitable(awaitable := call_callback(on_emit, step.value)):
+                            await await_callback(awaitable)
                     except BaseException as cause:
                         await execution.abort(cause)
                         raise

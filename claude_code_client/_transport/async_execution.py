@@ -15,7 +15,7 @@ from .async_background import AsyncBackground, FinishInThread
 from .async_driver import AsyncDriver
 from .async_pool import AsyncPools
 from .background import BackgroundWork, is_suspended
-from .cancellation import AsyncCancelToken
+from .cancellation import AsyncCancelToken, running_loop
 
 
 @attrs.frozen
@@ -71,6 +71,7 @@ class AsyncExecution(Generic[T]):
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the operation emits, or to its end."""
+        running_loop()
         self._pools.calls.add(self)
         outcome: Any = None
         failure: ClaudeAPIError | None = None

@@ -14,6 +14,7 @@ from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
 from .async_origin_transport import AsyncOriginTransport
+from .cancellation import running_loop
 from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
 
 
@@ -48,7 +49,7 @@ class AsyncPools:
         """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
         if self.closed:
             raise ConfigurationError(CLIENT_CLOSED)
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
             transport = _open(httpx.URL(self._config.base_url))
@@ -61,7 +62,7 @@ class AsyncPools:
 
     def open_transport(self) -> httpx.AsyncBaseTransport | None:
         """Return the running loop's transport if it is open; None if it is closed, or going to be with its loop."""
-        pool = None if self.closed else self._by_loop.get(asyncio.get_running_loop())
+        pool = None if self.closed else self._by_loop.get(running_loop())
         return None if pool is None else pool.transport
 
     def keep(self, background: AsyncBackground) -> None:
@@ -77,7 +78,7 @@ class AsyncPools:
             call.cancel()
         for background in list(self._background):
             background.hand_over()
-        pool = self._by_loop.get(asyncio.get_running_loop())
+        pool = self._by_loop.get(running_loop())
         if pool is not None:
             await pool.guard.aclose()
 

@@ -11,6 +11,7 @@ import httpx
 from .._config import Config
 from .._policy.retry_quota import RetryQuota
 from .attempts import CallAttempts
+from .foreign_errors import is_foreign
 from .httpx_errors import DEADLINE_PASSED, TransportFailure
 
 
@@ -62,7 +63,9 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
                         await response.aclose()
         except (httpx.HTTPError, httpx.StreamError) as failure:
             return failure
-        except TimeoutError:
+        except TimeoutError as error:
+            if is_foreign(error):
+                raise
             return httpx.ReadTimeout(DEADLINE_PASSED)
         return response
 

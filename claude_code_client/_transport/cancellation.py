@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import httpcore
 
-from ..errors import ClaudeAPIError, ClosedError
+from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -96,6 +96,16 @@ class CancelRegistry:
             token.cancel()
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. Raises ConfigurationError without one, as under trio."""
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    raise ConfigurationError(
+        "AsyncClaudeClient needs a running event loop of asyncio: use asyncio.run(). In a program on another framework, "
+        "such as trio, call a ClaudeClient in a thread."
+    )
+
+
 class AsyncCancelToken:
     """Token of one asynchronous call. Once cancelled, all that the call waits for ends with ClosedError."""
 
@@ -118,7 +128,7 @@ class AsyncCancelToken:
     async def run(self, wait: Callable[[], Awaitable[T]]) -> T:
         """Await what ``wait`` returns. Raises ClosedError as soon as the token is cancelled."""
         # Set before the check: a thread that cancels in between has to find the loop.
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         if not self._cancelled:
             try:
                 async with asyncio.timeout(None) as self._scope:

@@ -17,6 +17,8 @@ from .._operations.effects import Operation, T
 from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork, is_suspended
 from .cancellation import CLOSED_DURING_CALL, CancelToken
+from .cleaning_transports import CleaningTransport
+from .foreign_errors import call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check
@@ -60,7 +62,7 @@ class SyncConnection:
         return httpx.Client(
             base_url=self.config.base_url,
             headers=default_headers(self.config),
-            transport=self._retrying(self._pool.transport()),
+            transport=CleaningTransport(self._retrying(self._pool.transport())),
             trust_env=False,
             event_hooks={"response": [check]},
         )
@@ -85,7 +87,7 @@ class SyncConnection:
                 return result
             try:
                 if on_emit is not None:
-                    on_emit(value)
+                    call_callback(on_emit, value)
             except StopIteration as error:
                 # A generator would take it for its own end.
                 values.throw(RuntimeError("on_event raised StopIteration").with_traceback(error.__traceback__))

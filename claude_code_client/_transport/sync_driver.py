@@ -10,6 +10,7 @@ from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocki
 from ..errors import ClaudeAPIError
 from .background import BackgroundWork, is_suspended
 from .cancellation import CancelToken
+from .foreign_errors import gate
 from .sync_http import SyncHttp
 from .sync_response import SyncOpenResponse
 
@@ -52,7 +53,7 @@ class SyncDriver:
             effect = next(operation)
             while True:
                 if isinstance(effect, Emit):
-                    yield attached(effect.value)
+                    yield from _hand_out(attached(effect.value))
                 outcome, failure = self._attempt(effect)
                 effect = operation.send(outcome) if failure is None else operation.throw(failure)
         except StopIteration as stop:
@@ -103,3 +104,9 @@ class SyncDriver:
             case Sleep():
                 self._token.wait(effect.seconds)
                 return self._token.check()
+
+
+@gate
+def _hand_out(value: Any) -> Generator[Any, None, None]:
+    """Yield a value. Here arrives what a caller throws into its stream."""
+    yield value

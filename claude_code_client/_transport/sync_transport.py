@@ -9,6 +9,7 @@ from .._policy.retry_quota import RetryQuota
 from .attempts import CallAttempts
 from .cancellation import CancelRegistry, CancelToken
 from .deadline_network import deadline_scope
+from .foreign_errors import foreign_cause
 from .httpx_errors import TransportFailure
 
 
@@ -51,6 +52,7 @@ class SyncRetryTransport(httpx.BaseTransport):
                 raise call.closed()
 
     def _attempt(self, call: CallAttempts, token: CancelToken) -> httpx.Response | TransportFailure:
+        foreign: BaseException | None
         try:
             with deadline_scope(call.deadline, token):
                 response = self._inner.handle_request(call.next_request(call.trace))
@@ -60,5 +62,9 @@ class SyncRetryTransport(httpx.BaseTransport):
                     finally:
                         response.close()
         except (httpx.HTTPError, httpx.StreamError) as failure:
-            return failure
-        return response
+            foreign = foreign_cause(failure)
+            if foreign is None:
+                return failure
+        else:
+            return response
+        raise foreign

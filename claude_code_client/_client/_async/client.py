@@ -17,7 +17,7 @@ from ..._transport import AsyncConnection
 from ..artifact_reader import attach_reader
 from ..endpoints import AsyncEndpoints
 from ..pickling import dump, load_config, load_state, register
-from ..tracebacks import strip_tracebacks
+from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .account import AsyncAccount
 from .artifacts import AsyncArtifacts
 from .completions import AsyncCompletions
@@ -169,6 +169,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
 
+    @strip_tracebacks_async
     async def close(self) -> None:
         """Close all connections, and stop the server that ``local()`` started. Can be called more than once."""
         await self._connection.aclose()

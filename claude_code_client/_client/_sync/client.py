@@ -169,6 +169,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
 
+    @strip_tracebacks
     def close(self) -> None:
         """Close all connections, and stop the server that ``local()`` started. Can be called more than once."""
         self._connection.close()
