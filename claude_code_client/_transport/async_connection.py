@@ -22,6 +22,7 @@ from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
 from .cleaning_transports import AsyncCleaningTransport
+from .content_decoding import ACCEPTED
 from .foreign_errors import await_callback, call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
@@ -58,7 +59,7 @@ class AsyncConnection:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.AsyncClient(
             base_url=self.config.base_url,
-            headers=default_headers(self.config),
+            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
             transport=AsyncCleaningTransport(self._retrying(self._pools.transport())),
             trust_env=False,
             event_hooks={"response": [check_async]},

@@ -55,7 +55,8 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     async def _attempt(self, call: CallAttempts) -> httpx.Response | TransportFailure:
         try:
             async with until(call.deadline):
-                response = await self._inner.handle_async_request(call.next_request(call.atrace))
+                request = call.next_request(call.atrace)
+                response = call.decoded(await self._inner.handle_async_request(request), request)
                 if call.needs_body(response):
                     try:
                         await response.aread()

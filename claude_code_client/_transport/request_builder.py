@@ -12,10 +12,11 @@ from .._config import Config
 from .._operations.effects import Open, Request, Send
 from ..errors import InvalidRequestError
 from .cancellation import CancelToken
+from .content_decoding import ACCEPTED
 from .http_options import default_headers
 from .request_context import OnCancelled, RequestContext
 
-_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": "gzip, deflate", "connection": "keep-alive"}
+_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED, "connection": "keep-alive"}
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,7 @@ from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork, is_suspended
 from .cancellation import CLOSED_DURING_CALL, CancelToken
 from .cleaning_transports import CleaningTransport
+from .content_decoding import ACCEPTED
 from .foreign_errors import call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
@@ -61,7 +62,7 @@ class SyncConnection:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.Client(
             base_url=self.config.base_url,
-            headers=default_headers(self.config),
+            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
             transport=CleaningTransport(self._retrying(self._pool.transport())),
             trust_env=False,
             event_hooks={"response": [check]},

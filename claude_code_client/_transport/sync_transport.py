@@ -55,7 +55,8 @@ class SyncRetryTransport(httpx.BaseTransport):
         foreign: BaseException | None
         try:
             with deadline_scope(call.deadline, token):
-                response = self._inner.handle_request(call.next_request(call.trace))
+                request = call.next_request(call.trace)
+                response = call.decoded(self._inner.handle_request(request), request)
                 if call.needs_body(response):
                     try:
                         response.read()
