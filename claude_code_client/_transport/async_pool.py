@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 import attrs
+import httpcore
 import httpx
 
 from .._config import Config
@@ -98,5 +99,7 @@ class AsyncPools:
 def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
     proxy = proxy_for(base_url)
     if proxy is None:
-        return AsyncOriginTransport(base_url, tls_context(base_url))
-    return httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+        context = tls_context(base_url)
+        return AsyncOriginTransport(base_url, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context))
+    transport = httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+    return AsyncOriginTransport(base_url, transport._pool.create_connection)

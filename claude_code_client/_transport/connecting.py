@@ -5,13 +5,15 @@ The addresses race (RFC 8305): one that does not answer costs a quarter of a sec
 
 from __future__ import annotations
 
+import _thread
 import os
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import zip_longest
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 Address = tuple[int, int, int, Any]
@@ -33,7 +35,8 @@ class _Lookup:
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self.done = threading.Event()
+        self.is_done = False
+        self._waiting: list[SimpleQueue[None]] = []
         self.addresses: list[Address] = []
         self.error: Exception | None = None
 
@@ -44,7 +47,17 @@ class _Lookup:
             self.error = error.with_traceback(None)
         finally:
             _lookups.pop((os.getpid(), self._host, self._port), None)
-            self.done.set()
+            self.is_done = True
+            for waiting in self._waiting:
+                waiting.put(None)
+
+    def wait(self, clock: _Clock) -> None:
+        """Wait for the end of the lookup; without a lock, which a signal handler would wait for."""
+        wake: SimpleQueue[None] = SimpleQueue()
+        self._waiting.append(wake)
+        while not self.is_done:
+            with suppress(Empty):
+                wake.get(timeout=clock.wait_time())
 
 
 _lookups: dict[tuple[int, str, int], _Lookup] = {}
@@ -94,11 +107,11 @@ def _resolve(host: str, port: int, clock: _Clock) -> list[Address]:
     lookup = _lookups.setdefault((os.getpid(), host, port), new)
     if lookup is new:
         try:
-            threading.Thread(target=new.run, name="claude-code-client: lookup", daemon=True).start()
+            # A Thread waits until it has started, and a process for its Threads before it ends.
+            _thread.start_new_thread(new.run, ())
         except RuntimeError:  # no thread can be started
             new.run()
-    while not lookup.done.wait(clock.wait_time()):
-        pass
+    lookup.wait(clock)
     if lookup.error is not None:
         raise lookup.error
     return lookup.addresses

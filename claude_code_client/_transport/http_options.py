@@ -19,11 +19,11 @@ from .httpcore_messages import KEEPALIVE_EXPIRY
 
 CLIENT_CLOSED: Final = "This client is closed: make a new one."
 _PROXIES: Final = (
-    "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to a URL like http://proxy.example:3128, or NO_PROXY to the server's host."
+    "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to a URL like http://proxy.example:3128, or NO_PROXY to the host of the "
+    "server."
 )
 _PORTS: Final = 1 << 16
-# httpcore counts busy connections as kept alive too: with a limit, threads above it would never reuse a connection.
-LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_EXPIRY)
+LIMITS: Final = httpx.Limits(keepalive_expiry=KEEPALIVE_EXPIRY)
 """Limits on connections through a proxy."""
 
 
@@ -96,7 +96,9 @@ def _checked_proxy(proxy: str) -> str:
         usable = False
     # The URL is not shown: it may contain a password.
     if not usable:
-        raise ConfigurationError(f"The proxy that the environment names is not a URL with a host and a port. {_PROXIES}")
+        raise ConfigurationError(
+            f"The proxy that the environment names is not a URL with a host and a port. {_PROXIES}"
+        )
     if url.scheme in ("socks5", "socks5h"):
         if importlib.util.find_spec("socksio") is None:
             raise ConfigurationError(

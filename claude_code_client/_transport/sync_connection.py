@@ -16,6 +16,7 @@ from .._operations.client_state import ClientState
 from .._operations.effects import Operation, T
 from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork, is_suspended
+from .background_threads import is_collecting, start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
 from .cleaning_transports import CleaningTransport
 from .content_decoding import ACCEPTED
@@ -134,12 +135,17 @@ class SyncConnection:
             self._attach(value, self)
         return value
 
-    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> None:
+    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> bool:
+        """Abort the operation; return whether a thread carries out the rest."""
         work = BackgroundWork.abort(operation, cause)
+        if is_collecting():
+            finish_in_thread(self.config, self.state, work)
+            return True
         if self._pool.closed:
             _finish(self.config, self.state, work)
         else:
             self.finish(work)
+        return False
 
     def _abort_in(self, process: int, operation: Operation[Any]) -> None:
         # A fork has a copy of the stream, and drops it; the task is its parent's.
@@ -165,10 +171,8 @@ def finish_in_thread(
             if on_done is not None:
                 on_done()
 
-    if threading.main_thread().is_alive():
-        with suppress(RuntimeError):  # no thread can be started
-            threading.Thread(target=run, name=BACKGROUND_THREAD).start()
-            return
+    if threading.main_thread().is_alive() and start_thread(run, BACKGROUND_THREAD):
+        return
     run()
 
 

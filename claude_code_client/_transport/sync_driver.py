@@ -39,16 +39,18 @@ class SyncDriver:
         self,
         operation: Operation[T],
         attached: Callable[[Any], Any],
-        abort: Callable[[Operation[Any], BaseException], None],
+        abort: Callable[[Operation[Any], BaseException], bool],
     ) -> Generator[Any, None, T]:
         """Carry out an operation and yield the values that it emits.
 
         Args:
             operation: The operation.
             attached: Called with every value that leaves the operation, exceptions included; returns it.
-            abort: Called if an exception, such as GeneratorExit, leaves the operation suspended.
+            abort: Called if an exception, such as GeneratorExit, leaves the operation suspended; returns whether
+                somebody else carries out the rest.
         """
         process = os.getpid()
+        handed_over = False
         try:
             effect = next(operation)
             while True:
@@ -64,10 +66,11 @@ class SyncDriver:
             self._response.close()
             # A fork has a copy of the call, and drops it; the task is its parent's.
             if process == os.getpid() and is_suspended(operation):
-                abort(operation, cause)
+                handed_over = abort(operation, cause)
             raise
         finally:
-            operation.close()
+            if not handed_over:
+                operation.close()
             self._response.close()
 
     def finish(self, work: BackgroundWork) -> None:

@@ -41,9 +41,7 @@ def checked(model: M) -> M:
 @cache
 def _checks(model: type) -> list[tuple[str, Check]]:
     hints = get_type_hints(model)
-    return [
-        (field.name, is_id if field.name == "id" else _check(hints[field.name])) for field in attrs.fields(model)
-    ]
+    return [(field.name, is_id if field.name == "id" else _check(hints[field.name])) for field in attrs.fields(model)]
 
 
 def _check(hint: Any) -> Check:

@@ -1,4 +1,4 @@
-"""Exceptions of other libraries become ClaudeAPIErrors that say what to do; those of the caller's code pass, cleaned."""
+"""Exceptions of other libraries become ClaudeAPIErrors; those of the caller's code pass, without frames of the call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class SoftTimeLimitExceeded(Exception):
+class SoftTimeLimitExceeded(Exception):  # noqa: N818 (its name in Celery)
     """What a task queue raises in its signal handler."""
 
 
@@ -233,9 +233,7 @@ def test_async_client_without_an_event_loop_of_asyncio() -> None:
             call.__await__().send(None)
 
 
-def test_damaged_journal_lines_are_skipped(
-    both: ClientKind, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_journal_lines_are_skipped(both: ClientKind, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     body = {"description": "x"}
     lines = [
         {"key": "a", "body": {}, "timeout": 5},
