@@ -16,6 +16,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 Record = dict[str, Any]
@@ -81,14 +82,14 @@ class RecordFile:
 
     def _has_path(self, file: int) -> bool:
         with suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(file), os.stat(self._path))
+            return os.path.samestat(os.fstat(file), Path(self._path).stat())
         return False
 
     def _sync(self, file: int) -> None:
         os.fsync(file)
         status = os.fstat(file)
         if self._in_folder != (status.st_dev, status.st_ino):
-            _sync_folder(os.path.realpath(self._path))
+            _sync_folder(Path(self._path).resolve())
             self._in_folder = (status.st_dev, status.st_ino)
 
     def _compact(self, file: int) -> None:
@@ -100,23 +101,23 @@ class RecordFile:
         # The lock was given up for a moment.
         if not self._has_path(file):
             return
-        path = os.path.realpath(self._path)
-        successor = f"{path}.compacted"
+        path = Path(self._path).resolve()
+        successor = path.with_name(f"{path.name}.compacted")
         with suppress(FileNotFoundError):
-            os.unlink(successor)  # of a compaction that was killed
+            successor.unlink()  # of a compaction that was killed
         self.compacted_size = os.fstat(file).st_size
         needed = _needed(_read(file).split(b"\n"))
         if needed is None:
             return
         try:
             _write_file(successor, needed)
-            os.replace(successor, path)
+            successor.replace(path)
             _sync_folder(path)
             self.compacted_size = sum(len(line) + 1 for line in needed)
         except OSError:
             # A full disk, or a file that is mounted by itself: the records stay.
             with suppress(OSError):
-                os.unlink(successor)
+                successor.unlink()
 
 
 def _lock(file: int, limit: float) -> None:
@@ -158,7 +159,7 @@ def _write_line(file: int, line: bytes) -> None:
         after_newline = False  # somebody else has left an incomplete line
 
 
-def _write_file(path: str, lines: Iterable[bytes]) -> None:
+def _write_file(path: Path, lines: Iterable[bytes]) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _OWNER_ONLY)
     try:
         left = memoryview(b"".join(line + b"\n" for line in lines))
@@ -169,8 +170,8 @@ def _write_file(path: str, lines: Iterable[bytes]) -> None:
         os.close(file)
 
 
-def _sync_folder(path: str) -> None:
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -111,8 +111,8 @@ def running_loop() -> asyncio.AbstractEventLoop:
     with suppress(RuntimeError):
         return asyncio.get_running_loop()
     raise ConfigurationError(
-        "AsyncClaudeClient needs a running event loop of asyncio: use asyncio.run(). In a program on another framework, "
-        "such as trio, call a ClaudeClient in a thread."
+        "AsyncClaudeClient needs a running event loop of asyncio: use asyncio.run(). In a program on another "
+        "framework, such as trio, call a ClaudeClient in a thread."
     )
 
 

@@ -163,10 +163,8 @@ def _start_next(
             sock.setblocking(False)
             if local_address is not None:
                 sock.bind((local_address, 0))
-            try:
+            with suppress(BlockingIOError):
                 sock.connect(address)
-            except BlockingIOError:
-                pass
             selector.register(sock, selectors.EVENT_WRITE)
         except OSError as error:
             errors.append(error.with_traceback(None))

@@ -87,7 +87,7 @@ class _Body:
             raise httpx.DecodingError("its compressed data was cut short")
 
     def _open(self, data: bytes) -> Any:
-        if self._format == zlib.MAX_WBITS and data[0] & 0x0F != 8:  # noqa: PLR2004 (RFC 1950: the method "deflate")
+        if self._format == zlib.MAX_WBITS and data[0] & 0x0F != 8:  # RFC 1950: not the method "deflate"
             return zlib.decompressobj(-zlib.MAX_WBITS)  # without the header, as some servers send it
         return zlib.decompressobj(self._format or 0)
 

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 import ssl
+from contextlib import suppress
 from typing import Final
 
 import httpx
@@ -89,21 +90,21 @@ def proxy_for(url: httpx.URL) -> str | None:
 
 
 def _checked_proxy(proxy: str) -> str:
-    try:
+    scheme = ""
+    with suppress(httpx.InvalidURL, UnicodeError):
         url = httpx.URL(proxy)
-        usable = bool(url.host.encode("idna")) and (url.port is None or 0 < url.port < _PORTS)
-    except (httpx.InvalidURL, UnicodeError):
-        usable = False
+        if url.host.encode("idna") and (url.port is None or 0 < url.port < _PORTS):
+            scheme = url.scheme
     # The URL is not shown: it may contain a password.
-    if not usable:
+    if not scheme:
         raise ConfigurationError(
             f"The proxy that the environment names is not a URL with a host and a port. {_PROXIES}"
         )
-    if url.scheme in ("socks5", "socks5h"):
+    if scheme in ("socks5", "socks5h"):
         if importlib.util.find_spec("socksio") is None:
             raise ConfigurationError(
                 "The environment names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'."
             )
-    elif url.scheme not in ("http", "https"):
+    elif scheme not in ("http", "https"):
         raise ConfigurationError(f"The environment names a proxy of a kind that is not supported. {_PROXIES}")
     return proxy

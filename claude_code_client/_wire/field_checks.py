@@ -28,7 +28,7 @@ def checked(model: M) -> M:
     """Return the model. Raises FieldError if a field has a type other than its annotation.
 
     Every number in a model is an amount of money, tokens, bytes or requests: finite and not negative. An ``id`` can be
-    put into a URL.
+    put into a URL, or is empty, as those of the legacy service's artifacts.
     """
     kind: type = type(model)
     for name, check in _checks(kind):
@@ -41,7 +41,10 @@ def checked(model: M) -> M:
 @cache
 def _checks(model: type) -> list[tuple[str, Check]]:
     hints = get_type_hints(model)
-    return [(field.name, is_id if field.name == "id" else _check(hints[field.name])) for field in attrs.fields(model)]
+    return [
+        (field.name, _is_id_or_empty if field.name == "id" else _check(hints[field.name]))
+        for field in attrs.fields(model)
+    ]
 
 
 def _check(hint: Any) -> Check:
@@ -63,6 +66,10 @@ def _check(hint: Any) -> Check:
 def is_id(value: object) -> bool:
     """Return whether the value is a str that can be a segment of a URL."""
     return isinstance(value, str) and value.isprintable() and value not in ("", ".", "..") and len(value) <= MAX_ID
+
+
+def _is_id_or_empty(value: object) -> bool:
+    return value == "" or is_id(value)
 
 
 def is_amount(value: object) -> bool:

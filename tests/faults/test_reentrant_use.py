@@ -85,7 +85,7 @@ def steps_of(call: Callable[[], object], at_most: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_backoff")
-@pytest.mark.parametrize("at_most", [150, pytest.param(3000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("at_most", [40, pytest.param(3000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", ["direct", "proxy"])
 @pytest.mark.parametrize("action", ["use", "close"])
 def test_interrupted_anywhere(monkeypatch: pytest.MonkeyPatch, action: str, way: str, at_most: int) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def share(folder: Path, processes: int, tasks: int) -> None:
             if task % 2:
                 journal.done(key)
 
-    children = [fork(lambda number=number: work(number)) for number in range(processes)]
+    children = [fork(partial(work, number)) for number in range(processes)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * processes
     found = {entry.key: entry.task_id for entry in Journal(path).unfinished()}
     expected = {f"{number}-{task}" for number in range(processes) for task in range(0, tasks, 2)}
