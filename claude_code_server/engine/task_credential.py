@@ -40,8 +40,8 @@ class TaskCredential:
     web_search: bool
     """True if the task may let the upstream search the web."""
     cancellation: CancelToken
-    on_usage: Callable[[Usage], object]
-    """Called with the task's total usage, a few times per call."""
+    on_usage: Callable[[Usage, float], object]
+    """Called with the task's total usage and the reserved cost, before each call and a few times during it."""
     _revoke: Callable[[TaskCredential], object]
     key: str = attrs.field(factory=_new_key, repr=False)
     last_error: UpstreamError | None = None
@@ -65,12 +65,19 @@ class TaskCredential:
     async def start_call(self, price: ModelPrice, need: Need) -> ModelCall | None:
         """Reserve the cost of a call, and wait for calls in progress if the budget cannot pay for it beside them.
 
-        Return None if the budget cannot pay for the call, or if the task ends while it waits.
+        Return None if the budget cannot pay for the call, if the task ends while it waits, or if the reservation
+        cannot be stored.
         """
         while self.usable:
             call = self._meter.start_call(price, need)
-            if call is not None or not self._meter.busy:
-                return call
+            if call is not None:
+                self._report()
+                if self.usable:
+                    return call
+                self.end_call(call, refused=True)
+                return None
+            if not self._meter.busy:
+                return None
             await self._changed.wait(_RECHECK_INTERVAL)
         return None
 
@@ -114,7 +121,7 @@ class TaskCredential:
         self._changed.notify()
 
     def _report(self) -> None:
-        self.on_usage(self.usage)
+        self.on_usage(self._meter.usage, self._meter.reserved)
 
     def __enter__(self) -> Self:
         return self

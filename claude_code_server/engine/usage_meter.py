@@ -67,6 +67,11 @@ class ModelCall:
         return not self._ended
 
     @property
+    def reservation(self) -> Usage:
+        """Usage to charge if nothing more becomes known about the call."""
+        return Usage(self._need.prompt, 0, self._reserved)
+
+    @property
     def usage(self) -> Usage:
         """Usage so far. Output that the upstream has not reported yet is estimated from its characters."""
         if self._refused:
@@ -135,6 +140,11 @@ class UsageMeter:
     def usage(self) -> Usage:
         self._collect_ended()
         return total_usage([self._ended, *(call.usage for call in self._in_progress)])
+
+    @property
+    def reserved(self) -> float:
+        """Most in USD that the calls in progress may add to the cost."""
+        return sum(call.committed - call.usage.cost for call in self._in_progress)
 
     def end_all(self) -> None:
         """End all calls in progress, at the most that they may cost."""

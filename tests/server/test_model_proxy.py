@@ -47,7 +47,7 @@ class Bench:
 
     def issue(self, max_cost: float = 1.0) -> TaskCredential:
         spec = TaskSpec("task_1", "Do it.", Path(), "claude-sonnet-5-5", max_cost=max_cost)
-        return self.proxy.issue_credential(spec, CancelToken(), self.reported.append)
+        return self.proxy.issue_credential(spec, CancelToken(), lambda usage, _: self.reported.append(usage))
 
     async def post(
         self, credential: TaskCredential | None, path: str = "/v1/messages?beta=true", **changes: Any
