@@ -33,6 +33,7 @@ class ModelCall:
         self._counts: dict[str, Any] = {}
         self._characters = 0
         self._output_reported = False
+        self._arrived = False
         self._ended = False
         self._refused = False
 
@@ -51,9 +52,12 @@ class ModelCall:
                 parts = delta if isinstance(delta, Mapping) else {}
                 texts = [parts.get(name) for name in ("text", "thinking", "partial_json")]
                 self._characters += sum(len(text) for text in texts if isinstance(text, str))
+            case "message_stop":
+                self._arrived = True
 
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
+        self._arrived = True
         merge_counts(self._counts, message.get("usage"))
         self._output_reported = has_count(self._counts, "output_tokens")
 
@@ -73,7 +77,10 @@ class ModelCall:
 
     @property
     def usage(self) -> Usage:
-        """Usage so far. Output that the upstream has not reported yet is estimated from its characters."""
+        """Usage so far. Output that the upstream has not reported yet is estimated from its characters.
+
+        If the call ends before its response has arrived, all the output counts that it might have.
+        """
         if self._refused:
             return Usage()
         reported = price_usage(self._price, self._counts)
@@ -83,7 +90,7 @@ class ModelCall:
         if not self._ended:
             return price_usage(self._price, {**self._counts, "output_tokens": output})
         prompt = reported.input_tokens if self._prompt_reported else self._need.prompt
-        return Usage(prompt, output, self._reserved)
+        return Usage(prompt, output if self._arrived else max(output, self.max_output), self._reserved)
 
     @property
     def underestimate(self) -> float:

@@ -258,7 +258,7 @@ def test_a_broken_stream_is_metered_and_reported(broken: Cut | ErrorEvent) -> No
         assert credential.last_error is not None
         assert events[-1]["error"]["message"] == str(credential.last_error)
         # 400 characters have arrived, but the upstream may charge for 1000 tokens.
-        assert_usage(credential, 1000, 100, 0.012)
+        assert_usage(credential, 1000, 1000, 0.012)
 
     on_bench([broken], body)
 
