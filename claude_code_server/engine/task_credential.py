@@ -19,8 +19,8 @@ from ..upstream.messages_stream import MessagesEvent
 from ..upstream.protocol import UpstreamError
 from .usage_meter import ModelCall, UsageMeter
 
-_REPORTED_EVENTS: Final = ("message_start", "content_block_stop", "message_delta")
-"""Events after which usage is reported: a few per call."""
+_REPORTED_EVENTS: Final = ("message_start", "content_block_stop")
+"""Events after which usage is reported: a few per call. The end of a call is reported too."""
 _RECHECK_INTERVAL: Final = 1.0
 """Seconds after which a waiting call looks again whether its task has been cancelled."""
 
@@ -95,7 +95,6 @@ class TaskCredential:
     def add_message(self, call: ModelCall, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
         call.add_message(message)
-        self._report()
 
     def end_call(self, call: ModelCall, *, refused: bool = False) -> None:
         """Replace the reservation of a call by its cost: 0 if the upstream ``refused`` it, else what was reported.
@@ -103,10 +102,8 @@ class TaskCredential:
         If the upstream did not report the usage, the reservation is the cost.
         """
         if call.in_progress:
-            before = call.usage
             call.end(refused=refused)
-            if call.usage != before:
-                self._report()
+            self._report()
             self._changed.notify()
 
     def revoke(self) -> None:

@@ -73,7 +73,7 @@ class ModelCall:
     @property
     def reservation(self) -> Usage:
         """Usage to charge if nothing more becomes known about the call."""
-        return Usage(self._need.prompt, 0, self._reserved)
+        return Usage(self._need.prompt, self.max_output, self._reserved)
 
     @property
     def usage(self) -> Usage:

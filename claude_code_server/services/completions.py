@@ -31,10 +31,6 @@ IDEMPOTENCY_SCOPE: Final = "completion"
 _RETENTION: Final = timedelta(hours=24)
 """Time for which a repeated request gets the stored response."""
 
-_NOT_STORABLE: Final = "The server cannot store replies at present. Nothing was sent to the model."
-_STORE_RETRY: Final = 10.0
-"""Seconds."""
-
 
 class CompletionRunner:
     """Starts completions, and finds those that a repeated request refers to."""
@@ -62,11 +58,9 @@ class CompletionRunner:
     def start(
         self, request: MessagesRequest, key_hash: str, key: IdempotencyKey | None, *, stream: bool
     ) -> InFlightCompletion:
-        """Send a request to the upstream. Raise ApiError 503 while the server shuts down, or cannot store replies."""
+        """Send a request to the upstream. Raise ApiError 503 while the server shuts down."""
         if self._closed:
             raise shutting_down()
-        if not self._store.can_keep_completion():
-            raise ApiError(503, "overloaded_error", _NOT_STORABLE, retry_after=_STORE_RETRY)
         completion = InFlightCompletion(key.fingerprint if key else "")
         if key is not None:
             self._by_key[key.key_hash, key.value] = completion

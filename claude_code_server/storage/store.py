@@ -22,8 +22,6 @@ from .rows import charged_task_from_row, task_to_row, usage_from_row
 from .schema import MIGRATIONS, SCHEMA, VERSION
 from .task_reader import TaskReader
 
-MAX_DEFERRED: Final = 32
-"""Completions that wait in memory for a database that takes no writes, before the server buys no more."""
 _UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
 
 
@@ -168,12 +166,6 @@ class Store(TaskReader):
         except sqlite3.Error:
             self._deferred_completions.append(completion)
             raise
-
-    def can_keep_completion(self) -> bool:
-        """Return whether one more completion can be stored, or else kept in memory."""
-        if len(self._deferred_completions) >= MAX_DEFERRED:
-            self._store_deferred()
-        return len(self._deferred_completions) < MAX_DEFERRED
 
     def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
         """Return the usage of a key since a time (ISO 8601)."""

@@ -16,7 +16,6 @@ from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, sa
 
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.usage import Usage
-from claude_code_server.storage.store import MAX_DEFERRED
 
 pytestmark = pytest.mark.slow
 
@@ -164,21 +163,3 @@ def test_a_task_that_cannot_be_stored_leaves_no_process(workspace: Path, state: 
         [task] = client.get("/task").json()["data"]
         assert_failed(task, Usage(100, 20, task["usage"]["total_cost"]))
         assert task["usage"]["total_cost"] > 0
-
-
-def test_no_reply_is_bought_that_could_neither_be_stored_nor_kept(workspace: Path, state: Path) -> None:
-    body = {"messages": [{"role": "user", "content": "Hi"}]}
-    with (
-        ScriptedMessages(lambda _: message("Hello.")) as endpoint,
-        serving(workspace, upstream=endpoint.url, upstream_key=KEY, state_dir=state) as server,
-        server.client() as client,
-    ):
-        with refusing(server):
-            for _ in range(MAX_DEFERRED):
-                assert client.post("/chat/completions", json=body).status_code == 200
-            refused = client.post("/chat/completions", json=body)
-            assert (refused.status_code, refused.json()["error"]["type"]) == (503, "overloaded_error")
-            assert int(refused.headers["Retry-After"]) > 0
-            assert len(endpoint.requests) == MAX_DEFERRED
-        assert client.post("/chat/completions", json=body).status_code == 200
-        assert client.get("/usage").json()["models"][0]["requests"] == MAX_DEFERRED + 1

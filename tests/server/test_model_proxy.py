@@ -97,9 +97,9 @@ def test_responses_pass_through_and_are_metered() -> None:
         assert events_in(streamed)[-1] == {"type": "message_stop"}
         each = (100 * 2 + 20 * 10 + 1000 * 0.1 + 2000 * 2.5) / 1_000_000
         assert_usage(credential, 6200, 40, 2 * each)
-        # The prompt of a streamed reply is told of as soon as it is known, all of it before the agent hears the end.
-        assert [spent.input_tokens for spent in made.reported] == [3100, 6200, 6200, 6200]
-        assert made.reported[0].output_tokens == 20
+        # Before each call, and at its end; the prompt of a streamed reply is told of as soon as it is known.
+        assert [spent.input_tokens for spent in made.reported] == [0, 3100, 3100, 6200, 6200, 6200]
+        assert made.reported[1].output_tokens == 20
         assert made.reported[-1] == credential.usage
 
     on_bench([message("one", **usage), message("two", **usage)], body)
