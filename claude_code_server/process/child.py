@@ -1,9 +1,9 @@
 """Server as a child of the process that uses it: configured by one line on stdin, alive until stdin is closed.
 
 The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir",
-"prices", "allow_home_workspace"}, and writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before
-it exits with code 2. It stops when stdin is closed, which includes the death of its parent, and on SIGTERM and SIGHUP. Keys
-travel through stdin because other processes can read arguments and environments.
+"prices", "allow_home_workspace"}, and writes one: {"base_url", "upstream"} once it accepts requests, or {"error"}
+before it exits with code 2. It stops when stdin is closed, which includes the death of its parent, and on SIGTERM and
+SIGHUP. Keys travel through stdin because other processes can read arguments and environments.
 """
 
 from __future__ import annotations

@@ -348,9 +348,7 @@ class BehavingModel:
             case Disconnect() | Whole():
                 raise TypeError(f"no behaviour sends {reply}")
             case _:
-                told = Counter(
-                    input=sum(_count(reply, name) for name in _INPUT), output=_count(reply, "output_tokens")
-                )
+                told = Counter(input=sum(_count(reply, name) for name in _INPUT), output=_count(reply, "output_tokens"))
                 bill.charged += told
                 bill.most += told
 
