@@ -89,10 +89,13 @@ def _run(server: ServerProcess, client: ClaudeClient, behaviour: Behaviour) -> E
         f"main-{behaviour.number}- Work.", working_directory=folder.name, **behaviour.arguments
     ) as handle:
         try:
-            task = handle.wait()
+            if behaviour.number % 2:
+                list(handle.events())
+            else:
+                handle.wait()
         except ClaudeAPIError as error:
             return Ended(behaviour, handle.id, error)
-        return Ended(behaviour, task.id, None)
+        return Ended(behaviour, handle.id, None)
 
 
 def _unreadable(client: ClaudeClient, ended: Ended) -> list[str]:
@@ -104,8 +107,13 @@ def _unreadable(client: ClaudeClient, ended: Ended) -> list[str]:
             problems.append(f"{ended}: {task.status}")
         if ended.behaviour.benign and task.status != "completed":
             problems.append(f"{ended}: {task.status}, {ended.error!r}")
+        problems += [
+            f"{ended}: artifact {artifact.path} of {artifact.size_bytes} bytes"
+            for artifact in task.artifacts
+            if len(artifact.read_bytes()) != artifact.size_bytes
+        ]
     except ClaudeAPIError as error:
-        problems.append(f"{ended}: get_task: {error!r}")
+        problems.append(f"{ended}: get_task or an artifact: {error!r}")
     try:
         events = list(client.stream_events(ended.task_id))
         if events[-1]["type"] not in ("result", "error"):
