@@ -90,7 +90,9 @@ class ModelCall:
         if not self._ended:
             return price_usage(self._price, {**self._counts, "output_tokens": output})
         prompt = reported.input_tokens if self._prompt_reported else self._need.prompt
-        return Usage(prompt, output if self._arrived else max(output, self.max_output), self._reserved)
+        if not self._arrived:
+            output = max(reported.output_tokens, self.max_output)
+        return Usage(prompt, output, self._reserved)
 
     @property
     def underestimate(self) -> float:

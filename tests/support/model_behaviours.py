@@ -313,12 +313,13 @@ class BehavingModel:
         assert found is not None, body["messages"][0]
         role, number = found[1], int(found[2])
         with self._lock:
-            turn = self._turn(role, number, sum(one["role"] == "assistant" for one in body["messages"]))
+            index = sum(one["role"] == "assistant" for one in body["messages"])
+            turn = self._turn(role, number, index, int(body["max_tokens"]))
             self.calls[turn.name] += 1
             self._charge(number, body, turn.reply)
             return turn.reply
 
-    def _turn(self, role: str, number: int, index: int) -> Turn:
+    def _turn(self, role: str, number: int, index: int, max_tokens: int) -> Turn:
         turns = self.behaviours[number].turns
         if role == "agent":
             return Turn("agent's text", message("The agent has looked."))
@@ -329,7 +330,7 @@ class BehavingModel:
         if not turn.lasting and self._served[number, role, index] > 1:
             return Turn("recovered", message("Done after all."))
         # Each message has an ID and usage of its own.
-        return replace(turn, reply=message_again(turn.reply))
+        return replace(turn, reply=message_again(turn.reply, max_tokens))
 
     def _charge(self, number: int, body: Mapping[str, Any], reply: Reply) -> None:
         bill = self.bills.setdefault(number, Bill())
@@ -356,9 +357,12 @@ class BehavingModel:
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def message_again(reply: Reply) -> Reply:
-    """Return the reply with an ID of its own, if it is a message."""
-    return {**reply, "id": message()["id"]} if isinstance(reply, Mapping) else reply
+def message_again(reply: Reply, max_tokens: int) -> Reply:
+    """Return the reply with an ID of its own, and billed for at most ``max_tokens`` of output, if it is a message."""
+    if not isinstance(reply, Mapping):
+        return reply
+    usage = {**reply["usage"], "output_tokens": min(_count(reply, "output_tokens"), max_tokens)}
+    return {**reply, "id": message()["id"], "usage": usage}
 
 
 def _count(reply: Mapping[str, Any], name: str) -> int:
