@@ -157,7 +157,7 @@ def _unpaid(model: BehavingModel, ended: list[Ended], tasks: dict[int, AgenticTa
     The rule: no task has less usage than its bill. It has exactly its bill if it read all its replies to their ends
     and they reported their usage. A reply that did not adds at most what its request allowed. Of a task that was
     stopped, by its timeout, its limit or its caller, any reply may have been left before its end, however complete it
-    was sent.
+    was sent, and one more request, which the task has paid for, may not have reached the upstream.
     """
     problems = []
     for one in ended:
@@ -165,7 +165,7 @@ def _unpaid(model: BehavingModel, ended: list[Ended], tasks: dict[int, AgenticTa
         if bill is None or task is None:
             continue
         usage = Counter(input=task.usage.input_tokens, output=task.usage.output_tokens)
-        most = bill.charged + bill.reserved if task.status in STOPPED else bill.most
+        most = bill.charged + bill.reserved + bill.largest if task.status in STOPPED else bill.most
         if not bill.charged <= usage <= most:
             problems.append(f"{one}, {task.status}: usage {usage}, bill {bill}")
     return problems

@@ -293,6 +293,8 @@ class Bill:
     """The same, but with all that the request allows for replies that did not report their usage to their ends."""
     reserved: Counter[str] = field(default_factory=Counter)
     """All that the requests allow."""
+    largest: Counter[str] = field(default_factory=Counter)
+    """Most that one of the requests allows."""
 
 
 @dataclass
@@ -336,6 +338,7 @@ class BehavingModel:
         bill = self.bills.setdefault(number, Bill())
         allowed = Counter(input=_most_input(body), output=int(body["max_tokens"]))
         bill.reserved += allowed
+        bill.largest |= allowed
         match reply:
             case Cut() | ErrorEvent() if reply.after:
                 told = Counter(input=_count(reply.message, "input_tokens"))
