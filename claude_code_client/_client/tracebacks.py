@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from ..errors import ClaudeAPIError
@@ -68,8 +68,8 @@ def strip_tracebacks_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Cor
     return call
 
 
-def strip_stream(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
-    """Wrap a generator: strip the exceptions that it raises."""
+def strip_stream(stream: Iterable[T]) -> Generator[T, None, None]:
+    """Wrap a stream: strip the exceptions that it raises."""
     try:
         yield from stream
     except BaseException as error:

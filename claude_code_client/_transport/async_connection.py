@@ -78,15 +78,16 @@ class AsyncConnection:
         """
         execution = self._start(operation)
         try:
-            while isinstance(step := await execution.advance(), Emit):
-                if on_emit is not None:
-                    try:
-                        if inspect.isawaitable(awaitable := on_emit(step.value)):
-                            await awaitable
-                    except BaseException as cause:
-                        await execution.abort(cause)
-                        raise
-            return step.value
+            async with execution.turn:
+                while isinstance(step := await execution.advance(), Emit):
+                    if on_emit is not None:
+                        try:
+                            if inspect.isawaitable(awaitable := on_emit(step.value)):
+                                await awaitable
+                        except BaseException as cause:
+                            await execution.abort(cause)
+                            raise
+                return step.value
         finally:
             await execution.aclose()
 
@@ -102,14 +103,13 @@ class AsyncConnection:
             background.watch()
             raise
 
-    def stream(self, operation: Operation[Any]) -> tuple[AsyncExecution[Any], Callable[[], None]]:
-        """Return an iterator of the values that an operation emits, and a callable that ends it from any thread.
+    def stream(self, operation: Operation[Any]) -> AsyncExecution[Any]:
+        """Return an iterator of the values that an operation emits.
 
         Close the iterator with ``aclose()``. It is not an asynchronous generator, so that the one that the client
         wraps around it is the only one; see ``AsyncExecution``.
         """
-        execution = self._start(operation)
-        return execution, execution.cancel
+        return self._start(operation)
 
     def _start(self, operation: Operation[T]) -> AsyncExecution[T]:
         token = AsyncCancelToken()
@@ -150,4 +150,4 @@ class AsyncConnection:
         return current[1]
 
     def _retrying(self, transport: httpx.AsyncBaseTransport) -> AsyncRetryTransport:
-        return AsyncRetryTransport(self.config, transport, self.state.quota, lambda: self._pools.closed)
+        return AsyncRetryTransport(self.config, transport, self.state, lambda: self._pools.closed)

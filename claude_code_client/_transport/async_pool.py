@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 import httpx
@@ -17,10 +19,12 @@ from .async_origin_transport import AsyncOriginTransport
 from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
 
 
-class Cancellable(Protocol):
-    """A call in progress."""
+class Call(Protocol):
+    """A call or stream in progress."""
 
-    def cancel(self) -> None: ...
+    async def end(self) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 @attrs.frozen(eq=False)
@@ -40,9 +44,10 @@ class AsyncPools:
         self._by_loop: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
         # Strong references: the collector would close an operation together with the cycle that holds it, before the
         # operation could clean up.
-        self.calls: set[Cancellable] = set()
+        self.calls: set[Call] = set()
         self._background: set[AsyncBackground] = set()
         self.closed = False
+        _all_pools.add(self)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
@@ -71,10 +76,10 @@ class AsyncPools:
             background.done.add_done_callback(lambda _: self._background.discard(background))
 
     async def aclose(self) -> None:
-        """End the calls in progress and close the running loop's connections."""
+        """End the calls and streams in progress, and close the running loop's connections."""
         self.closed = True
         for call in list(self.calls):
-            call.cancel()
+            await call.end()
         for background in list(self._background):
             background.hand_over()
         pool = self._by_loop.get(asyncio.get_running_loop())
@@ -92,6 +97,17 @@ class AsyncPools:
                 if background.loop is loop:
                     background.hand_over()
             await transport.aclose()
+
+
+_all_pools: Final[weakref.WeakSet[AsyncPools]] = weakref.WeakSet()
+
+
+@atexit.register
+def _abandon_calls() -> None:
+    """Cancel the tasks of streams whose event loop has stopped without closing them."""
+    for pools in list(_all_pools):
+        for call in list(pools.calls):
+            call.abandon()
 
 
 def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from .._config import Config
-from .._policy.retry_quota import RetryQuota
+from .._operations.client_state import ClientState
 from .attempts import CallAttempts
 from .httpx_errors import DEADLINE_PASSED, TransportFailure
 
@@ -21,15 +21,15 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, config: Config, inner: httpx.AsyncBaseTransport, quota: RetryQuota, is_closed: Callable[[], bool]
+        self, config: Config, inner: httpx.AsyncBaseTransport, state: ClientState, is_closed: Callable[[], bool]
     ) -> None:
         self._config = config
         self._inner = inner
-        self._quota = quota
+        self._state = state
         self._is_closed = is_closed
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = CallAttempts(request, self._config, self._quota)
+        call = CallAttempts(request, self._config, self._state)
         try:
             return await self._handle(call)
         except asyncio.CancelledError:
@@ -40,16 +40,12 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
         while True:
             outcome = await self._attempt(call)
             # Decided outside of the except clause: no exception that leaves here may hold httpx's frames.
-            if isinstance(outcome, Exception):
-                if self._is_closed():
-                    raise call.closed()
-                delay = call.failed(outcome)
-            elif outcome.is_success:
-                call.succeeded(outcome)
+            if isinstance(outcome, Exception) and self._is_closed():
+                raise call.closed()
+            delay = call.delay_after(outcome)
+            if isinstance(outcome, httpx.Response) and delay is None:
                 return outcome
-            else:
-                delay = call.refused(outcome)
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay or 0.0)
 
     async def _attempt(self, call: CallAttempts) -> httpx.Response | TransportFailure:
         try:

@@ -105,6 +105,10 @@ class AsyncCancelToken:
         self._scope: asyncio.Timeout | None = None
         self._cancelled = False
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled
+
     def cancel(self) -> None:
         """End the call, from any task or thread."""
         # A fork has copies of its parent's calls.

@@ -30,7 +30,11 @@ class RequestBuilder:
     ) -> httpx.Request:
         """Return the request of a ``Send``."""
         context = RequestContext(
-            deadline=effect.deadline, repeatable=effect.repeatable, token=token, on_cancelled=on_cancelled
+            deadline=effect.deadline,
+            repeatable=effect.repeatable,
+            delivery=effect.delivery,
+            token=token,
+            on_cancelled=on_cancelled,
         )
         return self._build(effect.request, context, {})
 
@@ -40,6 +44,7 @@ class RequestBuilder:
         """Return the request of an ``Open``."""
         context = RequestContext(
             deadline=effect.deadline,
+            delivery=effect.delivery,
             stream=True,
             read_timeout=effect.read_timeout,
             token=token,

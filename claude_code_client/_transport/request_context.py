@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 import httpx
 
-from .._operations.effects import Head
+from .._operations.effects import Delivery, Head
 from ..errors import ClosedError
 from .cancellation import CancelToken
 
@@ -26,6 +26,8 @@ class RequestContext:
     """Seconds on the monotonic clock."""
     repeatable: bool | None = None
     """True if the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
+    delivery: Delivery | None = None
+    """Delivery of a call that runs work, to be kept up to date."""
     stream: bool = False
     read_timeout: float | None = None
     """Seconds without a byte after which the connection counts as dead."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from typing import Any, Final
@@ -15,7 +13,7 @@ from .._config import Config
 from .._operations.client_state import ClientState
 from .._operations.effects import Operation, T
 from ..errors import ClosedError, ConfigurationError
-from .background import BackgroundWork, is_suspended
+from .background import BackgroundWork
 from .cancellation import CLOSED_DURING_CALL, CancelToken
 from .http_options import default_headers
 from .request_builder import RequestBuilder
@@ -23,6 +21,7 @@ from .response_check import check
 from .sync_driver import SyncDriver
 from .sync_http import SyncHttp
 from .sync_pool import SyncPool
+from .sync_stream import SyncStream
 from .sync_transport import SyncRetryTransport
 
 BACKGROUND_THREAD: Final = "claude-code-client: background"
@@ -98,15 +97,12 @@ class SyncConnection:
             return self.run(operation)
         return _finish(self.config, self.state, BackgroundWork.spawn(operation))
 
-    def stream(self, operation: Operation[Any]) -> tuple[Generator[Any, None, None], Callable[[], None]]:
-        """Return a generator of the values that an operation emits, and a callable that ends it from any thread.
-
-        A generator that is still suspended when the process ends is aborted then.
-        """
+    def stream(self, operation: Operation[Any]) -> SyncStream:
+        """Return the values that an operation emits. The stream ends with the client, or with the process."""
         token = CancelToken()
-        generator = self._emit(operation, token)
-        weakref.finalize(generator, self._abort_in, os.getpid(), operation)
-        return generator, token.cancel
+        stream = SyncStream(self._emit(operation, token), token)
+        self._pool.keep(stream)
+        return stream
 
     def finish(self, work: BackgroundWork) -> None:
         """Carry out the rest of an operation that has no caller."""
@@ -124,7 +120,7 @@ class SyncConnection:
         raise ClosedError(CLOSED_DURING_CALL)
 
     def _retrying(self, transport: httpx.BaseTransport) -> SyncRetryTransport:
-        return SyncRetryTransport(self.config, transport, self.state.quota, self._pool.tokens)
+        return SyncRetryTransport(self.config, transport, self.state, self._pool.tokens)
 
     def _attached(self, value: T) -> T:
         if self._attach is not None:
@@ -137,11 +133,6 @@ class SyncConnection:
             _finish(self.config, self.state, work)
         else:
             self.finish(work)
-
-    def _abort_in(self, process: int, operation: Operation[Any]) -> None:
-        # A fork has a copy of the stream, and drops it; the task is its parent's.
-        if process == os.getpid() and is_suspended(operation):
-            self._abort(operation, None)
 
     def _spawn(self, operation: Operation[Any]) -> None:
         finish_in_thread(self.config, self.state, BackgroundWork.spawn(operation))
