@@ -101,6 +101,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
         max_retries: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         allow_home_workspace: bool = False,
+        prices: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
@@ -119,6 +120,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             journal: Journal file, as for the client. Useful together with a ``state_dir``, which outlives the server.
             allow_home_workspace: Allow a workspace that contains your home directory, such as ``/``: tasks can then
                 read and change everything in it.
+            prices: TOML or JSON file with the prices of models that the server does not know; it refuses other models.
 
         Raises:
             ConfigurationError: The server did not start; the message says why.
@@ -132,6 +134,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             model=model,
             state_dir=state_dir,
             allow_home_workspace=allow_home_workspace,
+            prices=prices,
         )
         client = cls(
             api_key=server.api_key,
