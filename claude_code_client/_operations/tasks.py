@@ -14,7 +14,7 @@ from claude_code_api.api.tasks import list_tasks as list_tasks_endpoint
 from claude_code_api.models.task_status import TaskStatus
 from claude_code_api.types import UNSET, Unset
 
-from .._config import Config
+from .._config import Config, shown
 from .._wire import legacy, responses
 from .._wire.error_bodies import from_detail
 from .._wire.event_cursor import EventCursor
@@ -113,11 +113,11 @@ def _settle(config: Config, state: ClientState, task_id: str, event: dict[str, A
 
 def list_tasks(config: Config, *, status: str | None, page_size: int | None) -> Operation[None]:
     """Emit the tasks, newest first; each page is requested once the previous one is used up."""
-    if status is not None and (not isinstance(status, str) or not status.isprintable()):
-        raise InvalidRequestError("status must be the status of a task, a str.", param="status")
+    if status is not None:
+        check_id("status", status, "the status of a task, a str")
     if page_size is not None and (type(page_size) is not int or not 1 <= page_size <= MAX_PAGE_SIZE):
         raise InvalidRequestError(
-            f"page_size must be an int from 1 to {MAX_PAGE_SIZE}, not {page_size!r}.", param="page_size"
+            f"page_size must be an int from 1 to {MAX_PAGE_SIZE}, not {shown(page_size)}.", param="page_size"
         )
     return _list(config, UNSET if status is None else TaskStatus(status), UNSET if page_size is None else page_size)
 

@@ -21,6 +21,9 @@ from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
+from .cleaning_transports import AsyncCleaningTransport
+from .content_decoding import ACCEPTED
+from .foreign_errors import await_callback, call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check_async
@@ -56,8 +59,8 @@ class AsyncConnection:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.AsyncClient(
             base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=self._retrying(self._pools.transport()),
+            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
+            transport=AsyncCleaningTransport(self._retrying(self._pools.transport())),
             trust_env=False,
             event_hooks={"response": [check_async]},
         )
@@ -82,8 +85,13 @@ class AsyncConnection:
                 while isinstance(step := await execution.advance(), Emit):
                     if on_emit is not None:
                         try:
-                            if inspect.isawaitable(awaitable := on_emit(step.value)):
-                                await awaitable
+                            if inspect.isawaitable(awaitable := call_callback(on_emit, step.value)):
+                                await await_callback(awaitable)
+                        except StopIteration as cause:
+                            await execution.abort(cause)
+                            # A coroutine cannot raise it.
+                            error = RuntimeError("on_event raised StopIteration")
+                            raise error.with_traceback(cause.__traceback__) from None
                         except BaseException as cause:
                             await execution.abort(cause)
                             raise

@@ -16,7 +16,7 @@ from .async_background import AsyncBackground, FinishInThread
 from .async_driver import AsyncDriver
 from .async_pool import AsyncPools
 from .background import BackgroundWork, is_suspended
-from .cancellation import CLOSED_DURING_CALL, AsyncCancelToken
+from .cancellation import CLOSED_DURING_CALL, AsyncCancelToken, running_loop
 
 
 @attrs.frozen
@@ -73,7 +73,7 @@ class AsyncExecution(Generic[T]):
 
     def check_loop(self) -> None:
         """Raise ConfigurationError if the operation was begun in another event loop and has not ended."""
-        if self._loop not in (None, asyncio.get_running_loop()) and not self._ended:
+        if self._loop not in (None, running_loop()) and not self._ended:
             raise ConfigurationError(
                 "The stream was begun in another event loop. Read a stream in one loop; resume a task's stream in "
                 "another one with stream_events(stream.task_id, after=stream.last_event_id)."
@@ -105,7 +105,7 @@ class AsyncExecution(Generic[T]):
         self.cancel()
         if self.turn.locked() or not is_suspended(self._operation):
             return
-        if self._loop is not asyncio.get_running_loop():
+        if self._loop is not running_loop():
             self.abandon()
             return
         async with self.turn:
@@ -124,8 +124,8 @@ class AsyncExecution(Generic[T]):
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the operation emits, or to its end."""
+        self._loop = running_loop()
         self._pools.calls.add(self)
-        self._loop = asyncio.get_running_loop()
         outcome: Any = None
         failure: ClaudeAPIError | None = None
         try:

@@ -10,12 +10,14 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 import attrs
+import httpcore
 import httpx
 
 from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
 from .async_origin_transport import AsyncOriginTransport
+from .cancellation import running_loop
 from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
 
 
@@ -53,7 +55,7 @@ class AsyncPools:
         """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
         if self.closed:
             raise ConfigurationError(CLIENT_CLOSED)
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
             transport = _open(httpx.URL(self._config.base_url))
@@ -66,7 +68,7 @@ class AsyncPools:
 
     def open_transport(self) -> httpx.AsyncBaseTransport | None:
         """Return the running loop's transport if it is open; None if it is closed, or going to be with its loop."""
-        pool = None if self.closed else self._by_loop.get(asyncio.get_running_loop())
+        pool = None if self.closed else self._by_loop.get(running_loop())
         return None if pool is None else pool.transport
 
     def keep(self, background: AsyncBackground) -> None:
@@ -82,7 +84,7 @@ class AsyncPools:
             await call.end()
         for background in list(self._background):
             background.hand_over()
-        pool = self._by_loop.get(asyncio.get_running_loop())
+        pool = self._by_loop.get(running_loop())
         if pool is not None:
             await pool.guard.aclose()
 
@@ -113,5 +115,7 @@ def _abandon_calls() -> None:
 def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
     proxy = proxy_for(base_url)
     if proxy is None:
-        return AsyncOriginTransport(base_url, tls_context(base_url))
-    return httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+        context = tls_context(base_url)
+        return AsyncOriginTransport(base_url, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context))
+    transport = httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+    return AsyncOriginTransport(base_url, transport._pool.create_connection)

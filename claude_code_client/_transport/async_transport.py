@@ -11,6 +11,7 @@ import httpx
 from .._config import Config
 from .._operations.client_state import ClientState
 from .attempts import CallAttempts
+from .foreign_errors import is_foreign
 from .httpx_errors import DEADLINE_PASSED, TransportFailure
 
 
@@ -50,7 +51,8 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     async def _attempt(self, call: CallAttempts) -> httpx.Response | TransportFailure:
         try:
             async with until(call.deadline):
-                response = await self._inner.handle_async_request(call.next_request(call.atrace))
+                request = call.next_request(call.atrace)
+                response = call.decoded(await self._inner.handle_async_request(request), request)
                 if call.needs_body(response):
                     try:
                         await response.aread()
@@ -58,7 +60,9 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
                         await response.aclose()
         except (httpx.HTTPError, httpx.StreamError) as failure:
             return failure
-        except TimeoutError:
+        except TimeoutError as error:
+            if is_foreign(error):
+                raise
             return httpx.ReadTimeout(DEADLINE_PASSED)
         return response
 

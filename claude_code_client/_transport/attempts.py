@@ -19,6 +19,7 @@ from .._wire import contract_evidence
 from .._wire.error_bodies import from_response
 from ..errors import AuthenticationError, ClaudeAPIError, ClosedError, NotSupportedError
 from .cancellation import CLOSED_DURING_CALL, CancelToken
+from .content_decoding import decoded
 from .httpx_errors import CONNECT_TIMEOUT, TransportFailure, origin, translate
 from .request_context import RequestContext
 
@@ -111,6 +112,10 @@ class CallAttempts:
             stream=request.stream,
             extensions={**self._request.extensions, "timeout": timeout, "trace": trace},
         )
+
+    def decoded(self, response: httpx.Response, request: httpx.Request) -> httpx.Response:
+        """Return the response to a request, to be decoded as it is read, within the limit of the client."""
+        return decoded(response, request, self._config.max_response_bytes if self.needs_body(response) else None)
 
     def needs_body(self, response: httpx.Response) -> bool:
         """Return whether to read the body at once. That of an error always is: it says what went wrong."""

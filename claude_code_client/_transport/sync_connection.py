@@ -14,7 +14,11 @@ from .._operations.client_state import ClientState
 from .._operations.effects import Operation, T
 from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork
+from .background_threads import is_collecting, start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
+from .cleaning_transports import CleaningTransport
+from .content_decoding import ACCEPTED
+from .foreign_errors import call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check
@@ -58,8 +62,8 @@ class SyncConnection:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.Client(
             base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=self._retrying(self._pool.transport()),
+            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
+            transport=CleaningTransport(self._retrying(self._pool.transport())),
             trust_env=False,
             event_hooks={"response": [check]},
         )
@@ -84,7 +88,7 @@ class SyncConnection:
                 return result
             try:
                 if on_emit is not None:
-                    on_emit(value)
+                    call_callback(on_emit, value)
             except StopIteration as error:
                 # A generator would take it for its own end.
                 values.throw(RuntimeError("on_event raised StopIteration").with_traceback(error.__traceback__))
@@ -127,12 +131,17 @@ class SyncConnection:
             self._attach(value, self)
         return value
 
-    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> None:
+    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> bool:
+        """Abort the operation; return whether a thread carries out the rest."""
         work = BackgroundWork.abort(operation, cause)
+        if is_collecting():
+            finish_in_thread(self.config, self.state, work)
+            return True
         if self._pool.closed:
             _finish(self.config, self.state, work)
         else:
             self.finish(work)
+        return False
 
     def _spawn(self, operation: Operation[Any]) -> None:
         finish_in_thread(self.config, self.state, BackgroundWork.spawn(operation))
@@ -153,10 +162,8 @@ def finish_in_thread(
             if on_done is not None:
                 on_done()
 
-    if threading.main_thread().is_alive():
-        with suppress(RuntimeError):  # no thread can be started
-            threading.Thread(target=run, name=BACKGROUND_THREAD).start()
-            return
+    if threading.main_thread().is_alive() and start_thread(run, BACKGROUND_THREAD):
+        return
     run()
 
 

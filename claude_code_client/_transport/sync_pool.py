@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 
+import httpcore
 import httpx
 
 from .._config import Config
@@ -61,11 +62,16 @@ class SyncPool:
 def _open(base_url: httpx.URL) -> httpx.BaseTransport:
     proxy = proxy_for(base_url)
     if proxy is None:
-        return SyncOriginTransport(base_url, tls_context(base_url), DeadlineBackend())
-    transport = httpx.HTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+        context, backend = tls_context(base_url), DeadlineBackend()
+        return SyncOriginTransport(
+            base_url,
+            lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend),
+        )
+    pool = httpx.HTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)._pool
     # httpx has no argument for the network backend; the pool of httpcore below it has.
-    transport._pool._network_backend = DeadlineBackend()
-    return transport
+    pool._network_backend = DeadlineBackend()
+    # The pool makes connections, and holds none: it has a lock that a signal handler would wait for.
+    return SyncOriginTransport(base_url, pool.create_connection)
 
 
 def _own(streams: _Streams) -> list[SyncStream]:

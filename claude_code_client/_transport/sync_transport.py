@@ -9,6 +9,7 @@ from .._operations.client_state import ClientState
 from .attempts import CallAttempts
 from .cancellation import CancelRegistry, CancelToken
 from .deadline_network import deadline_scope
+from .foreign_errors import foreign_cause
 from .httpx_errors import TransportFailure
 
 
@@ -47,14 +48,20 @@ class SyncRetryTransport(httpx.BaseTransport):
                 raise call.closed()
 
     def _attempt(self, call: CallAttempts, token: CancelToken) -> httpx.Response | TransportFailure:
+        foreign: BaseException | None
         try:
             with deadline_scope(call.deadline, token):
-                response = self._inner.handle_request(call.next_request(call.trace))
+                request = call.next_request(call.trace)
+                response = call.decoded(self._inner.handle_request(request), request)
                 if call.needs_body(response):
                     try:
                         response.read()
                     finally:
                         response.close()
         except (httpx.HTTPError, httpx.StreamError) as failure:
-            return failure
-        return response
+            foreign = foreign_cause(failure)
+            if foreign is None:
+                return failure
+        else:
+            return response
+        raise foreign

@@ -17,7 +17,7 @@ from ..._transport import AsyncConnection
 from ..artifact_reader import attach_reader
 from ..endpoints import AsyncEndpoints
 from ..pickling import dump, load_config, load_state, register
-from ..tracebacks import strip_tracebacks
+from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .account import AsyncAccount
 from .artifacts import AsyncArtifacts
 from .completions import AsyncCompletions
@@ -47,6 +47,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         journal: str | os.PathLike[str] | None = None,
+        max_response_bytes: int | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         """Create a client. Sends nothing.
@@ -61,6 +62,8 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             headers: Additional headers for every request.
             journal: File that records tasks before they are sent, so that :meth:`recover` finds them after a crash.
                 It contains prompts and is readable only by its owner.
+            max_response_bytes: Largest response to accept, in bytes after decompression, other than streams and
+                downloads, which have limits of their own. Default: 256 MiB.
             allow_insecure_http: Accept an ``http://`` base_url on another machine, which exposes the key to the
                 network.
 
@@ -74,6 +77,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             timeout=timeout,
             max_retries=max_retries,
             stream_read_timeout=stream_read_timeout,
+            max_response_bytes=max_response_bytes,
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
@@ -172,6 +176,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
 
+    @strip_tracebacks_async
     async def close(self) -> None:
         """Close all connections, and stop the server that ``local()`` started. Can be called more than once."""
         await self._connection.aclose()
@@ -196,6 +201,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
         max_retries: int | None = None,
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
+        max_response_bytes: int | None = None,
     ) -> Self:
         """Return a client with other options on the same connections. Closing it leaves them open.
 
@@ -205,6 +211,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
                 dead.
             headers: Headers to add.
+            max_response_bytes: Largest response to accept, in bytes, other than streams and downloads.
 
         Raises:
             ConfigurationError: An argument is invalid.
@@ -214,6 +221,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             timeout=timeout,
             max_retries=max_retries,
             stream_read_timeout=stream_read_timeout,
+            max_response_bytes=max_response_bytes,
             headers=headers,
         )
         other = type(self).__new__(type(self))

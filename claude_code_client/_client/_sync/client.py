@@ -48,6 +48,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         journal: str | os.PathLike[str] | None = None,
+        max_response_bytes: int | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         """Create a client. Sends nothing.
@@ -62,6 +63,8 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             headers: Additional headers for every request.
             journal: File that records tasks before they are sent, so that :meth:`recover` finds them after a crash.
                 It contains prompts and is readable only by its owner.
+            max_response_bytes: Largest response to accept, in bytes after decompression, other than streams and
+                downloads, which have limits of their own. Default: 256 MiB.
             allow_insecure_http: Accept an ``http://`` base_url on another machine, which exposes the key to the
                 network.
 
@@ -75,6 +78,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             timeout=timeout,
             max_retries=max_retries,
             stream_read_timeout=stream_read_timeout,
+            max_response_bytes=max_response_bytes,
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
@@ -172,6 +176,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
 
+    @strip_tracebacks
     def close(self) -> None:
         """Close all connections, and stop the server that ``local()`` started. Can be called more than once."""
         self._connection.close()
@@ -196,6 +201,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
         max_retries: int | None = None,
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
+        max_response_bytes: int | None = None,
     ) -> Self:
         """Return a client with other options on the same connections. Closing it leaves them open.
 
@@ -205,6 +211,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
                 dead.
             headers: Headers to add.
+            max_response_bytes: Largest response to accept, in bytes, other than streams and downloads.
 
         Raises:
             ConfigurationError: An argument is invalid.
@@ -214,6 +221,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             timeout=timeout,
             max_retries=max_retries,
             stream_read_timeout=stream_read_timeout,
+            max_response_bytes=max_response_bytes,
             headers=headers,
         )
         other = type(self).__new__(type(self))
