@@ -1,4 +1,4 @@
-"""What the commands of a task cannot do to the server, and cannot leave behind, although they run as the same user."""
+"""Isolation of the server from the commands of a task, which run as the same user."""
 
 from __future__ import annotations
 

@@ -37,14 +37,14 @@ _HUGE = 1_500_000
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model does in one turn."""
+    """One turn of the model."""
 
     name: str
     reply: Reply
     benign: bool = True
-    """Whether the task goes on as if nothing had happened."""
+    """True if the task goes on as if nothing had happened."""
     lasting: bool = True
-    """Whether repeated requests get the same reply; otherwise they get a short text."""
+    """True if repeated requests get the same reply; otherwise they get a short text."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Behaviour:
 
     @property
     def benign(self) -> bool:
-        """Whether the task has to complete."""
+        """True if the task has to complete."""
         return all(turn.benign for turn in self.turns)
 
 
