@@ -52,7 +52,7 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
         try:
             async with until(call.deadline):
                 request = call.next_request(call.atrace)
-                response = call.decoded(await self._inner.handle_async_request(request), request)
+                response = call.decoded(await self._inner.handle_async_request(request))
                 if call.needs_body(response):
                     try:
                         await response.aread()

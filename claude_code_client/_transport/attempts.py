@@ -113,9 +113,9 @@ class CallAttempts:
             extensions={**self._request.extensions, "timeout": timeout, "trace": trace},
         )
 
-    def decoded(self, response: httpx.Response, request: httpx.Request) -> httpx.Response:
-        """Return the response to a request, to be decoded as it is read, within the limit of the client."""
-        return decoded(response, request, self._config.max_response_bytes if self.needs_body(response) else None)
+    def decoded(self, response: httpx.Response) -> httpx.Response:
+        """Return the response, to be decoded as it is read, within the limit of the client."""
+        return decoded(response, self._config.max_response_bytes if self.needs_body(response) else None)
 
     def needs_body(self, response: httpx.Response) -> bool:
         """Return whether to read the body at once. That of an error always is: it says what went wrong."""

@@ -1,7 +1,8 @@
 """Decoding of response bodies, within a limit: a few bytes of gzip may stand for gigabytes.
 
-httpx decodes whatever it can, and as much as there is. Here a body has no coding that its request did not ask for, and
-no more bytes than the client accepts.
+httpx decodes whatever it can, and as much as there is. Here a body has no coding that no request asks for, and no more
+bytes than the client accepts. A proxy may compress a download that was to come as it is, so the codings that calls ask
+for are read everywhere.
 """
 
 from __future__ import annotations
@@ -17,39 +18,42 @@ _PIECE: Final = 1 << 16
 _FORMATS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 ACCEPTED: Final = ", ".join(_FORMATS)
 """Value of ``Accept-Encoding``."""
+CODING: Final = "content_coding"
+"""Extension of a decoded response: the ``Content-Encoding`` that it had; empty if it had none."""
 
 
-def decoded(response: httpx.Response, request: httpx.Request, limit: int | None) -> httpx.Response:
+def decoded(response: httpx.Response, limit: int | None) -> httpx.Response:
     """Return the response with a body that is decoded as it is read.
 
-    Reading it raises httpx.DecodingError for a coding that was not asked for, and beyond ``limit`` bytes; None stands
-    for a body that its reader bounds. An error response whose coding is wrong keeps its status, and has no body.
+    Reading it raises httpx.DecodingError for a coding that is never asked for, and beyond ``limit`` bytes; None stands
+    for a body that its reader bounds. An error response whose coding is wrong keeps its status, and has no body. The
+    header moves to the extension ``CODING``, so that httpx does not decode the body again.
     """
-    asked_for = {each.partition(";")[0].strip() for each in request.headers.get("Accept-Encoding", "").split(",")}
-    codings = [each.strip().lower() for each in response.headers.get("Content-Encoding", "").split(",")]
+    coding = response.headers.get("Content-Encoding", "")
+    codings = [each.strip().lower() for each in coding.split(",")]
     codings = [each for each in codings if each not in ("", "identity")]
-    body = _Body(codings, asked_for, limit, empty_if_wrong=not response.is_success)
+    body = _Body(codings, limit, empty_if_wrong=not response.is_success)
     stream: Any = response.stream
     headers = httpx.Headers([item for item in response.headers.raw if item[0].lower() != b"content-encoding"])
     return httpx.Response(
         response.status_code,
         headers=headers,
         stream=_SyncStream(stream, body) if isinstance(stream, httpx.SyncByteStream) else _AsyncStream(stream, body),
-        extensions=response.extensions,
+        extensions={**response.extensions, CODING: coding},
     )
 
 
 class _Body:
     """Decoder of one body."""
 
-    def __init__(self, codings: list[str], asked_for: set[str], limit: int | None, *, empty_if_wrong: bool) -> None:
+    def __init__(self, codings: list[str], limit: int | None, *, empty_if_wrong: bool) -> None:
         self._limit = limit
         self._length = 0
         self._problem: str | None = None
         self._format: int | None = None
         self._decoder: Any = None
         self._is_empty = False
-        if len(codings) > 1 or (codings and (codings[0] not in asked_for or codings[0] not in _FORMATS)):
+        if len(codings) > 1 or (codings and codings[0] not in _FORMATS):
             self._is_empty = empty_if_wrong
             self._problem = "it has a Content-Encoding that was not asked for"
         elif codings:

@@ -12,6 +12,7 @@ import httpx
 from .._operations.effects import Delivery, Head
 from ..errors import ClosedError
 from .cancellation import CancelToken
+from .content_decoding import CODING
 
 _EXTENSION: Final = "claude_code_client"
 OnCancelled = Callable[[ClosedError], object]
@@ -48,9 +49,12 @@ class RequestContext:
 
 def head(response: httpx.Response) -> Head:
     """Return what an operation needs of a response whose body it reads."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if coding := response.extensions[CODING]:
+        headers["content-encoding"] = coding
     return Head(
         status_code=response.status_code,
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers=headers,
         attempts=response.extensions["attempts"],
         history=response.extensions["history"],
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
 from ..errors import ClaudeAPIError
-from .background import BackgroundWork, is_suspended
+from .background import BackgroundWork, in_progress, is_suspended
 from .cancellation import CancelToken
 from .foreign_errors import gate
 from .sync_http import SyncHttp
@@ -51,6 +51,7 @@ class SyncDriver:
         """
         process = os.getpid()
         handed_over = False
+        in_progress.add(operation)
         try:
             effect = next(operation)
             while True:
@@ -69,6 +70,7 @@ class SyncDriver:
                 handed_over = abort(operation, cause)
             raise
         finally:
+            in_progress.discard(operation)
             if not handed_over:
                 operation.close()
             self._response.close()

@@ -52,7 +52,7 @@ class SyncRetryTransport(httpx.BaseTransport):
         try:
             with deadline_scope(call.deadline, token):
                 request = call.next_request(call.trace)
-                response = call.decoded(self._inner.handle_request(request), request)
+                response = call.decoded(self._inner.handle_request(request))
                 if call.needs_body(response):
                     try:
                         response.read()

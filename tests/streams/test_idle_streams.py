@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -59,6 +61,27 @@ def test_stream_left_by_break_ends_with_its_client(
         assert (seen, caught.value.task_id, caught.value.last_event_id) == (["thinking"] * 2, "task_1", "3")
         assert list(both.each(stream)) == []
     assert script.cancels == 1
+
+
+def test_collected_stream_in_a_cycle_cancels_its_task(
+    both: ClientKind, served: tuple[raw_http.SocketServer, StreamScript]
+) -> None:
+    """In whatever order the garbage collector closes the generators of a stream."""
+    server, script = served
+    client = both.client(server.base_url)
+
+    def leave_cycle() -> None:
+        stream = client.stream_task("x")
+        first(both, stream)
+        cycle: list[Any] = [stream]
+        cycle.append(cycle)
+
+    leave_cycle()
+    gc.collect()
+    wait = partial(server.wait_until, lambda: script.cancels == 1)
+    both.call(asyncio.to_thread(wait)) if both.kind == "async" else wait()
+    both.call(client.close())
+    wait_for_background_work()
 
 
 def test_stream_that_was_never_read_sends_nothing(
