@@ -18,7 +18,7 @@ Request = dict[str, Any]
 
 @attrs.define
 class Delivery:
-    """Whether a call that runs work may have reached the server, over all requests that carry it. Mutable."""
+    """Mutable note of whether a call that runs work may have reached the server, over all requests that carry it."""
 
     sent: bool = False
     """True from the first byte of a request on; False again if the server has clearly refused the call.

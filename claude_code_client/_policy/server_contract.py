@@ -1,4 +1,4 @@
-"""What a client knows of its server: whether that keeps the contract, so that a key makes it run a call once."""
+"""Knowledge of one server: whether it keeps the contract, so that an idempotency key makes it run a call once."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 class SoftTimeLimitExceeded(Exception):  # noqa: N818 (its name in Celery)
-    """What a task queue raises in its signal handler."""
+    """Exception that a task queue raises in its signal handler."""
 
 
 def outcome(both: ClientKind, call: Callable[[], Any]) -> Any:

@@ -282,7 +282,7 @@ def behaviour(number: int, seed: str) -> Behaviour:
 
 @dataclass
 class Bill:
-    """What the endpoint has charged for the calls of one task, and the most that it may charge for them.
+    """The endpoint's bill for the calls of one task, and the most that it may come to.
 
     Both are input and output tokens.
     """
