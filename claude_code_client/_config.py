@@ -32,6 +32,8 @@ DEFAULT_MAX_RETRIES: Final = 3
 """Further attempts of a call after the first."""
 DEFAULT_STREAM_READ_TIMEOUT: Final = 45.0
 """Seconds without a byte: three of the pings that a server sends every 15 seconds are missing by then."""
+DEFAULT_MAX_RESPONSE_BYTES: Final = 256 * 2**20
+"""Bytes of a decoded response, other than a stream or a download."""
 
 _SECRET_HEADER: Final = re.compile(r"(?!idempotency-key$).*(auth|cookie|key|secret|token)", re.IGNORECASE)
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
@@ -50,6 +52,8 @@ class Config:
     """Further attempts of a call after the first."""
     stream_read_timeout: float = DEFAULT_STREAM_READ_TIMEOUT
     """Seconds without a byte after which the connection of a stream counts as lost."""
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    """Largest decoded body of a response, other than a stream or a download."""
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """Headers to add to every request."""
 
@@ -61,6 +65,7 @@ def resolve(
     timeout: float | None = None,
     max_retries: int | None = None,
     stream_read_timeout: float | None = None,
+    max_response_bytes: int | None = None,
     headers: Mapping[str, str] | None = None,
     allow_insecure_http: bool = False,
     environ: Mapping[str, str] | None = None,
@@ -82,6 +87,7 @@ def resolve(
         timeout=_timeout(timeout, environ.get("CLAUDE_TIMEOUT")),
         max_retries=_max_retries(max_retries),
         stream_read_timeout=_stream_read_timeout(stream_read_timeout, DEFAULT_STREAM_READ_TIMEOUT),
+        max_response_bytes=_max_response_bytes(max_response_bytes, DEFAULT_MAX_RESPONSE_BYTES),
         headers=_headers(headers),
     )
 
@@ -160,7 +166,7 @@ def check_timeout(value: float, name: str = "timeout") -> float:
         raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}.", param=param)
     if not 0 < value <= MAX_TIMEOUT:
         raise ConfigurationError(
-            f"{name} must be greater than 0 and at most {MAX_TIMEOUT:g} seconds, not {value!r}.", param=param
+            f"{name} must be greater than 0 and at most {MAX_TIMEOUT:g} seconds, not {shown(value)}.", param=param
         )
     return float(value)
 
@@ -169,13 +175,29 @@ def _stream_read_timeout(value: float | None, default: float) -> float:
     return default if value is None else check_timeout(value, "stream_read_timeout")
 
 
+def _max_response_bytes(value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if type(value) is not int or value < 1:
+        raise ConfigurationError("max_response_bytes must be an int of 1 or more.", param="max_response_bytes")
+    return value
+
+
+def shown(number: float) -> str:
+    """Return a number as text; Python refuses to write some integers."""
+    try:
+        return repr(number)
+    except ValueError:
+        return "a number with thousands of digits"
+
+
 def _max_retries(value: int | None) -> int:
     if value is None:
         return DEFAULT_MAX_RETRIES
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"max_retries must be an int, not {type(value).__name__}.", param="max_retries")
     if value < 0:
-        raise ConfigurationError(f"max_retries must be 0 or more, not {value!r}.", param="max_retries")
+        raise ConfigurationError(f"max_retries must be 0 or more, not {shown(value)}.", param="max_retries")
     return value
 
 
@@ -199,6 +221,7 @@ def override(
     timeout: float | None = None,
     max_retries: int | None = None,
     stream_read_timeout: float | None = None,
+    max_response_bytes: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Config:
     """Return ``config`` with the passed settings replaced, and headers added. Raises ConfigurationError."""
@@ -207,6 +230,7 @@ def override(
         timeout=config.timeout if timeout is None else check_timeout(timeout),
         max_retries=config.max_retries if max_retries is None else _max_retries(max_retries),
         stream_read_timeout=_stream_read_timeout(stream_read_timeout, config.stream_read_timeout),
+        max_response_bytes=_max_response_bytes(max_response_bytes, config.max_response_bytes),
         headers=merge_headers(config.headers, _headers(headers)),
     )
 

@@ -44,6 +44,8 @@ WORDS: Final = (
     (r", may_be_async=True", ""),
     (r"\bAsyncGenerator\[([^\[\]]+), None\]", r"Generator[\1, None, None]"),
     (r"\basynchronous\b", "synchronous"),
+    (r"\bAsyncExecution\[Any\]", "SyncStream"),
+    (r"\bAsyncExecution\b", "SyncStream"),
     (r"\bAsync(Connection|Endpoints)\b", r"Sync\1"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\b__a(enter|exit)__\b", r"__\1__"),

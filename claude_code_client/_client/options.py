@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypedDict, TypeVar
 
+from .._transport.foreign_errors import gate
 from ..models import Message
 
 P = ParamSpec("P")
@@ -83,6 +84,7 @@ def expand_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
         known = signature.parameters.keys()
 
         @functools.wraps(method)
+        @gate
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             unknown = next((name for name in kwargs if name not in known), None)
             if unknown is None:

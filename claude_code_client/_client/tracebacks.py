@@ -1,9 +1,10 @@
 """Tracebacks without prompts and keys.
 
 A crash reporter may show the local variables of every frame. In the frames of a call these are prompts, bodies and
-headers. An exception that leaves a public method therefore starts its traceback there. This applies to the exceptions
-of this library and to those that end a call from outside, such as KeyboardInterrupt and CancelledError. The frames that
-are cut off are logged at DEBUG, by file, line and function alone.
+headers. An exception that leaves a public method therefore starts its traceback there; one that the caller's own code
+has raised, such as a callback or a signal handler, goes on with the frames of that code. Anything else that is not an
+exception of this library becomes one here (``foreign_errors``). The frames that are cut off are logged at DEBUG, by
+file, line and function alone.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 import functools
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
-from ..errors import ClaudeAPIError
+from .._transport.foreign_errors import cleaned, gate
 
 logger = logging.getLogger("claude_code_client")
 
@@ -36,6 +37,7 @@ def strip_tracebacks(method: Callable[P, T]) -> Callable[P, T]:
     """Decorate a method: strip the exceptions that it raises."""
 
     @functools.wraps(method)
+    @gate
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
@@ -54,6 +56,7 @@ def strip_tracebacks_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Cor
     """Decorate a coroutine method: strip the exceptions that it raises."""
 
     @functools.wraps(method)
+    @gate
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(*args, **kwargs)
@@ -68,8 +71,9 @@ def strip_tracebacks_async(method: Callable[P, Awaitable[T]]) -> Callable[P, Cor
     return call
 
 
-def strip_stream(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
-    """Wrap a generator: strip the exceptions that it raises."""
+@gate
+def strip_stream(stream: Iterable[T]) -> Generator[T, None, None]:
+    """Wrap a stream: strip the exceptions that it raises."""
     try:
         yield from stream
     except BaseException as error:
@@ -82,6 +86,7 @@ def strip_stream(stream: Generator[T, None, Any]) -> Generator[T, None, None]:
         del failure
 
 
+@gate
 async def strip_stream_async(stream: ClosableAsyncIterator) -> AsyncGenerator[Any, None]:
     """Wrap an asynchronous iterator: strip the exceptions that it raises, and close it in the end.
 
@@ -104,14 +109,11 @@ async def strip_stream_async(stream: ClosableAsyncIterator) -> AsyncGenerator[An
 
 
 def _stripped(error: BaseException) -> BaseException:
-    """Return the exception without traceback or context. Unexpected exceptions are bugs and keep theirs."""
-    if isinstance(error, Exception) and not isinstance(error, ClaudeAPIError):
-        return error
+    """Return the exception to raise to the caller, without the frames of the call."""
     # GeneratorExit is how a stream is closed: nothing has failed.
     if logger.isEnabledFor(logging.DEBUG) and not isinstance(error, GeneratorExit):
         logger.debug("%s", "\n".join(_frames(error)))
-    error.__context__ = None
-    return error.with_traceback(None)
+    return cleaned(error)
 
 
 def _frames(error: BaseException) -> Iterator[str]:

@@ -34,6 +34,7 @@ class LocalServer:
         model: str | None,
         state_dir: str | os.PathLike[str] | None,
         anthropic_api_key: str | None,
+        prices: str | os.PathLike[str] | None,
         allow_home_workspace: bool,
     ) -> None:
         """Start the server and wait until it accepts calls. Raises ConfigurationError if it does not start."""
@@ -49,6 +50,7 @@ class LocalServer:
                 "upstream": upstream,
                 "model": model,
                 "state_dir": None if state_dir is None else str(Path(state_dir).absolute()),
+                "prices": None if prices is None else str(Path(prices).absolute()),
                 "api_keys": [self.api_key],
                 "anthropic_api_key": anthropic_api_key or os.environ.get("ANTHROPIC_API_KEY"),
             },

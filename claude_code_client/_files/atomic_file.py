@@ -53,7 +53,7 @@ class AtomicFile:
         self._root = root
         self._names = names
         self._create_root = create_root
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._process = os.getpid()
         self._route: list[str] = []
         """Names of the directories from the first that existed to the file."""

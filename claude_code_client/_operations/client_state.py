@@ -7,18 +7,28 @@ import attrs
 from .._files.journal import Journal
 from .._policy.budget import ActiveBudgets
 from .._policy.retry_quota import RetryQuota
+from .._policy.server_contract import ServerContract
 from ..models import ModelInfo
 from .cost import ReservedCost
 
 
 @attrs.define(kw_only=True)
 class ClientState:
-    """Retry quota, budgets and journal. Mutable, and safe to use from several threads."""
+    """Retry quota, budgets, journal, and what is known of the server. Mutable, and safe to use from several threads."""
 
     quota: RetryQuota = attrs.field(factory=RetryQuota)
+    contract: ServerContract = attrs.field(factory=ServerContract)
     budgets: ActiveBudgets = attrs.field(factory=ActiveBudgets)
     journal: Journal | None = None
     models: list[ModelInfo] | None = None
     """Models with their prices, fetched once a budget needs them."""
     open_costs: dict[str, ReservedCost] = attrs.field(factory=dict)
     """Costs of the tasks in the journal that are not known yet, by idempotency key: ``recover()`` takes them over."""
+    task_costs: dict[str, ReservedCost] = attrs.field(factory=dict)
+    """Costs of tasks that are not known yet, by the task's ID: calls with that ID may learn them."""
+
+    def settle_task(self, task_id: str, usd: float) -> None:
+        """Settle the cost of a task, if anything is reserved for it."""
+        cost = self.task_costs.pop(task_id, None)
+        if cost is not None:
+            cost.settle(usd)

@@ -18,14 +18,16 @@ from ..errors import (
     UnexpectedResponseError,
 )
 from ..models import CompletionResponse
-from .effects import Emit, Operation, Request
+from .effects import Delivery, Emit, Operation, Request
 from .event_stream import EventReader, error_detail, payload
 
 
-def follow_completion(request: Request, *, deadline: float, read_timeout: float) -> Operation[CompletionResponse]:
+def follow_completion(
+    request: Request, *, deadline: float, read_timeout: float, delivery: Delivery
+) -> Operation[CompletionResponse]:
     """Emit the text of a completion as it is written; return the completion."""
     reader = EventReader()
-    yield from reader.open(request, deadline=deadline, read_timeout=read_timeout)
+    yield from reader.open(request, deadline=deadline, read_timeout=read_timeout, delivery=delivery)
     while True:
         try:
             event = yield from _next_event(reader, deadline)

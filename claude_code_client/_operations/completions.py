@@ -21,7 +21,7 @@ from .account import list_models
 from .client_state import ClientState
 from .completion_events import follow_completion
 from .cost import ReservedCost
-from .effects import Emit, Operation, Send
+from .effects import Aborted, Delivery, Emit, Operation, Send
 
 
 @attrs.frozen(kw_only=True)
@@ -59,16 +59,22 @@ def complete(request: CompletionRequest, config: Config, state: ClientState) -> 
     """Request a completion and wait for it."""
     deadline = time.monotonic() + request.timeout
     cost = yield from _reserve(request, config, state)
+    delivery = Delivery()
     try:
         response = yield Send(
             request=create_completion._get_kwargs(body=request.body, idempotency_key=request.idempotency_key),
             deadline=deadline,
+            delivery=delivery,
         )
         completion = responses.parse(
             create_completion, response, generated.CompletionResponse, responses.completion, adapt=legacy.completion
         )
     except ClaudeAPIError as error:
         cost.release_if_refused(error)
+        raise
+    except Aborted:
+        if not delivery.sent:
+            cost.release()
         raise
     cost.settle(completion.usage.cost)
     return completion
@@ -78,14 +84,20 @@ def stream_complete(request: CompletionRequest, config: Config, state: ClientSta
     """Request a completion; emit its text as it is written, then the CompletionResponse."""
     deadline = time.monotonic() + request.timeout
     cost = yield from _reserve(request, config, state)
+    delivery = Delivery()
     try:
         completion = yield from follow_completion(
             stream_completion._get_kwargs(body=request.body, idempotency_key=request.idempotency_key),
             deadline=deadline,
             read_timeout=config.stream_read_timeout,
+            delivery=delivery,
         )
     except ClaudeAPIError as error:
         cost.release_if_refused(error)
+        raise
+    except Aborted:
+        if not delivery.sent:
+            cost.release()
         raise
     # Settle before the caller receives it, and may leave.
     cost.settle(completion.usage.cost)

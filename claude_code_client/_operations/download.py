@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from .._config import Config, check_timeout
+from .._config import Config, check_timeout, shown
 from .._files.atomic_file import AtomicFile, check_destination
 from .._wire.requests import check_id
 from ..errors import InvalidRequestError, NotFoundError
@@ -69,7 +69,9 @@ class _DownloadRequest:
         self.task_id = check_id("task", task.id if isinstance(task, AgenticTaskResponse) else task, _ID_HINT)
         self._artifact_id = check_id("artifact", artifact.id if isinstance(artifact, Artifact) else artifact, _ID_HINT)
         if type(max_bytes) is not int or max_bytes < 1:
-            raise InvalidRequestError(f"max_bytes must be an int of 1 or more, not {max_bytes!r}.", param="max_bytes")
+            raise InvalidRequestError(
+                f"max_bytes must be an int of 1 or more, not {shown(max_bytes)}.", param="max_bytes"
+            )
         self._max_bytes = max_bytes
         self._timeout = config.timeout if timeout is None else check_timeout(timeout)
 

@@ -16,6 +16,17 @@ Request = dict[str, Any]
 """Keyword arguments of an httpx request, as a generated ``_get_kwargs`` returns them."""
 
 
+@attrs.define
+class Delivery:
+    """Mutable note of whether a call that runs work may have reached the server, over all requests that carry it."""
+
+    sent: bool = False
+    """True from the first byte of a request on; False again if the server has clearly refused the call.
+
+    A call that may have been delivered is sent again only to a server that has shown that it keeps the contract.
+    """
+
+
 @attrs.frozen(kw_only=True)
 class Send:
     """Send a request and read the whole response. Outcome: the response, a success."""
@@ -25,6 +36,8 @@ class Send:
     """Seconds on the monotonic clock."""
     repeatable: bool | None = None
     """True if the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
+    delivery: Delivery | None = None
+    """Delivery of a call that runs work."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +54,8 @@ class Open:
     """Seconds without a byte after which the connection counts as dead."""
     accept: str = "text/event-stream"
     """Media type to request."""
+    delivery: Delivery | None = None
+    """Delivery of a call that runs work."""
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,7 @@ from claude_code_common.sse import MEDIA_TYPE, EventDecoder, EventTooLargeError,
 
 from .._wire.error_bodies import shorten_body
 from ..errors import ClaudeAPIError, StreamInterruptedError, TimeoutError, UnexpectedResponseError
-from .effects import Head, Open, Operation, Read, Request
+from .effects import Delivery, Head, Open, Operation, Read, Request
 
 _NO_CONTENT: Final = 204
 
@@ -34,13 +34,21 @@ class EventReader:
         return self._decoder.retry
 
     def open(
-        self, request: Request, *, deadline: float, read_timeout: float, may_be_exhausted: bool = False
+        self,
+        request: Request,
+        *,
+        deadline: float,
+        read_timeout: float,
+        may_be_exhausted: bool = False,
+        delivery: Delivery | None = None,
     ) -> Operation[None]:
         """Send the request. Raises UnexpectedResponseError if the response is not an event stream.
 
         With ``may_be_exhausted``, a response without content (204) sets ``exhausted`` instead.
         """
-        head = yield Open(request=request, deadline=deadline, read_timeout=read_timeout, accept=MEDIA_TYPE)
+        head = yield Open(
+            request=request, deadline=deadline, read_timeout=read_timeout, accept=MEDIA_TYPE, delivery=delivery
+        )
         self.head = head
         if may_be_exhausted and head.status_code == _NO_CONTENT:
             self.exhausted = True

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
 from .._config import Config
+from .._wire.responses import PARSE_ERRORS
 from ..errors import ConfigurationError, CostExceededError
 from .client_state import ClientState
 from .cost import ReservedCost
 from .effects import Operation, RunBlocking
 from .task_request import TaskRequest
 from .task_run import TaskRun
+
+logger = logging.getLogger("claude_code_client")
 
 
 def recover(config: Config, state: ClientState) -> Operation[list[TaskRun]]:
@@ -56,18 +60,16 @@ def _unfinished(config: Config, state: ClientState) -> list[tuple[TaskRun, str |
     """
     if state.journal is None:
         raise ConfigurationError("This client has no journal. Pass journal=path to it.", param="journal")
-    return [
-        (
-            TaskRun(
-                TaskRequest(
-                    body=CreateTaskRequest.from_dict(entry.body),
-                    idempotency_key=entry.key,
-                    timeout=entry.timeout,
-                    read_timeout=config.stream_read_timeout,
-                ),
-                state,
-            ),
-            entry.task_id,
+    runs = []
+    for entry in state.journal.unfinished():
+        try:
+            body = CreateTaskRequest.from_dict(entry.body)
+            body.to_dict()
+        except PARSE_ERRORS:
+            logger.warning("The journal's entry %s is damaged: its task cannot be recovered.", entry.key)
+            continue
+        request = TaskRequest(
+            body=body, idempotency_key=entry.key, timeout=entry.timeout, read_timeout=config.stream_read_timeout
         )
-        for entry in state.journal.unfinished()
-    ]
+        runs.append((TaskRun(request, state), entry.task_id))
+    return runs

@@ -10,15 +10,15 @@ from claude_code_api.types import UNSET
 
 from .._wire import legacy, responses
 from ..models import AgenticTaskResponse
-from .effects import Operation, Request, Send
+from .effects import Delivery, Operation, Request, Send
 from .task_request import TaskRequest
 
 
-def submit(request: TaskRequest, deadline: float) -> Operation[AgenticTaskResponse]:
+def submit(request: TaskRequest, deadline: float, delivery: Delivery) -> Operation[AgenticTaskResponse]:
     """Submit a task before ``deadline`` (monotonic seconds); the server responds as soon as it has stored the task."""
     # RFC 7240, 4.1
     sent = create_task._get_kwargs(body=request.body, idempotency_key=request.idempotency_key, prefer="respond-async")
-    return _send(create_task, sent, deadline)
+    return _send(create_task, sent, deadline, delivery=delivery)
 
 
 def get(task_id: str, deadline: float, *, wait: int | None = None) -> Operation[AgenticTaskResponse]:
@@ -35,7 +35,12 @@ def cancel(task_id: str, deadline: float) -> Operation[AgenticTaskResponse]:
 
 
 def _send(
-    endpoint: Any, request: Request, deadline: float, *, repeatable: bool | None = None
+    endpoint: Any,
+    request: Request,
+    deadline: float,
+    *,
+    repeatable: bool | None = None,
+    delivery: Delivery | None = None,
 ) -> Operation[AgenticTaskResponse]:
-    response = yield Send(request=request, deadline=deadline, repeatable=repeatable)
+    response = yield Send(request=request, deadline=deadline, repeatable=repeatable, delivery=delivery)
     return responses.parse(endpoint, response, generated.AgenticTaskResponse, responses.task, adapt=legacy.task)

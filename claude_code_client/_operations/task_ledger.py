@@ -23,6 +23,7 @@ class TaskLedger:
         self._state = state
         self._key = request.idempotency_key
         self._cost = ReservedCost()
+        self._task_id: str | None = None
 
     def reserve(self) -> None:
         """Reserve the task's maximum cost. Raises CostExceededError if a budget cannot bear it."""
@@ -43,15 +44,24 @@ class TaskLedger:
         self._cost.settle(usd)
         if self._state.open_costs.get(self._key) is self._cost:
             self._state.open_costs.pop(self._key, None)
+        if self._task_id is not None and self._state.task_costs.get(self._task_id) is self._cost:
+            self._state.task_costs.pop(self._task_id, None)
 
     def release(self) -> None:
         """Settle at no cost: the server has not run the task."""
         self.settle(0.0)
 
+    def identify(self, task_id: str) -> None:
+        """Let calls with the task's ID settle its cost."""
+        self._task_id = task_id
+        self._hold(self._cost)
+
     def _hold(self, cost: ReservedCost) -> None:
         self._cost = cost
         if self._state.journal is not None and cost.reservations:
             self._state.open_costs[self._key] = cost
+        if self._task_id is not None and cost.reservations:
+            self._state.task_costs[self._task_id] = cost
 
     def note_submitting(self) -> Operation[None]:
         """Note that the submit is about to be sent. Raises ConfigurationError if the journal cannot be written."""

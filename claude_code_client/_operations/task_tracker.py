@@ -15,7 +15,7 @@ from ..models import AgenticTaskResponse
 from . import task_endpoints
 from .client_state import ClientState
 from .cost import ReservedCost
-from .effects import Aborted, Operation, Spawn
+from .effects import Aborted, Delivery, Operation, Spawn
 from .task_deadlines import cancel_deadline
 from .task_ledger import TaskLedger
 from .task_request import TaskRequest
@@ -34,6 +34,7 @@ class TaskTracker:
         self._request = request
         self._ledger = TaskLedger(request, state)
         self._lifecycle = TaskLifecycle()
+        self._delivery = Delivery()
         self._snapshot: TaskSnapshot | None = None
 
     # ---- what is known
@@ -73,10 +74,14 @@ class TaskTracker:
             raise
         self._lifecycle.apply(Trigger.SUBMIT)
         try:
-            yield from self._observe(task_endpoints.submit(self._request, deadline))
+            yield from self._observe(task_endpoints.submit(self._request, deadline, self._delivery))
         except ClaudeAPIError as error:
             _mark_unreadable(error)
             if not error.outcome_unknown:
+                yield from self._reject()
+            raise
+        except Aborted:
+            if not self._delivery.sent:
                 yield from self._reject()
             raise
         yield from self._ledger.note_submitted(self.id)
@@ -90,7 +95,8 @@ class TaskTracker:
         added = ReservedCost()
         if task_id is None:
             added = self._ledger.reserve_recovered()
-            request = task_endpoints.submit(self._request, deadline)
+            self._delivery.sent = True
+            request = task_endpoints.submit(self._request, deadline, self._delivery)
         else:
             request = task_endpoints.get(task_id, deadline)
         self._lifecycle.apply(Trigger.SUBMIT)
@@ -110,6 +116,7 @@ class TaskTracker:
             if not error.outcome_unknown:
                 added.release()
             raise
+        self._ledger.identify(task.id)
         self._snapshot = TaskSnapshot(task)
         self._lifecycle.apply(Trigger.END if task.is_terminal else Trigger.CONFIRM)
         yield from self._ledger.note_submitted(self.id)
@@ -134,7 +141,7 @@ class TaskTracker:
         """Cancel the task, unless it has ended, and wait for its end."""
         if self._snapshot is None:
             # The response to the submit may be lost: its key finds the task, and does not run a second one.
-            yield from self._observe(task_endpoints.submit(self._request, deadline))
+            yield from self._observe(task_endpoints.submit(self._request, deadline, self._delivery))
         if not self.snapshot.task.is_terminal:
             yield from self._observe(task_endpoints.cancel(self.id, deadline))
         return self.snapshot.task
@@ -179,6 +186,8 @@ class TaskTracker:
     def _observe(self, request: Operation[AgenticTaskResponse]) -> Operation[AgenticTaskResponse]:
         """Send a request about the task and record the task as reported."""
         task = yield from request
+        if self._snapshot is None:
+            self._ledger.identify(task.id)
         if task.is_terminal or self._snapshot is None or not self._snapshot.is_final:
             self._snapshot = TaskSnapshot(task)
         if task.is_terminal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 import threading
 from collections.abc import Collection
 from typing import Final, NoReturn, SupportsIndex
@@ -11,6 +11,7 @@ from ..errors import ConfigurationError, CostExceededError
 
 __all__ = ["Budget"]
 
+_LARGEST: Final = sys.float_info.max
 _TOLERANCE: Final = 1e-9
 """USD. Sums of floats are not exact, and a budget of 0.3 must allow three calls of 0.1."""
 
@@ -24,8 +25,8 @@ class Budget:
 
     def __init__(self, usd: float) -> None:
         """Raise ConfigurationError if ``usd`` is not a positive number."""
-        if isinstance(usd, bool) or not isinstance(usd, int | float) or not math.isfinite(usd) or usd <= 0:
-            raise ConfigurationError(f"usd must be a number greater than 0, not {usd!r}.", param="usd")
+        if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 < usd <= _LARGEST:
+            raise ConfigurationError("usd must be a finite number greater than 0.", param="usd")
         self._limit = float(usd)
         self._spent = 0.0
         self._reserved = 0.0

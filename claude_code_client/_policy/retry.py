@@ -25,6 +25,8 @@ BASE_DELAY: Final = 0.5
 """Seconds; upper bound of the first backoff."""
 MAX_DELAY: Final = 8.0
 """Seconds; upper bound of all backoffs."""
+MIN_RETRY_AFTER: Final = 0.1
+"""Seconds; ``Retry-After: 0`` must not become a burst of requests."""
 MAX_RETRY_AFTER: Final = 120.0
 """Seconds; a server that requires a longer wait gets no retry, so that the caller can decide."""
 
@@ -52,7 +54,7 @@ class AttemptFailure:
         if status is None or status < 400:
             return True
         # Ended by a limit: the call has run, at least in part.
-        if type_ in ("timeout_error", "cost_exceeded_error"):
+        if type_ in ("timeout_error", "cost_exceeded_error") or status == 408:
             return True
         return status >= 500 and type_ not in ("overloaded_error", "not_implemented_error")
 
@@ -165,7 +167,7 @@ def _delay(state: RetryState, failure: AttemptFailure, random: Callable[[], floa
     if retry_after is None:
         bound: float = min(BASE_DELAY * 2 ** (state.attempts - 1), MAX_DELAY)
         return random() * bound
-    return max(retry_after, 0.0) if retry_after <= MAX_RETRY_AFTER else None
+    return max(retry_after, MIN_RETRY_AFTER) if retry_after <= MAX_RETRY_AFTER else None
 
 
 def is_repeatable(method: str, headers: Mapping[str, str]) -> bool:

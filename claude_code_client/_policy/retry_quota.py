@@ -25,7 +25,8 @@ class RetryQuota:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._available = capacity
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may make a call.
+        self._lock = threading.RLock()
 
     @property
     def available(self) -> int:

@@ -51,7 +51,7 @@ class AsyncBackground:
         self._work = work
         self._driver = driver
         self._finish_in_thread = finish_in_thread
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._handed_over = False
         # A loop that is dropped, without the end that asyncio.run gives it, tells its tasks nothing.
         self._dropped = weakref.finalize(self, _finish_rest, work, finish_in_thread)
@@ -146,7 +146,7 @@ class _Watchdog:
     """Seconds."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._watched: set[AsyncBackground] = set()
         self._thread: threading.Thread | None = None
 

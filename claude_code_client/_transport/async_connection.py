@@ -21,6 +21,9 @@ from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
+from .cleaning_transports import AsyncCleaningTransport
+from .content_decoding import ACCEPTED
+from .foreign_errors import await_callback, call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check_async
@@ -56,8 +59,8 @@ class AsyncConnection:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.AsyncClient(
             base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=self._retrying(self._pools.transport()),
+            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
+            transport=AsyncCleaningTransport(self._retrying(self._pools.transport())),
             trust_env=False,
             event_hooks={"response": [check_async]},
         )
@@ -78,15 +81,21 @@ class AsyncConnection:
         """
         execution = self._start(operation)
         try:
-            while isinstance(step := await execution.advance(), Emit):
-                if on_emit is not None:
-                    try:
-                        if inspect.isawaitable(awaitable := on_emit(step.value)):
-                            await awaitable
-                    except BaseException as cause:
-                        await execution.abort(cause)
-                        raise
-            return step.value
+            async with execution.turn:
+                while isinstance(step := await execution.advance(), Emit):
+                    if on_emit is not None:
+                        try:
+                            if inspect.isawaitable(awaitable := call_callback(on_emit, step.value)):
+                                await await_callback(awaitable)
+                        except StopIteration as cause:
+                            await execution.abort(cause)
+                            # A coroutine cannot raise it.
+                            error = RuntimeError("on_event raised StopIteration")
+                            raise error.with_traceback(cause.__traceback__) from None
+                        except BaseException as cause:
+                            await execution.abort(cause)
+                            raise
+                return step.value
         finally:
             await execution.aclose()
 
@@ -102,14 +111,13 @@ class AsyncConnection:
             background.watch()
             raise
 
-    def stream(self, operation: Operation[Any]) -> tuple[AsyncExecution[Any], Callable[[], None]]:
-        """Return an iterator of the values that an operation emits, and a callable that ends it from any thread.
+    def stream(self, operation: Operation[Any]) -> AsyncExecution[Any]:
+        """Return an iterator of the values that an operation emits.
 
         Close the iterator with ``aclose()``. It is not an asynchronous generator, so that the one that the client
         wraps around it is the only one; see ``AsyncExecution``.
         """
-        execution = self._start(operation)
-        return execution, execution.cancel
+        return self._start(operation)
 
     def _start(self, operation: Operation[T]) -> AsyncExecution[T]:
         token = AsyncCancelToken()
@@ -150,4 +158,4 @@ class AsyncConnection:
         return current[1]
 
     def _retrying(self, transport: httpx.AsyncBaseTransport) -> AsyncRetryTransport:
-        return AsyncRetryTransport(self.config, transport, self.state.quota, lambda: self._pools.closed)
+        return AsyncRetryTransport(self.config, transport, self.state, lambda: self._pools.closed)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, Self
 
 import attrs
 
 from .._operations.effects import Emit, Operation, T
-from ..errors import ClaudeAPIError
+from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 from .async_background import AsyncBackground, FinishInThread
 from .async_driver import AsyncDriver
 from .async_pool import AsyncPools
-from .background import BackgroundWork, is_suspended
-from .cancellation import AsyncCancelToken
+from .background import BackgroundWork, in_progress, is_suspended
+from .cancellation import CLOSED_DURING_CALL, AsyncCancelToken, running_loop
 
 
 @attrs.frozen
@@ -51,10 +52,32 @@ class AsyncExecution(Generic[T]):
         self._in_background = in_background
         self._finish_in_thread = finish_in_thread
         self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
+        """True once the caller knows how the operation has ended."""
+        self.turn = asyncio.Lock()
+        """Held by whoever carries the operation out."""
+        self._rest: deque[Any] = deque()
+        """Values that the operation emitted while it was being ended."""
+        self._failure: ClaudeAPIError | None = None
+        """What the operation raised then."""
         self._aborted = False
         """If so, the operation belongs to its background work."""
         self._cleanup: AsyncBackground | None = None
         """The background work, while the caller may wait for it."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True if the operation was ended by ``cancel`` or ``end``."""
+        return self._token.is_cancelled
+
+    def check_loop(self) -> None:
+        """Raise ConfigurationError if the operation was begun in another event loop and has not ended."""
+        if self._loop not in (None, running_loop()) and not self._ended:
+            raise ConfigurationError(
+                "The stream was begun in another event loop. Read a stream in one loop; resume a task's stream in "
+                "another one with stream_events(stream.task_id, after=stream.last_event_id)."
+            )
 
     def cancel(self) -> None:
         """End whatever the operation waits for with ClosedError. Callable from any task or thread."""
@@ -64,14 +87,47 @@ class AsyncExecution(Generic[T]):
         return self
 
     async def __anext__(self) -> Any:
-        step = await self.advance()
-        if isinstance(step, Emit):
-            return step.value
+        async with self.turn:
+            if self._rest:
+                return self._rest.popleft()
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if self._aborted:
+                raise ClosedError(CLOSED_DURING_CALL)
+            step = await self.advance()
+            if isinstance(step, Emit):
+                return step.value
         raise StopAsyncIteration
+
+    async def end(self) -> None:
+        """End the operation, also if nobody waits for its next value: its task is cancelled in the background."""
+        self.cancel()
+        if self.turn.locked() or not is_suspended(self._operation):
+            return
+        if self._loop is not running_loop():
+            self.abandon()
+            return
+        async with self.turn:
+            try:
+                while isinstance(step := await self.advance(), Emit):
+                    self._rest.append(step.value)
+            except ClaudeAPIError as error:
+                self._failure = error.with_traceback(None)
+            await self._driver.aclose()
+
+    def abandon(self) -> None:
+        """Abort an operation whose event loop may have ended."""
+        if not self._aborted and is_suspended(self._operation) and self._process == os.getpid():
+            self._aborted = True
+            in_progress.discard(self._operation)
+            self._finish_in_thread(BackgroundWork.abort(self._operation, None), None)
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the operation emits, or to its end."""
+        self._loop = running_loop()
         self._pools.calls.add(self)
+        in_progress.add(self._operation)
         outcome: Any = None
         failure: ClaudeAPIError | None = None
         try:
@@ -82,8 +138,10 @@ class AsyncExecution(Generic[T]):
                     return effect
                 outcome, failure = await self._driver.attempt(effect)
         except StopIteration as stop:
+            self._ended = True
             return Done(self._attached(stop.value))
         except BaseException as cause:
+            self._ended = True
             self._attached(cause)
             await self.abort(cause)
             raise
@@ -114,6 +172,7 @@ class AsyncExecution(Generic[T]):
     async def aclose(self) -> None:
         """Abort the operation if it is suspended, and close its response."""
         self._pools.calls.discard(self)
+        in_progress.discard(self._operation)
         await self.abort(None)
         if not self._aborted:
             self._operation.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpcore
@@ -19,11 +18,13 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
     depend on how many there are. Requests to other origins get a connection of their own.
     """
 
-    def __init__(self, base_url: httpx.URL, ssl_context: ssl.SSLContext) -> None:
+    def __init__(
+        self, base_url: httpx.URL, connect: Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]
+    ) -> None:
         self._origin = origin_of(base_url)
-        self._ssl_context = ssl_context
-        self._idle: IdleConnections[httpcore.AsyncHTTPConnection] = IdleConnections()
-        self._busy: set[httpcore.AsyncHTTPConnection] = set()
+        self._connect = connect
+        self._idle: IdleConnections[httpcore.AsyncConnectionInterface] = IdleConnections()
+        self._busy: set[httpcore.AsyncConnectionInterface] = set()
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -44,19 +45,16 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
             await connection.aclose()
         self._busy.clear()
 
-    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
         for expired in self._idle.take_expired():
             await expired.aclose()
         while origin == self._origin and (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             await connection.aclose()
-        return httpcore.AsyncHTTPConnection(
-            origin,
-            ssl_context=self._ssl_context,
-        )
+        return self._connect(origin)
 
-    async def _release(self, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def _release(self, connection: httpcore.AsyncConnectionInterface) -> None:
         self._busy.discard(connection)
         if not connection.is_closed():
             if connection.is_idle() and connection.can_handle_request(self._origin) and not self._closed:

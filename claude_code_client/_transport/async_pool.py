@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
+import httpcore
 import httpx
 
 from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
 from .async_origin_transport import AsyncOriginTransport
+from .cancellation import running_loop
 from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
 
 
-class Cancellable(Protocol):
-    """A call in progress."""
+class Call(Protocol):
+    """A call or stream in progress."""
 
-    def cancel(self) -> None: ...
+    async def end(self) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 @attrs.frozen(eq=False)
@@ -40,15 +46,16 @@ class AsyncPools:
         self._by_loop: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
         # Strong references: the collector would close an operation together with the cycle that holds it, before the
         # operation could clean up.
-        self.calls: set[Cancellable] = set()
+        self.calls: set[Call] = set()
         self._background: set[AsyncBackground] = set()
         self.closed = False
+        _all_pools.add(self)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
         if self.closed:
             raise ConfigurationError(CLIENT_CLOSED)
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
             transport = _open(httpx.URL(self._config.base_url))
@@ -61,7 +68,7 @@ class AsyncPools:
 
     def open_transport(self) -> httpx.AsyncBaseTransport | None:
         """Return the running loop's transport if it is open; None if it is closed, or going to be with its loop."""
-        pool = None if self.closed else self._by_loop.get(asyncio.get_running_loop())
+        pool = None if self.closed else self._by_loop.get(running_loop())
         return None if pool is None else pool.transport
 
     def keep(self, background: AsyncBackground) -> None:
@@ -71,13 +78,13 @@ class AsyncPools:
             background.done.add_done_callback(lambda _: self._background.discard(background))
 
     async def aclose(self) -> None:
-        """End the calls in progress and close the running loop's connections."""
+        """End the calls and streams in progress, and close the running loop's connections."""
         self.closed = True
         for call in list(self.calls):
-            call.cancel()
+            await call.end()
         for background in list(self._background):
             background.hand_over()
-        pool = self._by_loop.get(asyncio.get_running_loop())
+        pool = self._by_loop.get(running_loop())
         if pool is not None:
             await pool.guard.aclose()
 
@@ -94,8 +101,21 @@ class AsyncPools:
             await transport.aclose()
 
 
+_all_pools: Final[weakref.WeakSet[AsyncPools]] = weakref.WeakSet()
+
+
+@atexit.register
+def _abandon_calls() -> None:
+    """Cancel the tasks of streams whose event loop has stopped without closing them."""
+    for pools in list(_all_pools):
+        for call in list(pools.calls):
+            call.abandon()
+
+
 def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
     proxy = proxy_for(base_url)
     if proxy is None:
-        return AsyncOriginTransport(base_url, tls_context(base_url))
-    return httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+        context = tls_context(base_url)
+        return AsyncOriginTransport(base_url, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context))
+    transport = httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+    return AsyncOriginTransport(base_url, transport._pool.create_connection)

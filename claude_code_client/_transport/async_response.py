@@ -10,6 +10,7 @@ import httpx
 from .._operations.effects import Head, Open, Read
 from .async_http import AsyncHttp
 from .async_transport import until
+from .foreign_errors import is_foreign
 from .httpx_errors import DEADLINE_PASSED, TransportFailure, body_error
 from .request_context import OnCancelled, head
 
@@ -39,7 +40,9 @@ class AsyncOpenResponse:
         try:
             async with until(deadline):
                 return await anext(self._chunks, None)
-        except TimeoutError:
+        except TimeoutError as error:
+            if is_foreign(error):
+                raise
             failure = httpx.ReadTimeout(DEADLINE_PASSED)
         except (httpx.HTTPError, httpx.StreamError) as error:
             failure = error

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import httpx
 
 from .._config import Config
-from .._policy.retry_quota import RetryQuota
+from .._operations.client_state import ClientState
 from .attempts import CallAttempts
+from .foreign_errors import is_foreign
 from .httpx_errors import DEADLINE_PASSED, TransportFailure
 
 
@@ -21,15 +22,15 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, config: Config, inner: httpx.AsyncBaseTransport, quota: RetryQuota, is_closed: Callable[[], bool]
+        self, config: Config, inner: httpx.AsyncBaseTransport, state: ClientState, is_closed: Callable[[], bool]
     ) -> None:
         self._config = config
         self._inner = inner
-        self._quota = quota
+        self._state = state
         self._is_closed = is_closed
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = CallAttempts(request, self._config, self._quota)
+        call = CallAttempts(request, self._config, self._state)
         try:
             return await self._handle(call)
         except asyncio.CancelledError:
@@ -40,21 +41,18 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
         while True:
             outcome = await self._attempt(call)
             # Decided outside of the except clause: no exception that leaves here may hold httpx's frames.
-            if isinstance(outcome, Exception):
-                if self._is_closed():
-                    raise call.closed()
-                delay = call.failed(outcome)
-            elif outcome.is_success:
-                call.succeeded(outcome)
+            if isinstance(outcome, Exception) and self._is_closed():
+                raise call.closed()
+            delay = call.delay_after(outcome)
+            if isinstance(outcome, httpx.Response) and delay is None:
                 return outcome
-            else:
-                delay = call.refused(outcome)
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay or 0.0)
 
     async def _attempt(self, call: CallAttempts) -> httpx.Response | TransportFailure:
         try:
             async with until(call.deadline):
-                response = await self._inner.handle_async_request(call.next_request(call.atrace))
+                request = call.next_request(call.atrace)
+                response = call.decoded(await self._inner.handle_async_request(request))
                 if call.needs_body(response):
                     try:
                         await response.aread()
@@ -62,7 +60,9 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
                         await response.aclose()
         except (httpx.HTTPError, httpx.StreamError) as failure:
             return failure
-        except TimeoutError:
+        except TimeoutError as error:
+            if is_foreign(error):
+                raise
             return httpx.ReadTimeout(DEADLINE_PASSED)
         return response
 

@@ -38,10 +38,14 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from .._operations.effects import Aborted, Effect, Operation
 from ..errors import ClaudeAPIError
+
+in_progress: Final = set[Operation[Any]]()
+"""Operations that a driver carries out. Without this reference, the garbage collector might close an operation before
+its driver, which could then no longer abort it."""
 
 
 class BackgroundWork:

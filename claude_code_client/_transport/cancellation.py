@@ -6,13 +6,15 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 import httpcore
 
-from ..errors import ClaudeAPIError, ClosedError
+from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -26,12 +28,14 @@ class CancelToken:
         self._process = os.getpid()
         # Reentrant: a signal handler may close the client that its own thread is using.
         self._lock = threading.RLock()
-        self._cancelled = threading.Event()
+        self._cancelled = False
+        # Not an Event: a signal handler that sets one waits for the lock that its thread holds while it waits.
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._stream: httpcore.NetworkStream | None = None
 
     @property
     def is_cancelled(self) -> bool:
-        return self._cancelled.is_set()
+        return self._cancelled
 
     def cancel(self) -> None:
         """End the call, from any thread."""
@@ -39,24 +43,30 @@ class CancelToken:
         if self._process != os.getpid():
             return
         with self._lock:
-            self._cancelled.set()
+            self._cancelled = True
+            self._wake.put(None)
             if self._stream is not None:
                 shut_down(self._stream)
 
     def check(self) -> None:
         """Raise ClosedError if the token is cancelled."""
-        if self._cancelled.is_set():
+        if self._cancelled:
             raise ClosedError(CLOSED_DURING_CALL)
 
     def wait(self, seconds: float) -> bool:
         """Wait, at most until the token is cancelled; return whether it is."""
-        return self._cancelled.wait(seconds)
+        limit = time.monotonic() + seconds
+        with suppress(Empty):
+            # What it wakes for may be taken by a call in a signal handler.
+            while not self._cancelled and (left := limit - time.monotonic()) > 0:
+                self._wake.get(timeout=left)
+        return self._cancelled
 
     @contextmanager
     def blocked_in(self, stream: httpcore.NetworkStream, error: type[Exception]) -> Iterator[None]:
         """Let ``cancel`` wake a thread that waits for this stream. Raises ``error`` if the token is cancelled."""
         with self._lock:
-            if self._cancelled.is_set():
+            if self._cancelled:
                 raise error(CLOSED_DURING_CALL)
             self._stream = stream
         try:
@@ -96,6 +106,16 @@ class CancelRegistry:
             token.cancel()
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop. Raises ConfigurationError without one, as under trio."""
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    raise ConfigurationError(
+        "AsyncClaudeClient needs a running event loop of asyncio: use asyncio.run(). In a program on another "
+        "framework, such as trio, call a ClaudeClient in a thread."
+    )
+
+
 class AsyncCancelToken:
     """Token of one asynchronous call. Once cancelled, all that the call waits for ends with ClosedError."""
 
@@ -104,6 +124,10 @@ class AsyncCancelToken:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scope: asyncio.Timeout | None = None
         self._cancelled = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled
 
     def cancel(self) -> None:
         """End the call, from any task or thread."""
@@ -118,7 +142,7 @@ class AsyncCancelToken:
     async def run(self, wait: Callable[[], Awaitable[T]]) -> T:
         """Await what ``wait`` returns. Raises ClosedError as soon as the token is cancelled."""
         # Set before the check: a thread that cancels in between has to find the loop.
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         if not self._cancelled:
             try:
                 async with asyncio.timeout(None) as self._scope:

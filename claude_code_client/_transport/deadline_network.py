@@ -6,6 +6,7 @@ write waits no longer than the deadline that its thread has set, and ends when t
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -15,8 +16,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import httpcore
+from httpcore._backends.sync import SyncStream  # what httpcore.SyncBackend makes of a socket
 
 from .cancellation import CancelToken, shut_down
+from .connecting import Cancelled, connect
 
 _bounds: ContextVar[tuple[float, CancelToken] | None] = ContextVar("claude_code_client_bounds", default=None)
 
@@ -57,7 +60,28 @@ class DeadlineBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         timeout = _left(timeout, httpcore.ConnectTimeout)
-        return _DeadlineStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+        bounds = _bounds.get()
+        try:
+            sock = connect(
+                host,
+                port,
+                timeout,
+                local_address=local_address,
+                is_cancelled=lambda: bounds is not None and bounds[1].is_cancelled,
+            )
+        except Cancelled:
+            raise httpcore.ConnectError("closed") from None
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
+        try:
+            for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
+                sock.setsockopt(*option)
+        except BaseException:
+            sock.close()
+            raise
+        return _DeadlineStream(SyncStream(sock))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None

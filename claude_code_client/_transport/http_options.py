@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import os
 import ssl
+from contextlib import suppress
 from typing import Final
 
 import httpx
@@ -16,15 +19,29 @@ from ..errors import ConfigurationError
 from .httpcore_messages import KEEPALIVE_EXPIRY
 
 CLIENT_CLOSED: Final = "This client is closed: make a new one."
-# httpcore counts busy connections as kept alive too: with a limit, threads above it would never reuse a connection.
-LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_EXPIRY)
+_PROXIES: Final = (
+    "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to a URL like http://proxy.example:3128, or NO_PROXY to the host of the "
+    "server."
+)
+_PORTS: Final = 1 << 16
+LIMITS: Final = httpx.Limits(keepalive_expiry=KEEPALIVE_EXPIRY)
 """Limits on connections through a proxy."""
 
 
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
-    """Return the context that all clients of the process share: loading the certificates takes about 20 ms."""
-    return httpx.create_ssl_context()
+    """Return the context that all clients of the process share: loading the certificates takes about 20 ms.
+
+    Raises ConfigurationError if the environment names certificates that cannot be loaded.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        problem = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    names = " or ".join(name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name))
+    raise ConfigurationError(
+        f"The certificates for TLS cannot be loaded: {problem}. Check {names or 'the installation of certifi'}."
+    )
 
 
 @functools.cache
@@ -54,7 +71,10 @@ def check_url(config: Config) -> None:
 
 
 def proxy_for(url: httpx.URL) -> str | None:
-    """Return the URL of the proxy that the environment names for a URL; None for a direct connection."""
+    """Return the URL of the proxy that the environment names for a URL; None for a direct connection.
+
+    Raises ConfigurationError for a proxy that cannot be used.
+    """
     # With a transport of its own, httpx ignores the proxy variables. Traffic on this machine needs no proxy.
     if is_loopback(url.host):
         return None
@@ -66,4 +86,25 @@ def proxy_for(url: httpx.URL) -> str | None:
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if proxy is None:
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return _checked_proxy(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _checked_proxy(proxy: str) -> str:
+    scheme = ""
+    with suppress(httpx.InvalidURL, UnicodeError):
+        url = httpx.URL(proxy)
+        if url.host.encode("idna") and (url.port is None or 0 < url.port < _PORTS):
+            scheme = url.scheme
+    # The URL is not shown: it may contain a password.
+    if not scheme:
+        raise ConfigurationError(
+            f"The proxy that the environment names is not a URL with a host and a port. {_PROXIES}"
+        )
+    if scheme in ("socks5", "socks5h"):
+        if importlib.util.find_spec("socksio") is None:
+            raise ConfigurationError(
+                "The environment names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'."
+            )
+    elif scheme not in ("http", "https"):
+        raise ConfigurationError(f"The environment names a proxy of a kind that is not supported. {_PROXIES}")
+    return proxy

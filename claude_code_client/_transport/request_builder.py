@@ -10,12 +10,29 @@ import httpx
 
 from .._config import Config
 from .._operations.effects import Open, Request, Send
+from ..errors import InvalidRequestError
 from .cancellation import CancelToken
+from .content_decoding import ACCEPTED
 from .http_options import default_headers
 from .request_context import OnCancelled, RequestContext
 
-_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": "gzip, deflate", "connection": "keep-alive"}
-_url: Final = lru_cache(maxsize=256)(httpx.URL)
+_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED, "connection": "keep-alive"}
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> httpx.URL:
+    return httpx.URL(text)
+
+
+def _url(text: str, params: dict[str, Any] | None) -> httpx.URL:
+    """Return a URL. Raises InvalidRequestError if an ID in it is too long or the like."""
+    try:
+        url = _parsed(text)
+        return url.copy_merge_params(params) if params else url
+    except (httpx.InvalidURL, UnicodeError) as error:
+        # The message of a UnicodeError shows what cannot be encoded.
+        problem = "not valid Unicode" if isinstance(error, UnicodeError) else str(error).rstrip(".")
+    raise InvalidRequestError(f"The request has no usable URL: {problem}. Check the IDs that were passed.")
 
 
 class RequestBuilder:
@@ -30,7 +47,11 @@ class RequestBuilder:
     ) -> httpx.Request:
         """Return the request of a ``Send``."""
         context = RequestContext(
-            deadline=effect.deadline, repeatable=effect.repeatable, token=token, on_cancelled=on_cancelled
+            deadline=effect.deadline,
+            repeatable=effect.repeatable,
+            delivery=effect.delivery,
+            token=token,
+            on_cancelled=on_cancelled,
         )
         return self._build(effect.request, context, {})
 
@@ -40,6 +61,7 @@ class RequestBuilder:
         """Return the request of an ``Open``."""
         context = RequestContext(
             deadline=effect.deadline,
+            delivery=effect.delivery,
             stream=True,
             read_timeout=effect.read_timeout,
             token=token,
@@ -50,11 +72,10 @@ class RequestBuilder:
 
     def _build(self, request: Request, context: RequestContext, headers: dict[str, str]) -> httpx.Request:
         arguments: dict[str, Any] = {**request}
-        url = _url(self._base_url + arguments.pop("url"))
-        params = arguments.pop("params", None)
+        url = _url(self._base_url + arguments.pop("url"), arguments.pop("params", None))
         return httpx.Request(
             arguments.pop("method"),
-            url.copy_merge_params(params) if params else url,
+            url,
             headers=self._headers | _lower(arguments.pop("headers", {})) | headers,
             extensions=context.as_extensions(),
             **arguments,

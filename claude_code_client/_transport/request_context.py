@@ -9,9 +9,10 @@ from typing import Any, Final
 import attrs
 import httpx
 
-from .._operations.effects import Head
+from .._operations.effects import Delivery, Head
 from ..errors import ClosedError
 from .cancellation import CancelToken
+from .content_decoding import CODING
 
 _EXTENSION: Final = "claude_code_client"
 OnCancelled = Callable[[ClosedError], object]
@@ -26,6 +27,8 @@ class RequestContext:
     """Seconds on the monotonic clock."""
     repeatable: bool | None = None
     """True if the server may receive the request twice without harm; None to decide by method and Idempotency-Key."""
+    delivery: Delivery | None = None
+    """Delivery of a call that runs work, to be kept up to date."""
     stream: bool = False
     read_timeout: float | None = None
     """Seconds without a byte after which the connection counts as dead."""
@@ -46,9 +49,12 @@ class RequestContext:
 
 def head(response: httpx.Response) -> Head:
     """Return what an operation needs of a response whose body it reads."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if coding := response.extensions[CODING]:
+        headers["content-encoding"] = coding
     return Head(
         status_code=response.status_code,
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers=headers,
         attempts=response.extensions["attempts"],
         history=response.extensions["history"],
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from typing import Any, Final
@@ -15,14 +13,19 @@ from .._config import Config
 from .._operations.client_state import ClientState
 from .._operations.effects import Operation, T
 from ..errors import ClosedError, ConfigurationError
-from .background import BackgroundWork, is_suspended
+from .background import BackgroundWork
+from .background_threads import is_collecting, start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
+from .cleaning_transports import CleaningTransport
+from .content_decoding import ACCEPTED
+from .foreign_errors import call_callback
 from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check
 from .sync_driver import SyncDriver
 from .sync_http import SyncHttp
 from .sync_pool import SyncPool
+from .sync_stream import SyncStream
 from .sync_transport import SyncRetryTransport
 
 BACKGROUND_THREAD: Final = "claude-code-client: background"
@@ -59,8 +62,8 @@ class SyncConnection:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.Client(
             base_url=self.config.base_url,
-            headers=default_headers(self.config),
-            transport=self._retrying(self._pool.transport()),
+            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
+            transport=CleaningTransport(self._retrying(self._pool.transport())),
             trust_env=False,
             event_hooks={"response": [check]},
         )
@@ -85,7 +88,7 @@ class SyncConnection:
                 return result
             try:
                 if on_emit is not None:
-                    on_emit(value)
+                    call_callback(on_emit, value)
             except StopIteration as error:
                 # A generator would take it for its own end.
                 values.throw(RuntimeError("on_event raised StopIteration").with_traceback(error.__traceback__))
@@ -98,15 +101,12 @@ class SyncConnection:
             return self.run(operation)
         return _finish(self.config, self.state, BackgroundWork.spawn(operation))
 
-    def stream(self, operation: Operation[Any]) -> tuple[Generator[Any, None, None], Callable[[], None]]:
-        """Return a generator of the values that an operation emits, and a callable that ends it from any thread.
-
-        A generator that is still suspended when the process ends is aborted then.
-        """
+    def stream(self, operation: Operation[Any]) -> SyncStream:
+        """Return the values that an operation emits. The stream ends with the client, or with the process."""
         token = CancelToken()
-        generator = self._emit(operation, token)
-        weakref.finalize(generator, self._abort_in, os.getpid(), operation)
-        return generator, token.cancel
+        stream = SyncStream(self._emit(operation, token), token)
+        self._pool.keep(stream)
+        return stream
 
     def finish(self, work: BackgroundWork) -> None:
         """Carry out the rest of an operation that has no caller."""
@@ -124,24 +124,24 @@ class SyncConnection:
         raise ClosedError(CLOSED_DURING_CALL)
 
     def _retrying(self, transport: httpx.BaseTransport) -> SyncRetryTransport:
-        return SyncRetryTransport(self.config, transport, self.state.quota, self._pool.tokens)
+        return SyncRetryTransport(self.config, transport, self.state, self._pool.tokens)
 
     def _attached(self, value: T) -> T:
         if self._attach is not None:
             self._attach(value, self)
         return value
 
-    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> None:
+    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> bool:
+        """Abort the operation; return whether a thread carries out the rest."""
         work = BackgroundWork.abort(operation, cause)
+        if is_collecting():
+            finish_in_thread(self.config, self.state, work)
+            return True
         if self._pool.closed:
             _finish(self.config, self.state, work)
         else:
             self.finish(work)
-
-    def _abort_in(self, process: int, operation: Operation[Any]) -> None:
-        # A fork has a copy of the stream, and drops it; the task is its parent's.
-        if process == os.getpid() and is_suspended(operation):
-            self._abort(operation, None)
+        return False
 
     def _spawn(self, operation: Operation[Any]) -> None:
         finish_in_thread(self.config, self.state, BackgroundWork.spawn(operation))
@@ -162,10 +162,8 @@ def finish_in_thread(
             if on_done is not None:
                 on_done()
 
-    if threading.main_thread().is_alive():
-        with suppress(RuntimeError):  # no thread can be started
-            threading.Thread(target=run, name=BACKGROUND_THREAD).start()
-            return
+    if threading.main_thread().is_alive() and start_thread(run, BACKGROUND_THREAD):
+        return
     run()
 
 

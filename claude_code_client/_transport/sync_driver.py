@@ -8,8 +8,9 @@ from typing import Any
 
 from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
 from ..errors import ClaudeAPIError
-from .background import BackgroundWork, is_suspended
+from .background import BackgroundWork, in_progress, is_suspended
 from .cancellation import CancelToken
+from .foreign_errors import gate
 from .sync_http import SyncHttp
 from .sync_response import SyncOpenResponse
 
@@ -38,21 +39,24 @@ class SyncDriver:
         self,
         operation: Operation[T],
         attached: Callable[[Any], Any],
-        abort: Callable[[Operation[Any], BaseException], None],
+        abort: Callable[[Operation[Any], BaseException], bool],
     ) -> Generator[Any, None, T]:
         """Carry out an operation and yield the values that it emits.
 
         Args:
             operation: The operation.
             attached: Called with every value that leaves the operation, exceptions included; returns it.
-            abort: Called if an exception, such as GeneratorExit, leaves the operation suspended.
+            abort: Called if an exception, such as GeneratorExit, leaves the operation suspended; returns whether
+                somebody else carries out the rest.
         """
         process = os.getpid()
+        handed_over = False
+        in_progress.add(operation)
         try:
             effect = next(operation)
             while True:
                 if isinstance(effect, Emit):
-                    yield attached(effect.value)
+                    yield from _hand_out(attached(effect.value))
                 outcome, failure = self._attempt(effect)
                 effect = operation.send(outcome) if failure is None else operation.throw(failure)
         except StopIteration as stop:
@@ -63,10 +67,12 @@ class SyncDriver:
             self._response.close()
             # A fork has a copy of the call, and drops it; the task is its parent's.
             if process == os.getpid() and is_suspended(operation):
-                abort(operation, cause)
+                handed_over = abort(operation, cause)
             raise
         finally:
-            operation.close()
+            in_progress.discard(operation)
+            if not handed_over:
+                operation.close()
             self._response.close()
 
     def finish(self, work: BackgroundWork) -> None:
@@ -103,3 +109,9 @@ class SyncDriver:
             case Sleep():
                 self._token.wait(effect.seconds)
                 return self._token.check()
+
+
+@gate
+def _hand_out(value: Any) -> Generator[Any, None, None]:
+    """Yield a value. Here arrives what a caller throws into its stream."""
+    yield value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator
 
 import httpcore
@@ -19,12 +18,11 @@ class SyncOriginTransport(httpx.BaseTransport):
     depend on how many there are. Requests to other origins get a connection of their own.
     """
 
-    def __init__(self, base_url: httpx.URL, ssl_context: ssl.SSLContext, backend: httpcore.NetworkBackend) -> None:
+    def __init__(self, base_url: httpx.URL, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
         self._origin = origin_of(base_url)
-        self._ssl_context = ssl_context
-        self._backend = backend
-        self._idle: IdleConnections[httpcore.HTTPConnection] = IdleConnections()
-        self._busy: set[httpcore.HTTPConnection] = set()
+        self._connect = connect
+        self._idle: IdleConnections[httpcore.ConnectionInterface] = IdleConnections()
+        self._busy: set[httpcore.ConnectionInterface] = set()
         self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -45,20 +43,16 @@ class SyncOriginTransport(httpx.BaseTransport):
             connection.close()
         self._busy.clear()
 
-    def _take(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+    def _take(self, origin: httpcore.Origin) -> httpcore.ConnectionInterface:
         for expired in self._idle.take_expired():
             expired.close()
         while origin == self._origin and (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             connection.close()
-        return httpcore.HTTPConnection(
-            origin,
-            ssl_context=self._ssl_context,
-            network_backend=self._backend,
-        )
+        return self._connect(origin)
 
-    def _release(self, connection: httpcore.HTTPConnection) -> None:
+    def _release(self, connection: httpcore.ConnectionInterface) -> None:
         self._busy.discard(connection)
         if not connection.is_closed():
             if connection.is_idle() and connection.can_handle_request(self._origin) and not self._closed:

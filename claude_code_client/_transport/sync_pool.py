@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 
+import httpcore
 import httpx
 
 from .._config import Config
@@ -13,6 +14,10 @@ from .cancellation import CancelRegistry
 from .deadline_network import DeadlineBackend
 from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
 from .sync_origin_transport import SyncOriginTransport
+from .sync_stream import SyncStream
+
+_Streams = dict[tuple[int, int], weakref.ref[SyncStream]]
+"""Streams that exist, by process and identity."""
 
 
 class SyncPool:
@@ -23,10 +28,11 @@ class SyncPool:
         self._config = config
         # A forked process must not use its parent's sockets: it opens its own, and leaves those open.
         self._by_process: dict[int, httpx.BaseTransport] = {}
+        self._streams: _Streams = {}
         self.tokens = CancelRegistry()
         self.closed = False
         # A client that nobody closes is closed when it is collected, or when the process ends.
-        self._finalize = weakref.finalize(self, _close_own, self._by_process)
+        self._finalize = weakref.finalize(self, _close_own, self._by_process, self._streams)
 
     def transport(self) -> httpx.BaseTransport:
         """Return this process's transport. Raises ConfigurationError if the pool is closed."""
@@ -38,24 +44,45 @@ class SyncPool:
             transport = self._by_process.setdefault(process, _open(httpx.URL(self._config.base_url)))
         return transport
 
+    def keep(self, stream: SyncStream) -> None:
+        """End the stream with the pool, or with the process, if it still exists then."""
+        key = (os.getpid(), id(stream))
+        streams = self._streams
+        streams[key] = weakref.ref(stream, lambda _: streams.pop(key, None))
+
     def close(self) -> None:
-        """End the calls in progress and close this process's connections."""
+        """End the calls and streams in progress, and close this process's connections."""
         self.closed = True
         self.tokens.close()
+        for stream in _own(self._streams):
+            stream.end()
         self._finalize()
 
 
 def _open(base_url: httpx.URL) -> httpx.BaseTransport:
     proxy = proxy_for(base_url)
     if proxy is None:
-        return SyncOriginTransport(base_url, tls_context(base_url), DeadlineBackend())
-    transport = httpx.HTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
+        context, backend = tls_context(base_url), DeadlineBackend()
+        return SyncOriginTransport(
+            base_url,
+            lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend),
+        )
+    pool = httpx.HTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)._pool
     # httpx has no argument for the network backend; the pool of httpcore below it has.
-    transport._pool._network_backend = DeadlineBackend()
-    return transport
+    pool._network_backend = DeadlineBackend()
+    # The pool makes connections, and holds none: it has a lock that a signal handler would wait for.
+    return SyncOriginTransport(base_url, pool.create_connection)
 
 
-def _close_own(by_process: dict[int, httpx.BaseTransport]) -> None:
+def _own(streams: _Streams) -> list[SyncStream]:
+    # A fork has copies of its parent's streams.
+    found = [reference() for (process, _), reference in list(streams.items()) if process == os.getpid()]
+    return [stream for stream in found if stream is not None]
+
+
+def _close_own(by_process: dict[int, httpx.BaseTransport], streams: _Streams) -> None:
+    for stream in _own(streams):
+        stream.abort()
     transport = by_process.pop(os.getpid(), None)
     if transport is not None:
         transport.close()

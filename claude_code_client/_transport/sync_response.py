@@ -10,6 +10,7 @@ import httpx
 from .._operations.effects import Head, Open, Read
 from .cancellation import CancelToken
 from .deadline_network import deadline_scope
+from .foreign_errors import foreign_cause
 from .httpx_errors import TransportFailure, body_error
 from .request_context import head
 from .sync_http import SyncHttp
@@ -47,6 +48,9 @@ class SyncOpenResponse:
             self._token.check()
             return chunk
         self._token.check()
+        foreign = foreign_cause(failure)
+        if foreign is not None:
+            raise foreign
         raise body_error(failure, self._response, overdue=time.monotonic() >= until)
 
     def close(self) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import httpx
 
 from .._config import Config
-from .._policy.retry_quota import RetryQuota
+from .._operations.client_state import ClientState
 from .attempts import CallAttempts
 from .cancellation import CancelRegistry, CancelToken
 from .deadline_network import deadline_scope
+from .foreign_errors import foreign_cause
 from .httpx_errors import TransportFailure
 
 
@@ -18,14 +19,14 @@ class SyncRetryTransport(httpx.BaseTransport):
     Requests of generated endpoints pass through it too.
     """
 
-    def __init__(self, config: Config, inner: httpx.BaseTransport, quota: RetryQuota, tokens: CancelRegistry) -> None:
+    def __init__(self, config: Config, inner: httpx.BaseTransport, state: ClientState, tokens: CancelRegistry) -> None:
         self._config = config
         self._inner = inner
-        self._quota = quota
+        self._state = state
         self._tokens = tokens
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        call = CallAttempts(request, self._config, self._quota)
+        call = CallAttempts(request, self._config, self._state)
         if call.token is not None:
             return self._handle(call, call.token)
         token = CancelToken()
@@ -40,25 +41,27 @@ class SyncRetryTransport(httpx.BaseTransport):
                 if isinstance(outcome, httpx.Response):
                     outcome.close()
                 raise call.closed()
-            if isinstance(outcome, Exception):
-                delay = call.failed(outcome)
-            elif outcome.is_success:
-                call.succeeded(outcome)
+            delay = call.delay_after(outcome)
+            if isinstance(outcome, httpx.Response) and delay is None:
                 return outcome
-            else:
-                delay = call.refused(outcome)
-            if token.wait(delay):
+            if token.wait(delay or 0.0):
                 raise call.closed()
 
     def _attempt(self, call: CallAttempts, token: CancelToken) -> httpx.Response | TransportFailure:
+        foreign: BaseException | None
         try:
             with deadline_scope(call.deadline, token):
-                response = self._inner.handle_request(call.next_request(call.trace))
+                request = call.next_request(call.trace)
+                response = call.decoded(self._inner.handle_request(request))
                 if call.needs_body(response):
                     try:
                         response.read()
                     finally:
                         response.close()
         except (httpx.HTTPError, httpx.StreamError) as failure:
-            return failure
-        return response
+            foreign = foreign_cause(failure)
+            if foreign is None:
+                return failure
+        else:
+            return response
+        raise foreign

@@ -71,6 +71,11 @@ _PROMPT: Final = re.compile(rf'("(?:{"|".join(sorted(_PROMPT_FIELDS))})")\s*:\s*
 _KEY: Final = re.compile(r"(sk-proj-|\bBearer )[\w.~+/=-]+")
 
 
+def is_error_type(value: object) -> bool:
+    """Return whether the value is an ``error.type`` of the contract."""
+    return isinstance(value, str) and value in _BY_TYPE
+
+
 def error_class(status_code: int | None, error_type: str | None) -> type[ClaudeAPIError]:
     """Return the exception class for an ``error.type``; for a missing or unknown type, the class for the status."""
     by_type = _BY_TYPE.get(error_type or "") or _BY_TYPE.get(ERROR_TYPE_BY_STATUS.get(status_code or 0, ""))

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 
 M = TypeVar("M")
+
+MAX_ID: Final = 1000
+"""Characters; IDs are much shorter."""
 
 
 class FieldError(TypeError):
@@ -24,7 +27,8 @@ Check = Callable[[Any], bool]
 def checked(model: M) -> M:
     """Return the model. Raises FieldError if a field has a type other than its annotation.
 
-    Every number in a model is an amount of money, tokens, bytes or requests: finite and not negative.
+    Every number in a model is an amount of money, tokens, bytes or requests: finite and not negative. An ``id`` can be
+    put into a URL, or is empty, as those of the legacy service's artifacts.
     """
     kind: type = type(model)
     for name, check in _checks(kind):
@@ -37,7 +41,10 @@ def checked(model: M) -> M:
 @cache
 def _checks(model: type) -> list[tuple[str, Check]]:
     hints = get_type_hints(model)
-    return [(field.name, _check(hints[field.name])) for field in attrs.fields(model)]
+    return [
+        (field.name, _is_id_or_empty if field.name == "id" else _check(hints[field.name]))
+        for field in attrs.fields(model)
+    ]
 
 
 def _check(hint: Any) -> Check:
@@ -54,6 +61,15 @@ def _check(hint: Any) -> Check:
         return lambda value: isinstance(value, int) and is_amount(value)
     kind = NoneType if hint is None else origin or hint
     return lambda value: isinstance(value, kind)
+
+
+def is_id(value: object) -> bool:
+    """Return whether the value is a str that can be a segment of a URL."""
+    return isinstance(value, str) and value.isprintable() and value not in ("", ".", "..") and len(value) <= MAX_ID
+
+
+def _is_id_or_empty(value: object) -> bool:
+    return value == "" or is_id(value)
 
 
 def is_amount(value: object) -> bool:

@@ -16,10 +16,11 @@ from typing import Any, Final, TypeAlias, TypeVar
 from claude_code_api import models as generated
 from claude_code_api.constraints import CONSTRAINTS
 
-from .._config import Config, check_timeout
+from .._config import Config, check_timeout, shown
 from ..errors import InvalidRequestError
 from ..models import Message
 from .event_cursor import EventCursor
+from .field_checks import MAX_ID, is_id
 
 B = TypeVar("B")
 
@@ -57,8 +58,10 @@ def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> S
 
 def check_id(name: str, value: str, expected: str = "a task ID, a str") -> str:
     """Return ``value``. Raises InvalidRequestError, saying what is expected, if it cannot be a segment of a URL."""
-    if not isinstance(value, str) or not value.isprintable() or value in ("", ".", ".."):
-        raise InvalidRequestError(f"{name} must be {expected}.", param=name)
+    if not is_id(value):
+        length = len(value) if isinstance(value, str) else 0
+        problem = f"; this one has {length} characters" if length > MAX_ID else ""
+        raise InvalidRequestError(f"{name} must be {expected}{problem}.", param=name)
     return value
 
 
@@ -171,7 +174,7 @@ def _number(name: str, value: Any, rule: _Rule) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong_type(name, "a number", value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise _invalid(name, f"must be a finite number, not {value!r}.")
+        raise _invalid(name, f"must be a finite number, not {shown(value)}.")
     _check_range(name, value, rule)
     return value
 
@@ -209,15 +212,15 @@ def _check_length(name: str, value: Sized, unit: str, minimum: int, maximum: int
 
 
 def _check_range(name: str, value: float, rule: _Rule) -> None:
+    if value > _LARGEST:
+        raise _invalid(name, f"must be at most {rule.get('maximum', _LARGEST)}.")
     infinity = math.inf
     if (
         not rule.get("minimum", -infinity) <= value <= rule.get("maximum", infinity)
         or value <= rule.get("exclusiveMinimum", -infinity)
         or value >= rule.get("exclusiveMaximum", infinity)
     ):
-        raise _invalid(name, f"must be {_range(rule)}, not {value!r}.")
-    if value > _LARGEST:
-        raise _invalid(name, f"must be at most {_LARGEST}.")
+        raise _invalid(name, f"must be {_range(rule)}, not {shown(value)}.")
 
 
 def _range(rule: _Rule) -> str:

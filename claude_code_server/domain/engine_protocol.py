@@ -29,8 +29,11 @@ class EventSink(Protocol):
         ``content`` is a short line for people; ``fields`` are those of the event type in the contract.
         """
 
-    def report_usage(self, usage: Usage) -> None:
-        """Store the usage of the run so far. Usage reported later may be lost if the server crashes."""
+    def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
+        """Store the usage of the run so far, and the most in USD that model calls in progress may add to its cost.
+
+        If the server crashes, the task is charged both.
+        """
 
 
 @attrs.frozen

@@ -52,6 +52,12 @@ def not_implemented(message: str) -> ApiError:
     return ApiError(501, "not_implemented_error", message)
 
 
+def storage_unavailable() -> ApiError:
+    """Return a 503 for work that was not started because its cost could not be stored."""
+    message = "The server cannot store anything at the moment, so it starts no new work. Nothing was charged."
+    return ApiError(503, "overloaded_error", message, retry_after=5)
+
+
 def shutting_down() -> ApiError:
     """Return a 503 for a request that arrives while the server stops."""
     return ApiError(503, "overloaded_error", "The server is shutting down.", retry_after=5)

@@ -46,7 +46,7 @@ class StoredResponse:
 
 @attrs.frozen
 class PaidCompletion:
-    """A completion to store: its usage, and the response for requests that repeat it."""
+    """A completion to store: its usage, and the response for requests that repeat it; neither if it was refused."""
 
     key_hash: str
     at: str
@@ -55,3 +55,5 @@ class PaidCompletion:
     key: IdempotencyKey | None = None
     response: str = ""
     """JSON; stored under ``key``."""
+    reservation: int | None = None
+    """Number of the reservation that the usage replaces."""

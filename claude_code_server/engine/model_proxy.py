@@ -77,7 +77,7 @@ class ModelProxy:
             self._server = None
 
     def issue_credential(
-        self, spec: TaskSpec, cancellation: CancelToken, on_usage: Callable[[Usage], object]
+        self, spec: TaskSpec, cancellation: CancelToken, on_usage: Callable[[Usage, float], object]
     ) -> TaskCredential:
         """Create the credential of a task. A call that ``max_cost`` cannot pay for cancels the task."""
         credential = TaskCredential(

@@ -19,8 +19,8 @@ from ..upstream.messages_stream import MessagesEvent
 from ..upstream.protocol import UpstreamError
 from .usage_meter import ModelCall, UsageMeter
 
-_REPORTED_EVENTS: Final = ("message_start", "content_block_stop", "message_delta")
-"""Events after which usage is reported: a few per call."""
+_REPORTED_EVENTS: Final = ("message_start", "content_block_stop")
+"""Events after which usage is reported: a few per call. The end of a call is reported too."""
 _RECHECK_INTERVAL: Final = 1.0
 """Seconds after which a waiting call looks again whether its task has been cancelled."""
 
@@ -40,8 +40,8 @@ class TaskCredential:
     web_search: bool
     """True if the task may let the upstream search the web."""
     cancellation: CancelToken
-    on_usage: Callable[[Usage], object]
-    """Called with the task's total usage, a few times per call."""
+    on_usage: Callable[[Usage, float], object]
+    """Called with the task's total usage and the reserved cost, before each call and a few times during it."""
     _revoke: Callable[[TaskCredential], object]
     key: str = attrs.field(factory=_new_key, repr=False)
     last_error: UpstreamError | None = None
@@ -65,12 +65,19 @@ class TaskCredential:
     async def start_call(self, price: ModelPrice, need: Need) -> ModelCall | None:
         """Reserve the cost of a call, and wait for calls in progress if the budget cannot pay for it beside them.
 
-        Return None if the budget cannot pay for the call, or if the task ends while it waits.
+        Return None if the budget cannot pay for the call, if the task ends while it waits, or if the reservation
+        cannot be stored.
         """
         while self.usable:
             call = self._meter.start_call(price, need)
-            if call is not None or not self._meter.busy:
-                return call
+            if call is not None:
+                self._report()
+                if self.usable:
+                    return call
+                self.end_call(call, refused=True)
+                return None
+            if not self._meter.busy:
+                return None
             await self._changed.wait(_RECHECK_INTERVAL)
         return None
 
@@ -88,7 +95,6 @@ class TaskCredential:
     def add_message(self, call: ModelCall, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
         call.add_message(message)
-        self._report()
 
     def end_call(self, call: ModelCall, *, refused: bool = False) -> None:
         """Replace the reservation of a call by its cost: 0 if the upstream ``refused`` it, else what was reported.
@@ -96,10 +102,8 @@ class TaskCredential:
         If the upstream did not report the usage, the reservation is the cost.
         """
         if call.in_progress:
-            before = call.usage
             call.end(refused=refused)
-            if call.usage != before:
-                self._report()
+            self._report()
             self._changed.notify()
 
     def revoke(self) -> None:
@@ -114,7 +118,7 @@ class TaskCredential:
         self._changed.notify()
 
     def _report(self) -> None:
-        self.on_usage(self.usage)
+        self.on_usage(self._meter.usage, self._meter.reserved)
 
     def __enter__(self) -> Self:
         return self

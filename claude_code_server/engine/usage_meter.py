@@ -33,6 +33,7 @@ class ModelCall:
         self._counts: dict[str, Any] = {}
         self._characters = 0
         self._output_reported = False
+        self._arrived = False
         self._ended = False
         self._refused = False
 
@@ -51,9 +52,12 @@ class ModelCall:
                 parts = delta if isinstance(delta, Mapping) else {}
                 texts = [parts.get(name) for name in ("text", "thinking", "partial_json")]
                 self._characters += sum(len(text) for text in texts if isinstance(text, str))
+            case "message_stop":
+                self._arrived = True
 
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
+        self._arrived = True
         merge_counts(self._counts, message.get("usage"))
         self._output_reported = has_count(self._counts, "output_tokens")
 
@@ -67,8 +71,16 @@ class ModelCall:
         return not self._ended
 
     @property
+    def reservation(self) -> Usage:
+        """Usage to charge if nothing more becomes known about the call."""
+        return Usage(self._need.prompt, self.max_output, self._reserved)
+
+    @property
     def usage(self) -> Usage:
-        """Usage so far. Output that the upstream has not reported yet is estimated from its characters."""
+        """Usage so far. Output that the upstream has not reported yet is estimated from its characters.
+
+        If the call ends before its response has arrived, all the output counts that it might have.
+        """
         if self._refused:
             return Usage()
         reported = price_usage(self._price, self._counts)
@@ -78,6 +90,8 @@ class ModelCall:
         if not self._ended:
             return price_usage(self._price, {**self._counts, "output_tokens": output})
         prompt = reported.input_tokens if self._prompt_reported else self._need.prompt
+        if not self._arrived:
+            output = max(reported.output_tokens, self.max_output)
         return Usage(prompt, output, self._reserved)
 
     @property
@@ -135,6 +149,11 @@ class UsageMeter:
     def usage(self) -> Usage:
         self._collect_ended()
         return total_usage([self._ended, *(call.usage for call in self._in_progress)])
+
+    @property
+    def reserved(self) -> float:
+        """Most in USD that the calls in progress may add to the cost."""
+        return sum(call.committed - call.usage.cost for call in self._in_progress)
 
     def end_all(self) -> None:
         """End all calls in progress, at the most that they may cost."""

@@ -1,9 +1,9 @@
 """Server as a child of the process that uses it: configured by one line on stdin, alive until stdin is closed.
 
 The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir",
-"allow_home_workspace"}, and writes one: {"base_url", "upstream"} once it accepts requests, or {"error"} before it exits
-with code 2. It stops when stdin is closed, which includes the death of its parent, and on SIGTERM and SIGHUP. Keys
-travel through stdin because other processes can read arguments and environments.
+"prices", "allow_home_workspace"}, and writes one: {"base_url", "upstream"} once it accepts requests, or {"error"}
+before it exits with code 2. It stops when stdin is closed, which includes the death of its parent, and on SIGTERM and
+SIGHUP. Keys travel through stdin because other processes can read arguments and environments.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 from . import bootstrap
 from .bootstrap import StartError
@@ -56,6 +57,7 @@ def _parse_settings(line: bytes) -> Settings:
     state_dir = Path(received["state_dir"]) if received.get("state_dir") else None
     bootstrap.check_state_dir(state_dir, workspace)
     upstream_key = received.get("anthropic_api_key")
+    prices = received.get("prices")
     return Settings(
         workspace=workspace,
         api_keys=keys,
@@ -63,6 +65,7 @@ def _parse_settings(line: bytes) -> Settings:
         upstream=received.get("upstream") or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=received.get("model"),
+        catalog=bootstrap.read_price_file(Path(prices)) if prices else ModelCatalog(),
     )
 
 

@@ -10,9 +10,10 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import attrs
 from claude_code_api.models import CompletionResponse
 
-from ..domain.errors import ApiError, shutting_down
+from ..domain.errors import ApiError, shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey, PaidCompletion
 from ..domain.model_catalog import Tariff
 from ..domain.timestamps import format_time, now
@@ -87,25 +88,44 @@ class CompletionRunner:
         stream: bool,
     ) -> None:
         end: CompletionResponse | ApiError = shutting_down()
-        price = self._tariff.price(request.model)
+        record: PaidCompletion | None = None
         max_tokens = request.body["max_tokens"]
-        call = ModelCall(price, estimate_need(request.body, max_tokens), max_tokens)
+        call = ModelCall(self._tariff.price(request.model), estimate_need(request.body, max_tokens), max_tokens)
         try:
+            record = self._reserve(request, call, key_hash, key)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
             end = self._response(request, message, call)
         except UpstreamError as error:
             call.end(refused=not error.may_be_billed)
             end = to_api_error(error, self._upstream.name)
+        except ApiError as error:
+            end = error
         except Exception as error:
             log_exception(_log, "a completion", error)
             text = "The server failed while it worked on the completion."
             end = ApiError(500, "server_error", text, headers=NO_RETRY)
         finally:
             call.end()
-            self._save(request, call.usage, end, key_hash, key)
+            if record is not None:
+                self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end)
+
+    def _reserve(
+        self, request: MessagesRequest, call: ModelCall, key_hash: str, key: IdempotencyKey | None
+    ) -> PaidCompletion:
+        """Store what a call may cost, so that it is charged if the server crashes. Raise ApiError 503 if it cannot be.
+
+        Work whose result could not be stored either is not worth paying for.
+        """
+        at = now()
+        try:
+            reservation = self._store.reserve(key_hash, at, request.model, call.reservation)
+        except Exception as error:
+            log_exception(_log, "reserving the cost of a completion", error)
+            raise storage_unavailable() from None
+        return PaidCompletion(key_hash, at, request.model, Usage(), key, reservation=reservation)
 
     async def _complete(self, request: MessagesRequest, call: ModelCall) -> dict[str, Any]:
         message = await self._upstream.complete(request.body)
@@ -132,26 +152,17 @@ class CompletionRunner:
         call.end()
         return to_completion(request, message, call.usage, price_known=self._tariff.is_known(request.model))
 
-    def _save(
-        self,
-        request: MessagesRequest,
-        usage: Usage,
-        end: CompletionResponse | ApiError,
-        key_hash: str,
-        key: IdempotencyKey | None,
-    ) -> None:
+    def _save(self, completion: PaidCompletion, end: CompletionResponse | ApiError) -> None:
         """Store the usage, and with it the response under its idempotency key; later if it is not possible now."""
-        at = now()
         if isinstance(end, CompletionResponse):
             # SQLite stores valid Unicode only.
             model = end.model.encode(errors="replace").decode()
-            stored = PaidCompletion(key_hash, at, model, usage, key, json.dumps(end.to_dict()))
-        elif usage.cost > 0:
-            stored = PaidCompletion(key_hash, at, request.model, usage)
+            completion = attrs.evolve(completion, model=model, response=json.dumps(end.to_dict()))
         else:
-            return
+            usage = completion.usage if completion.usage.cost > 0 else Usage()
+            completion = attrs.evolve(completion, usage=usage, key=None)
         try:
-            self._store.save_completion(stored)
+            self._store.save_completion(completion)
             self._store.delete_responses(IDEMPOTENCY_SCOPE, before=_retention_start())
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.

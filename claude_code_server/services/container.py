@@ -74,6 +74,7 @@ class Services:
                 cancel_grace=self.settings.cancel_grace,
             )
             self.task_runner.recover()
+            self.store.charge_reservations()
             self.completions = CompletionRunner(self.upstream, self.tariff, self.store)
             stack.push_async_callback(self.stop)
             self._stack = stack.pop_all()

@@ -13,6 +13,7 @@ import attrs
 
 from ..domain.engine_protocol import CancelToken, Engine, EventType, Outcome, TaskSpec
 from ..domain.entities import ERROR, RESULT, RUNNING, Artifact, Task, TaskError, TaskEvent
+from ..domain.errors import shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey
 from ..domain.json_values import express
 from ..domain.timestamps import now
@@ -39,10 +40,6 @@ _NOT_STORED: Final = Outcome("failed", error=("server_error", "The server could 
 
 _INEXACT: Final = "JSON cannot express {} exactly: some values are given as text."
 _MAX_WARNINGS: Final = 50
-
-
-class ClosedError(Exception):
-    """The runner accepts no more tasks."""
 
 
 @attrs.define(eq=False)
@@ -84,10 +81,14 @@ class TaskRunner:
             self._store_end(task, _INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR)
 
     def submit(self, task: Task, spec: TaskSpec, key: IdempotencyKey | None = None) -> None:
-        """Store a new task and run it as soon as a slot is free. Raise ClosedError."""
+        """Store a new task and run it as soon as a slot is free. Raise ApiError 503 if it cannot be stored now."""
         if self._closed:
-            raise ClosedError
-        self._store.add_task(task, key)
+            raise shutting_down()
+        try:
+            self._store.add_task(task, key)
+        except Exception as error:
+            log_exception(_log, f"storing the new task {task.id}", error)
+            raise storage_unavailable() from None
         active = self._active[task.id] = _ActiveTask(task, spec)
         self._pending.append(active)
         self._start_pending()
@@ -187,11 +188,11 @@ class TaskRunner:
             active.seq += 1
             active.changed.notify()
 
-    def update_usage(self, active: _ActiveTask, usage: Usage) -> None:
-        """Store the usage of a running task."""
+    def update_usage(self, active: _ActiveTask, usage: Usage, reserved: float) -> None:
+        """Store the usage of a running task, and what it has reserved."""
         if not active.ended.is_set():
             active.task = attrs.evolve(active.task, usage=usage)
-            self._try_store(active, self._store.set_usage, usage)
+            self._try_store(active, self._store.set_usage, usage, reserved)
 
     def _try_store(self, active: _ActiveTask, store: Callable[..., None], *values: Any) -> bool:
         """Store part of a task; return whether it is stored. After a failure, cancel the task and store no more."""
@@ -241,8 +242,8 @@ class _StoringEventSink:
     def emit(self, type: EventType, *, content: str, **fields: Any) -> None:
         self.runner.publish(self.active, type, {"content": content, **fields})
 
-    def report_usage(self, usage: Usage) -> None:
-        self.runner.update_usage(self.active, usage)
+    def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
+        self.runner.update_usage(self.active, usage, reserved)
 
 
 def _ended_task(task: Task, outcome: Outcome, seq: int, event_type: str) -> tuple[Task, TaskEvent]:

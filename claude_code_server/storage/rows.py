@@ -74,6 +74,12 @@ def task_from_row(row: sqlite3.Row) -> Task:
     )
 
 
+def charged_task_from_row(row: sqlite3.Row) -> Task:
+    """Return the unfinished task of a row of ``tasks``; its usage includes what its calls in progress may cost."""
+    task = task_from_row(row)
+    return attrs.evolve(task, usage=attrs.evolve(task.usage, cost=task.usage.cost + row["reserved"]))
+
+
 def event_from_row(row: sqlite3.Row) -> TaskEvent:
     """Return the event of a row of ``events``; one that cannot be read has no fields but ``content``."""
     fields = _load(row["fields"])

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-VERSION = 2
-SCHEMA = """
+VERSION = 3
+_RESERVATIONS = """
+CREATE TABLE reservations (
+    n INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    at TEXT NOT NULL,
+    model TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost REAL NOT NULL
+);
+"""
+SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -22,7 +33,8 @@ CREATE TABLE tasks (
     output_tokens INTEGER NOT NULL,
     cost REAL NOT NULL,
     failure TEXT,
-    warnings TEXT NOT NULL DEFAULT '[]'
+    warnings TEXT NOT NULL DEFAULT '[]',
+    reserved REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX tasks_by_key ON tasks (key, n);
 CREATE INDEX tasks_unfinished ON tasks (n) WHERE completed_at IS NULL;
@@ -52,7 +64,8 @@ CREATE TABLE usage (
     cost REAL NOT NULL
 );
 CREATE INDEX usage_by_key ON usage (key, at);
-PRAGMA user_version = 2;
+{_RESERVATIONS}
+PRAGMA user_version = 3;
 COMMIT;
 """
 MIGRATIONS = {
@@ -60,6 +73,13 @@ MIGRATIONS = {
 BEGIN;
 ALTER TABLE tasks ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';
 PRAGMA user_version = 2;
+COMMIT;
+""",
+    2: f"""
+BEGIN;
+ALTER TABLE tasks ADD COLUMN reserved REAL NOT NULL DEFAULT 0;
+{_RESERVATIONS}
+PRAGMA user_version = 3;
 COMMIT;
 """,
 }

@@ -18,7 +18,7 @@ from ..domain.entities import RUNNING, Task, TaskEvent
 from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
 from .read_pool import ReadPool
-from .rows import task_from_row, task_to_row, usage_from_row
+from .rows import charged_task_from_row, task_to_row, usage_from_row
 from .schema import MIGRATIONS, SCHEMA, VERSION
 from .task_reader import TaskReader
 
@@ -84,12 +84,12 @@ class Store(TaskReader):
         with self._transaction():
             self._add_event(task_id, event)
 
-    def set_usage(self, task_id: str, usage: Usage) -> None:
-        """Store the usage of a task so far."""
+    def set_usage(self, task_id: str, usage: Usage, reserved: float = 0.0) -> None:
+        """Store the usage of a task so far, and the most in USD that its calls in progress may add."""
         with self._transaction():
             self._db.execute(
-                "UPDATE tasks SET input_tokens = ?, output_tokens = ?, cost = ? WHERE id = ?",
-                (usage.input_tokens, usage.output_tokens, usage.cost, task_id),
+                "UPDATE tasks SET input_tokens = ?, output_tokens = ?, cost = ?, reserved = ? WHERE id = ?",
+                (usage.input_tokens, usage.output_tokens, usage.cost, reserved, task_id),
             )
 
     def end_task(self, task: Task, event: TaskEvent) -> None:
@@ -106,8 +106,8 @@ class Store(TaskReader):
         self._store_deferred()
 
     def unfinished_tasks(self) -> list[Task]:
-        """Return the pending and running tasks of all keys, oldest first."""
-        return [task_from_row(row) for row in self._fetch_all(_UNFINISHED)]
+        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved."""
+        return [charged_task_from_row(row) for row in self._fetch_all(_UNFINISHED)]
 
     # ---- idempotency keys
 
@@ -129,6 +129,31 @@ class Store(TaskReader):
             self._db.execute("DELETE FROM idempotency WHERE scope = ? AND created_at < ?", (scope, before))
 
     # ---- usage
+
+    def reserve(self, key_hash: str, at: str, model: str, usage: Usage) -> int:
+        """Store the most that a completion may use, before it is paid for; return the number of the reservation.
+
+        Raise sqlite3.Error if that fails, or while earlier completions wait to be stored.
+        """
+        self._store_deferred()
+        if self._deferred_completions:
+            raise sqlite3.OperationalError("completions wait to be stored")
+        with self._transaction():
+            cursor = self._db.execute(
+                "INSERT INTO reservations (key, at, model, input_tokens, output_tokens, cost)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def charge_reservations(self) -> None:
+        """Charge what a server reserved that crashed before it could store what the completions had cost."""
+        columns = "key, at, model, input_tokens, output_tokens, cost"
+        with self._transaction():
+            self._db.execute(
+                f"INSERT INTO usage ({columns}) SELECT {columns} FROM reservations WHERE cost > 0"  # noqa: S608
+            )
+            self._db.execute("DELETE FROM reservations")
 
     def save_completion(self, completion: PaidCompletion) -> None:
         """Store a completion's usage and its response in one transaction.
@@ -215,7 +240,10 @@ class Store(TaskReader):
         )
 
     def _save_completion(self, completion: PaidCompletion) -> None:
-        self._add_usage(completion.key_hash, completion.at, completion.model, completion.usage)
+        if completion.reservation is not None:
+            self._db.execute("DELETE FROM reservations WHERE n = ?", (completion.reservation,))
+        if completion.response or completion.usage != Usage():
+            self._add_usage(completion.key_hash, completion.at, completion.model, completion.usage)
         if completion.key is not None:
             self._save_response(completion.key, completion.response, completion.at)
 

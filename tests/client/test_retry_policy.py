@@ -76,6 +76,7 @@ def test_backoff_grows_to_its_limit() -> None:
 
 
 def test_retry_after_is_honoured_up_to_its_limit() -> None:
+    assert decide(answer(429, retry_after=0)) == 0.1
     assert decide(answer(429, retry_after=30)) == 30
     assert decide(answer(429, retry_after=120)) == 120
     assert decide(answer(429, retry_after=121)) is None

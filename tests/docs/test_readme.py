@@ -8,9 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.code_blocks import ROOT, Block, blocks
 from support.servers.server_process import ServerProcess
@@ -70,10 +72,10 @@ def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, 
         "PYTHONUNBUFFERED": "1",
     }
     del environ["CLAUDE_API_KEY"]
-    # Another program may have the documented port.
-    command = command.replace("--port 8123", "--port 0")
+    # Another program may have the documented port; the documented workspace may not exist; tests stay on loopback.
+    options = command.replace("/work ", ". ").replace("0.0.0.0", "127.0.0.1").split()
     with subprocess.Popen(
-        command.split(), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*options, "--port", "0"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         said = ""
@@ -88,6 +90,9 @@ def test_serve_runs_until_ctrl_c(command: str, docs_environment: ServerProcess, 
         with ClaudeClient(key[0], url[0]) as client:
             assert client.get_health().upstream == "offline"
             assert client.list_models()
+        allowed = [name for option, name in pairwise(options) if option == "--allowed-host"]
+        hosts = {**dict.fromkeys(["localhost", *allowed], 200), "other.example": 403}
+        assert {host: httpx.get(f"{url[0]}/health", headers={"Host": host}).status_code for host in hosts} == hosts
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -6,16 +6,21 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from support.clients.client_kinds import KEY
+from support.clients.client_kinds import KEY, ClientKind
+from support.processes import eventually
+from support.servers.billing_endpoint import BillingMessages
 from support.servers.embedded_server import events_of
-from support.servers.messages_endpoint import Reply, ScriptedMessages, message, thinking, tool
+from support.servers.messages_endpoint import Hang, Reply, ScriptedMessages, message, thinking, tool
 from support.servers.server_process import ServerProcess, server_process
+
+from claude_code_client.errors import ClaudeAPIError
 
 UPSTREAM_KEY = "sk-ant-canary"
 
@@ -196,6 +201,35 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
             assert sum(model["requests"] for model in client.get("/usage").json()["models"]) == number + 1
             assert_sound(server)
         assert server.stop() == 0
+
+
+def test_calls_in_progress_when_the_server_is_killed_are_charged(both: ClientKind, tmp_path: Path) -> None:
+    """The upstream has taken the requests and charges for them, though nobody receives its replies."""
+    with (
+        BillingMessages(lambda _: Hang()) as endpoint,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url) as server,
+    ):
+        client = both.client(server.base_url, max_retries=0)
+
+        def complete() -> None:
+            with suppress(ClaudeAPIError):
+                both.call(client.complete("Hi", model="haiku", max_tokens=100_000))
+
+        handle = both.call(client.submit_task("Work.", model="haiku", max_cost=0.05))
+        eventually(lambda: len(endpoint.requests) == 1)
+        server.kill()
+        server.start()
+        task = both.call(client.get_task(handle.id))
+        assert task.status == "failed"
+        assert endpoint.bill <= task.usage.cost <= 0.05 * 1.1
+
+        completing = threading.Thread(target=complete)
+        completing.start()
+        eventually(lambda: len(endpoint.requests) == 2)
+        server.kill()
+        completing.join(20)
+        server.start()
+        assert endpoint.bill <= both.call(client.get_usage()).usage.cost <= endpoint.bill * 1.1
 
 
 def test_killed_with_the_offline_model(tmp_path: Path) -> None:

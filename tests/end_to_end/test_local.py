@@ -15,6 +15,7 @@ import psutil
 import pytest
 from claude_code_api.api.tasks import list_tasks
 from support.clients.client_kinds import ClientKind
+from support.servers.messages_endpoint import ScriptedMessages, message
 
 from claude_code_client import ConfigurationError, InvalidRequestError, NotFoundError
 
@@ -187,3 +188,18 @@ def test_the_server_ends_with_the_process_that_started_it(workspace: Path, temp_
         psutil.wait_procs([psutil.Process(server)], timeout=10)
     assert not psutil.pid_exists(server)
     assert list(temp_dir.iterdir()) == []
+
+
+def test_a_price_file_makes_other_models_known(both: ClientKind, tmp_path: Path) -> None:
+    prices, workspace = tmp_path / "prices.toml", tmp_path / "workspace"
+    workspace.mkdir()
+    prices.write_text('[models."claude-opus-4-1"]\ninput_price = 15\noutput_price = 75\n')
+    with ScriptedMessages([message("Dear.", input_tokens=100, output_tokens=20)]) as endpoint:
+        client = both.local(workspace, upstream=endpoint.url, prices=prices)
+        reply = both.call(client.complete("Hello", model="claude-opus-4-1"))
+        assert reply.usage.cost == pytest.approx((100 * 15 + 20 * 75) / 1e6)
+
+
+def test_a_price_file_that_is_none_stops_the_start(both: ClientKind, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot use the price file"):
+        both.local(tmp_path, prices=tmp_path / "missing.toml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from claude_code_client.models import TERMINAL_STATUSES, AgenticTaskResponse
 MB = 1_000_000
 MAX_GROWTH = 50 * MB
 """Bytes of RSS."""
+STOPPED = ("timeout", "cancelled", "cost_exceeded")
 CONCURRENCY = 4
 """The server runs as many tasks at the same time."""
 
@@ -52,7 +54,8 @@ def test_random_model_behaviours(tmp_path: Path, count: int, seed: str) -> None:
         server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url) as server,
         ClaudeClient(api_key=KEY, base_url=server.base_url) as client,
     ):
-        assert client.execute_task("Warm up").status == "completed"
+        warm = client.execute_task("Warm up")
+        assert warm.status == "completed"
         endpoint.reply = model
         before = server.process.memory_info().rss
         started = time.monotonic()
@@ -63,6 +66,7 @@ def test_random_model_behaviours(tmp_path: Path, count: int, seed: str) -> None:
         problems += _unfinished(client, ended)
         tasks = {one.behaviour.number: client.get_task(one.task_id) for one in ended if _readable(client, one)}
         problems += _unpaid(model, ended, tasks)
+        problems += _uncounted(client, [warm, *tasks.values()])
         statuses = Counter(task.status for task in tasks.values())
         eventually(lambda: not _left(server, tmp_path))
         growth = server.process.memory_info().rss - before
@@ -85,10 +89,13 @@ def _run(server: ServerProcess, client: ClaudeClient, behaviour: Behaviour) -> E
         f"main-{behaviour.number}- Work.", working_directory=folder.name, **behaviour.arguments
     ) as handle:
         try:
-            task = handle.wait()
+            if behaviour.number % 2:
+                list(handle.events())
+            else:
+                handle.wait()
         except ClaudeAPIError as error:
             return Ended(behaviour, handle.id, error)
-        return Ended(behaviour, task.id, None)
+        return Ended(behaviour, handle.id, None)
 
 
 def _unreadable(client: ClaudeClient, ended: Ended) -> list[str]:
@@ -100,8 +107,13 @@ def _unreadable(client: ClaudeClient, ended: Ended) -> list[str]:
             problems.append(f"{ended}: {task.status}")
         if ended.behaviour.benign and task.status != "completed":
             problems.append(f"{ended}: {task.status}, {ended.error!r}")
+        problems += [
+            f"{ended}: artifact {artifact.path} of {artifact.size_bytes} bytes"
+            for artifact in task.artifacts
+            if len(artifact.read_bytes()) != artifact.size_bytes
+        ]
     except ClaudeAPIError as error:
-        problems.append(f"{ended}: get_task: {error!r}")
+        problems.append(f"{ended}: get_task or an artifact: {error!r}")
     try:
         events = list(client.stream_events(ended.task_id))
         if events[-1]["type"] not in ("result", "error"):
@@ -140,21 +152,31 @@ def _unfinished(client: ClaudeClient, ended: list[Ended]) -> list[str]:
 
 
 def _unpaid(model: BehavingModel, ended: list[Ended], tasks: dict[int, AgenticTaskResponse]) -> list[str]:
-    """Return where the usage of tasks differs from the bill; of cut replies at least what was reported counts."""
+    """Return where the usage of tasks differs from the upstream's bill.
+
+    The rule: no task has less usage than its bill. It has exactly its bill if it read all its replies to their ends
+    and they reported their usage. A reply that did not adds at most what its request allowed. Of a task that was
+    stopped, by its timeout, its limit or its caller, any reply may have been left before its end, however complete it
+    was sent, and one more request, which the task has paid for, may not have reached the upstream.
+    """
     problems = []
     for one in ended:
         bill, task = model.bills.get(one.behaviour.number), tasks.get(one.behaviour.number)
         if bill is None or task is None:
             continue
-        usage = task.usage
-        left = bill.last if task.status in ("timeout", "cancelled") else (0, 0)
-        exact = (usage.input_tokens, usage.output_tokens) == (bill.input_tokens, bill.output_tokens)
-        enough = (
-            usage.input_tokens >= bill.input_tokens - left[0] and usage.output_tokens >= bill.output_tokens - left[1]
-        )
-        if not (exact if bill.complete and left == (0, 0) else enough):
-            problems.append(f"{one}: usage {usage}, bill {bill}")
+        usage = Counter(input=task.usage.input_tokens, output=task.usage.output_tokens)
+        most = bill.charged + bill.reserved + bill.largest if task.status in STOPPED else bill.most
+        if not bill.charged <= usage <= most:
+            problems.append(f"{one}, {task.status}: usage {usage}, bill {bill}")
     return problems
+
+
+def _uncounted(client: ClaudeClient, tasks: Sequence[AgenticTaskResponse]) -> list[str]:
+    """Return how the report of all usage differs from the sum of the tasks."""
+    report = client.get_usage("month").usage
+    inputs, outputs = (sum(getattr(task.usage, name) for task in tasks) for name in ("input_tokens", "output_tokens"))
+    same = (report.input_tokens, report.output_tokens) == (inputs, outputs)
+    return [] if same else [f"usage report: {report}, but tasks: {inputs} and {outputs} tokens"]
 
 
 def _left(server: ServerProcess, folder: Path) -> list[object]:

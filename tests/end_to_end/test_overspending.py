@@ -135,7 +135,7 @@ class BilledServer:
 
 @attrs.frozen
 class Outcome:
-    """What one way has cost."""
+    """Cost of one way."""
 
     factor: float
     metered: float

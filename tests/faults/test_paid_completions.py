@@ -40,38 +40,60 @@ def served(folder: Path, *script: Reply) -> Iterator[tuple[Running, ScriptedMess
         yield server, endpoint
 
 
-@contextlib.contextmanager
-def refusing_writes(server: Running) -> Iterator[None]:
-    """Make every write to the database fail."""
+def refuse_writes(server: Running, refused: bool) -> None:
+    """Make every write to the database fail, or succeed again."""
 
-    def pragma(value: str) -> None:
-        async def execute() -> None:
-            server.services.store._db.execute(f"PRAGMA query_only = {value}")
+    async def execute() -> None:
+        server.services.store._db.execute(f"PRAGMA query_only = {refused}")
 
-        on_loop(server, execute)
-
-    pragma("ON")
-    yield
-    pragma("OFF")
+    on_loop(server, execute)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_paid_reply_is_delivered_though_it_cannot_be_stored(both: ClientKind, tmp_path: Path, stream: bool) -> None:
-    with served(tmp_path, PAID) as (server, endpoint):
+    with served(tmp_path) as (server, endpoint):
         client = both.client(server.base_url)
+
+        def fill_disk(_: object) -> Reply:
+            refuse_writes(server, True)
+            return PAID
 
         def complete() -> str:
             if stream:
                 return str(list(both.each(client.stream_complete("Hi", idempotency_key="k")))[-1].content)
             return str(both.call(client.complete("Hi", idempotency_key="k")).content)
 
-        with refusing_writes(server):
-            assert complete() == "Paid."
-            assert complete() == "Paid.", "the reply is kept in memory"
+        endpoint.reply = fill_disk
+        assert complete() == "Paid."
+        assert complete() == "Paid.", "the reply is kept in memory"
+        refuse_writes(server, False)
         assert both.call(client.get_usage()).usage.cost == pytest.approx(COST), "and stored with its usage later"
         assert complete() == "Paid."
         assert both.call(client.get_usage()).usage.cost == pytest.approx(COST)
     assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_is_bought_that_cannot_be_stored(both: ClientKind, tmp_path: Path, stream: bool) -> None:
+    with served(tmp_path, PAID) as (server, endpoint):
+        client = both.client(server.base_url, max_retries=0)
+
+        def complete() -> None:
+            list(both.each(client.stream_complete("Hi"))) if stream else both.call(client.complete("Hi"))
+
+        refuse_writes(server, True)
+        with pytest.raises(ServerError) as completion:
+            complete()
+        with pytest.raises(ServerError) as task:
+            both.call(client.submit_task("Work."))
+        for caught in (completion, task):
+            assert (caught.value.status_code, caught.value.error_type) == (503, "overloaded_error")
+            assert caught.value.retry_after == 5
+            assert "starts no new work" in str(caught.value)
+        assert endpoint.requests == []
+        refuse_writes(server, False)
+        complete()
+        assert both.call(client.get_usage()).usage.cost == pytest.approx(COST)
 
 
 BROKEN: dict[str, Reply] = {

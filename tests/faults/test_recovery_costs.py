@@ -23,6 +23,8 @@ class TaskServer(raw_http.SocketServer):
         """Response to submits; None cuts the connection, [] accepts them."""
 
     def _respond(self, request: raw_http.Request) -> Any:
+        if request.path.endswith("/health"):
+            return raw_http.response(200, responses.health())
         if request.method == "GET":
             return raw_http.response(200, responses.task(self.status))
         if request.path.endswith("/cancel"):
@@ -139,3 +141,32 @@ def test_task_that_no_budget_allows(both: ClientKind, server: TaskServer, tmp_pa
                 both.call(client.recover())
             assert (budget.reserved, budget.spent) == (0, 0)
     assert len(both.call(client.recover())) == 2
+
+
+@pytest.mark.parametrize("by", ["get_task", "cancel_task", "stream_events", "stream_events with an error"])
+def test_cost_of_a_task_becomes_known_by_its_id(both: ClientKind, server: TaskServer, by: str) -> None:
+    """However the end of a task is learned, its reservation gives way to its cost."""
+    handle, failed = server.handle, by.endswith("error")
+    last = responses.event(1, "error", error={"message": "x"}) if failed else responses.result_event(1)
+
+    def respond(request: raw_http.Request) -> Any:
+        return raw_http.event_stream(last) if request.path.endswith("/events") else handle(request)
+
+    server.handle = respond
+    client = both.client(server.base_url)
+    with client.budget(5) as budget:
+        both.call(client.submit_task("x")).detach()
+        assert (budget.reserved, budget.spent) == (1, 0)
+        if by in ("get_task", "cancel_task"):
+            server.status = "completed"
+            both.call(getattr(client, by)("task_1"))
+        elif failed:
+            server.status = "failed"
+            with pytest.raises(ClaudeAPIError):
+                list(both.each(client.stream_events("task_1")))
+        else:
+            list(both.each(client.stream_events("task_1")))
+        assert (budget.reserved, budget.spent) == (0, 0.5)
+        # Whoever learns it again settles nothing twice.
+        both.call(client.cancel_task("task_1"))
+        assert (budget.reserved, budget.spent) == (0, 0.5)

@@ -156,7 +156,7 @@ class DiscardingEventSink:
     def emit(self, type, **fields):
         pass
 
-    def report_usage(self, usage):
+    def report_usage(self, usage, reserved):
         pass
 
 async def main(root, url):

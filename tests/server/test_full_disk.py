@@ -112,7 +112,8 @@ def test_an_end_that_cannot_be_stored_is_visible_and_stored_later(workspace: Pat
             for status in ("running", "pending"):
                 assert client.get("/task", params={"status": status}).json()["data"] == []
             refused = client.post("/task", json={"description": "Do it."}, headers={"Idempotency-Key": "k"})
-            assert (refused.status_code, refused.json()["error"]["type"]) == (500, "server_error")
+            assert (refused.status_code, refused.json()["error"]["type"]) == (503, "overloaded_error")
+            assert refused.headers["Retry-After"] == "5"
             assert len(engine.specs) == 1
             assert stored(state, running) == "running"
         taken = client.post("/task", json={"description": "Do it."}, headers={"Idempotency-Key": "k"})

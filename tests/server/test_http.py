@@ -206,7 +206,7 @@ def test_an_internal_error_does_not_leak_the_request(tmp_path: Path, caplog: pyt
         with closing(sqlite3.connect(state / "state.sqlite3")) as db:
             db.execute("DROP TABLE tasks")
         with caplog.at_level(logging.DEBUG):
-            response = client.post("/task", json={"description": "secret prompt"})
+            response = client.post("/task/task_1/cancel", json={"reason": "secret prompt"})
     error_of(response, 500, "server_error")
     assert response.headers["x-request-id"] in caplog.text
     assert "OperationalError" in caplog.text

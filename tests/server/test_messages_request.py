@@ -1,4 +1,4 @@
-"""What the model proxy lets pass of a request, and how it estimates the most that the request may use."""
+"""Requests of the model proxy: the fields that pass, and the estimate of the most that a request may use."""
 
 import base64
 import json

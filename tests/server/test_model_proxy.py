@@ -47,7 +47,7 @@ class Bench:
 
     def issue(self, max_cost: float = 1.0) -> TaskCredential:
         spec = TaskSpec("task_1", "Do it.", Path(), "claude-sonnet-5-5", max_cost=max_cost)
-        return self.proxy.issue_credential(spec, CancelToken(), self.reported.append)
+        return self.proxy.issue_credential(spec, CancelToken(), lambda usage, _: self.reported.append(usage))
 
     async def post(
         self, credential: TaskCredential | None, path: str = "/v1/messages?beta=true", **changes: Any
@@ -97,9 +97,9 @@ def test_responses_pass_through_and_are_metered() -> None:
         assert events_in(streamed)[-1] == {"type": "message_stop"}
         each = (100 * 2 + 20 * 10 + 1000 * 0.1 + 2000 * 2.5) / 1_000_000
         assert_usage(credential, 6200, 40, 2 * each)
-        # The prompt of a streamed reply is told of as soon as it is known, all of it before the agent hears the end.
-        assert [spent.input_tokens for spent in made.reported] == [3100, 6200, 6200, 6200]
-        assert made.reported[0].output_tokens == 20
+        # Before each call, and at its end; the prompt of a streamed reply is told of as soon as it is known.
+        assert [spent.input_tokens for spent in made.reported] == [0, 3100, 3100, 6200, 6200, 6200]
+        assert made.reported[1].output_tokens == 20
         assert made.reported[-1] == credential.usage
 
     on_bench([message("one", **usage), message("two", **usage)], body)
@@ -258,7 +258,7 @@ def test_a_broken_stream_is_metered_and_reported(broken: Cut | ErrorEvent) -> No
         assert credential.last_error is not None
         assert events[-1]["error"]["message"] == str(credential.last_error)
         # 400 characters have arrived, but the upstream may charge for 1000 tokens.
-        assert_usage(credential, 1000, 100, 0.012)
+        assert_usage(credential, 1000, 1000, 0.012)
 
     on_bench([broken], body)
 

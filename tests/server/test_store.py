@@ -191,6 +191,8 @@ def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
         store.add_task(task())
     with sqlite3.connect(folder / "state.sqlite3") as db:
         db.execute("ALTER TABLE tasks DROP COLUMN warnings")
+        db.execute("ALTER TABLE tasks DROP COLUMN reserved")
+        db.execute("DROP TABLE reservations")
         db.execute("PRAGMA user_version = 1")
     db.close()
     with Store(folder) as store:

@@ -10,9 +10,10 @@ from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, ca
 
 from claude_code_server.domain.engine_protocol import Outcome, TaskSpec
 from claude_code_server.domain.entities import ArtifactFile, Task
+from claude_code_server.domain.errors import ApiError
 from claude_code_server.domain.timestamps import now
 from claude_code_server.domain.usage import Usage
-from claude_code_server.services.task_runner import ClosedError, TaskRunner
+from claude_code_server.services.task_runner import TaskRunner
 from claude_code_server.storage.store import Store
 
 
@@ -231,7 +232,7 @@ def test_closing_ends_all_tasks_and_rejects_new_ones(tmp_path: Path) -> None:
         assert [bench.task(one).status for one in ids] == ["cancelled"] * 3
         assert [bench.types(one)[-1] for one in ids] == ["result"] * 3
         assert await bench.runner.wait(ids[0], 0)
-        with pytest.raises(ClosedError):
+        with pytest.raises(ApiError, match="shutting down"):
             bench.submit()
 
     bench_gate = Gate(cancellable=False)
@@ -243,7 +244,7 @@ def test_unfinished_tasks_of_a_dead_server_end_as_failed(tmp_path: Path) -> None
         for task_id in ("task_running", "task_pending"):
             store.add_task(Task(task_id, "k", "d", "m", str(tmp_path), now()))
         store.start_task("task_running")
-        store.set_usage("task_running", Usage(100, 20, 0.5))
+        store.set_usage("task_running", Usage(100, 20, 0.25), reserved=0.25)
         store._db.execute("INSERT INTO events VALUES ('task_running', 1, 'thinking', '', '{\"content\": \"a\"}')")
         store._db.commit()
 

@@ -189,6 +189,8 @@ def test_completion_stream_closed_elsewhere_stays_reserved(
 
 def test_closed_during_the_submit(both: ClientKind, over: Event) -> None:
     def handle(request: raw_http.Request) -> Any:
+        if request.path.endswith("/health"):
+            return raw_http.response(200, responses.health())
         if request.path.endswith("/cancel"):
             return raw_http.response(200, responses.task("cancelled"))
         if len(server.requests) == 1:

@@ -282,14 +282,19 @@ def behaviour(number: int, seed: str) -> Behaviour:
 
 @dataclass
 class Bill:
-    """The endpoint's bill for one task."""
+    """The endpoint's bill for the calls of one task, and the most that it may come to.
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    complete: bool = True
-    """True if every reply reported its usage to its end; otherwise the server has to estimate some of it."""
-    last: tuple[int, int] = (0, 0)
-    """Input and output tokens of the latest reply, which a task that times out may leave before its end."""
+    Both are input and output tokens.
+    """
+
+    charged: Counter[str] = field(default_factory=Counter)
+    """Counts that the replies reported, or would have reported if the task had read them to their ends."""
+    most: Counter[str] = field(default_factory=Counter)
+    """The same, but with all that the request allows for replies that did not report their usage to their ends."""
+    reserved: Counter[str] = field(default_factory=Counter)
+    """All that the requests allow."""
+    largest: Counter[str] = field(default_factory=Counter)
+    """Most that one of the requests allows."""
 
 
 @dataclass
@@ -310,12 +315,13 @@ class BehavingModel:
         assert found is not None, body["messages"][0]
         role, number = found[1], int(found[2])
         with self._lock:
-            turn = self._turn(role, number, sum(one["role"] == "assistant" for one in body["messages"]))
+            index = sum(one["role"] == "assistant" for one in body["messages"])
+            turn = self._turn(role, number, index, int(body["max_tokens"]))
             self.calls[turn.name] += 1
-            self._charge(number, turn.reply)
+            self._charge(number, body, turn.reply)
             return turn.reply
 
-    def _turn(self, role: str, number: int, index: int) -> Turn:
+    def _turn(self, role: str, number: int, index: int, max_tokens: int) -> Turn:
         turns = self.behaviours[number].turns
         if role == "agent":
             return Turn("agent's text", message("The agent has looked."))
@@ -326,34 +332,46 @@ class BehavingModel:
         if not turn.lasting and self._served[number, role, index] > 1:
             return Turn("recovered", message("Done after all."))
         # Each message has an ID and usage of its own.
-        return replace(turn, reply=message_again(turn.reply))
+        return replace(turn, reply=message_again(turn.reply, max_tokens))
 
-    def _charge(self, number: int, reply: Reply) -> None:
+    def _charge(self, number: int, body: Mapping[str, Any], reply: Reply) -> None:
         bill = self.bills.setdefault(number, Bill())
+        allowed = Counter(input=_most_input(body), output=int(body["max_tokens"]))
+        bill.reserved += allowed
+        bill.largest |= allowed
         match reply:
-            case Failure(200) | Cut() | ErrorEvent() | OddUsage() | Hang() | Disconnect() | Whole():
-                bill.complete = False
-                if isinstance(reply, Cut | ErrorEvent) and reply.after:
-                    bill.input_tokens += _count(reply.message, "input_tokens")
-            case Failure(502, body=bytes()):
-                bill.complete = False  # A gateway has lost the reply of the model, which may have cost something.
+            case Cut() | ErrorEvent() if reply.after:
+                told = Counter(input=_count(reply.message, "input_tokens"))
+                bill.charged += told
+                bill.most += allowed | told
+            case Failure(200 | 502, body=bytes()) | Cut() | ErrorEvent() | OddUsage() | Hang():
+                # What a gateway answers with a 502 of its own may have cost something too.
+                bill.most += allowed
             case Failure():
                 pass
-            case Whole():
+            case Disconnect() | Whole():
                 raise TypeError(f"no behaviour sends {reply}")
             case _:
-                bill.last = sum(_count(reply, name) for name in _INPUT), _count(reply, "output_tokens")
-                bill.input_tokens += bill.last[0]
-                bill.output_tokens += bill.last[1]
+                told = Counter(input=sum(_count(reply, name) for name in _INPUT), output=_count(reply, "output_tokens"))
+                bill.charged += told
+                bill.most += told
 
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def message_again(reply: Reply) -> Reply:
-    """Return the reply with an ID of its own, if it is a message."""
-    return {**reply, "id": message()["id"]} if isinstance(reply, Mapping) else reply
+def message_again(reply: Reply, max_tokens: int) -> Reply:
+    """Return the reply with an ID of its own, and billed for at most ``max_tokens`` of output, if it is a message."""
+    if not isinstance(reply, Mapping):
+        return reply
+    usage = {**reply["usage"], "output_tokens": min(_count(reply, "output_tokens"), max_tokens)}
+    return {**reply, "id": message()["id"], "usage": usage}
 
 
 def _count(reply: Mapping[str, Any], name: str) -> int:
     return int(reply["usage"].get(name) or 0)
+
+
+def _most_input(body: Mapping[str, Any]) -> int:
+    """Return the most tokens that the server may reserve for a prompt: it may correct its estimate to the double."""
+    return 2 * (len(json.dumps(body)) + 1000)

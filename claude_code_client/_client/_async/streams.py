@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
 from ..._operations.effects import Operation
-from ..._transport import AsyncConnection
+from ..._transport import AsyncConnection, AsyncExecution
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent
@@ -22,9 +22,9 @@ _CLOSED: Final = "The stream is being closed."
 class AsyncStream(AsyncGenerator[T, None]):
     """Iterator over results. Leaving the loop, its ``async with`` or :meth:`aclose` ends it."""
 
-    def __init__(self, generator: AsyncGenerator[T, None], cancel: Callable[[], None]) -> None:
+    def __init__(self, generator: AsyncGenerator[T, None], source: AsyncExecution[Any]) -> None:
         self._generator = generator
-        self._cancel = cancel
+        self._source = source
         self._closing = False
 
     async def __anext__(self) -> T:
@@ -32,10 +32,12 @@ class AsyncStream(AsyncGenerator[T, None]):
 
     async def asend(self, value: None, /) -> T:
         """Return the next item, like :meth:`__anext__`."""
+        if not self._closing:
+            self._source.check_loop()
         try:
             return await self._generator.asend(value)
         except (RuntimeError, ValueError) as error:
-            if not (self._closing and _is_busy(error)):
+            if not ((self._closing or self._source.is_cancelled) and _is_busy(error)):
                 raise
         raise ClosedError(_CLOSED)
 
@@ -51,7 +53,7 @@ class AsyncStream(AsyncGenerator[T, None]):
         except (RuntimeError, ValueError) as error:
             if not _is_busy(error):
                 raise
-            self._cancel()
+            self._source.cancel()
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         refuse("A stream", "pass on its items, or for a task its task_id and last_event_id, for stream_events()")
@@ -72,9 +74,9 @@ class AsyncTaskStream(AsyncStream[TaskEvent]):
     """
 
     def __init__(
-        self, generator: AsyncGenerator[TaskEvent, None], cancel: Callable[[], None], cursor: EventCursor
+        self, generator: AsyncGenerator[TaskEvent, None], source: AsyncExecution[Any], cursor: EventCursor
     ) -> None:
-        super().__init__(generator, cancel)
+        super().__init__(generator, source)
         self._cursor = cursor
 
     @property
@@ -90,14 +92,14 @@ class AsyncTaskStream(AsyncStream[TaskEvent]):
 
 def open_stream(connection: AsyncConnection, operation: Operation[Any]) -> AsyncStream[Any]:
     """Return a stream of the values that an operation emits."""
-    source, cancel = connection.stream(operation)
-    return AsyncStream(strip_stream_async(source), cancel)
+    source = connection.stream(operation)
+    return AsyncStream(strip_stream_async(source), source)
 
 
 def open_task_stream(connection: AsyncConnection, operation: Operation[Any], cursor: EventCursor) -> AsyncTaskStream:
     """Return a stream of task events; the operation advances ``cursor``."""
-    source, cancel = connection.stream(operation)
-    return AsyncTaskStream(strip_stream_async(source), cancel, cursor)
+    source = connection.stream(operation)
+    return AsyncTaskStream(strip_stream_async(source), source, cursor)
 
 
 def _is_busy(error: Exception) -> bool:

@@ -65,6 +65,7 @@ class AsyncTaskHandle:
     async def __aenter__(self) -> Self:
         return self
 
+    @strip_tracebacks_async
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:

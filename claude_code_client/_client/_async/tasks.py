@@ -129,7 +129,9 @@ class AsyncTasks(AsyncBase):
             ClaudeAPIError: As for :meth:`stream_task`.
         """
         cursor = cursor_after(after)
-        operation = tasks.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
+        operation = tasks.stream_events(
+            self._config, self._connection.state, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout
+        )
         return open_task_stream(self._connection, operation, cursor)
 
     @strip_tracebacks_async
@@ -179,7 +181,7 @@ class AsyncTasks(AsyncBase):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
-        return await self._connection.run(tasks.get_task(self._config, task_id))
+        return await self._connection.run(tasks.get_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks_async
     async def cancel_task(self, task_id: str) -> AgenticTaskResponse:
@@ -189,7 +191,7 @@ class AsyncTasks(AsyncBase):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
-        return await self._connection.run(tasks.cancel_task(self._config, task_id))
+        return await self._connection.run(tasks.cancel_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks
     def list_tasks(

@@ -48,6 +48,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         journal: str | os.PathLike[str] | None = None,
+        max_response_bytes: int | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
         """Create a client. Sends nothing.
@@ -62,6 +63,8 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             headers: Additional headers for every request.
             journal: File that records tasks before they are sent, so that :meth:`recover` finds them after a crash.
                 It contains prompts and is readable only by its owner.
+            max_response_bytes: Largest response to accept, in bytes after decompression, other than streams and
+                downloads, which have limits of their own. Default: 256 MiB.
             allow_insecure_http: Accept an ``http://`` base_url on another machine, which exposes the key to the
                 network.
 
@@ -75,6 +78,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             timeout=timeout,
             max_retries=max_retries,
             stream_read_timeout=stream_read_timeout,
+            max_response_bytes=max_response_bytes,
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
@@ -102,6 +106,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
         max_retries: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         allow_home_workspace: bool = False,
+        prices: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
@@ -119,6 +124,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             journal: Journal file, as for the client. Useful together with a ``state_dir``, which outlives the server.
             allow_home_workspace: Allow a workspace that contains your home directory, such as ``/``: tasks can then
                 read and change everything in it.
+            prices: TOML or JSON file with the prices of models that the server does not know; it refuses other models.
 
         Raises:
             ConfigurationError: The server did not start; the message says why.
@@ -132,6 +138,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             model=model,
             state_dir=state_dir,
             allow_home_workspace=allow_home_workspace,
+            prices=prices,
         )
         client = cls(
             api_key=server.api_key,
@@ -169,6 +176,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.base_url!r})"
 
+    @strip_tracebacks
     def close(self) -> None:
         """Close all connections, and stop the server that ``local()`` started. Can be called more than once."""
         self._connection.close()
@@ -193,6 +201,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
         max_retries: int | None = None,
         stream_read_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
+        max_response_bytes: int | None = None,
     ) -> Self:
         """Return a client with other options on the same connections. Closing it leaves them open.
 
@@ -202,6 +211,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
                 dead.
             headers: Headers to add.
+            max_response_bytes: Largest response to accept, in bytes, other than streams and downloads.
 
         Raises:
             ConfigurationError: An argument is invalid.
@@ -211,6 +221,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             timeout=timeout,
             max_retries=max_retries,
             stream_read_timeout=stream_read_timeout,
+            max_response_bytes=max_response_bytes,
             headers=headers,
         )
         other = type(self).__new__(type(self))

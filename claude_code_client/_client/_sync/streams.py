@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
 from ..._operations.effects import Operation
-from ..._transport import SyncConnection
+from ..._transport import SyncConnection, SyncStream
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent
@@ -24,9 +24,9 @@ _CLOSED: Final = "The stream is being closed."
 class Stream(Generator[T, None, None]):
     """Iterator over results. Leaving the loop, its ``with`` or :meth:`close` ends it."""
 
-    def __init__(self, generator: Generator[T, None, None], cancel: Callable[[], None]) -> None:
+    def __init__(self, generator: Generator[T, None, None], source: SyncStream) -> None:
         self._generator = generator
-        self._cancel = cancel
+        self._source = source
         self._closing = False
 
     def __next__(self) -> T:
@@ -34,10 +34,12 @@ class Stream(Generator[T, None, None]):
 
     def send(self, value: None, /) -> T:
         """Return the next item, like :meth:`__next__`."""
+        if not self._closing:
+            self._source.check_loop()
         try:
             return self._generator.send(value)
         except (RuntimeError, ValueError) as error:
-            if not (self._closing and _is_busy(error)):
+            if not ((self._closing or self._source.is_cancelled) and _is_busy(error)):
                 raise
         raise ClosedError(_CLOSED)
 
@@ -54,7 +56,7 @@ class Stream(Generator[T, None, None]):
         except (RuntimeError, ValueError) as error:
             if not _is_busy(error):
                 raise
-            self._cancel()
+            self._source.cancel()
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         refuse("A stream", "pass on its items, or for a task its task_id and last_event_id, for stream_events()")
@@ -74,10 +76,8 @@ class TaskStream(Stream[TaskEvent]):
     Leaving the stream early cancels a task that the stream submitted.
     """
 
-    def __init__(
-        self, generator: Generator[TaskEvent, None, None], cancel: Callable[[], None], cursor: EventCursor
-    ) -> None:
-        super().__init__(generator, cancel)
+    def __init__(self, generator: Generator[TaskEvent, None, None], source: SyncStream, cursor: EventCursor) -> None:
+        super().__init__(generator, source)
         self._cursor = cursor
 
     @property
@@ -93,14 +93,14 @@ class TaskStream(Stream[TaskEvent]):
 
 def open_stream(connection: SyncConnection, operation: Operation[Any]) -> Stream[Any]:
     """Return a stream of the values that an operation emits."""
-    source, cancel = connection.stream(operation)
-    return Stream(strip_stream(source), cancel)
+    source = connection.stream(operation)
+    return Stream(strip_stream(source), source)
 
 
 def open_task_stream(connection: SyncConnection, operation: Operation[Any], cursor: EventCursor) -> TaskStream:
     """Return a stream of task events; the operation advances ``cursor``."""
-    source, cancel = connection.stream(operation)
-    return TaskStream(strip_stream(source), cancel, cursor)
+    source = connection.stream(operation)
+    return TaskStream(strip_stream(source), source, cursor)
 
 
 def _is_busy(error: Exception) -> bool:

@@ -67,6 +67,7 @@ class TaskHandle:
     def __enter__(self) -> Self:
         return self
 
+    @strip_tracebacks
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:

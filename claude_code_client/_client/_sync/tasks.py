@@ -130,7 +130,9 @@ class Tasks(Base):
             ClaudeAPIError: As for :meth:`stream_task`.
         """
         cursor = cursor_after(after)
-        operation = tasks.stream_events(self._config, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout)
+        operation = tasks.stream_events(
+            self._config, self._connection.state, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout
+        )
         return open_task_stream(self._connection, operation, cursor)
 
     @strip_tracebacks
@@ -180,7 +182,7 @@ class Tasks(Base):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
-        return self._connection.run(tasks.get_task(self._config, task_id))
+        return self._connection.run(tasks.get_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks
     def cancel_task(self, task_id: str) -> AgenticTaskResponse:
@@ -190,7 +192,7 @@ class Tasks(Base):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
-        return self._connection.run(tasks.cancel_task(self._config, task_id))
+        return self._connection.run(tasks.cancel_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks
     def list_tasks(self, status: str | None = None, *, page_size: int | None = None) -> Stream[AgenticTaskResponse]:

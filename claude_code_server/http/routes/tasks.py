@@ -10,9 +10,8 @@ from claude_code_api import models
 from starlette.responses import Response
 
 from ...domain.entities import Task
-from ...domain.errors import ApiError, invalid_request, not_found, shutting_down
+from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
-from ...services.task_runner import ClosedError
 from ...services.task_spec import build_task_spec
 from ...storage.store import Store
 from ..file_response import file_response
@@ -128,10 +127,7 @@ def _submit_or_find(context: RequestContext) -> str:
         created_at=now(),
         warnings=context.unknown_field_warnings(),
     )
-    try:
-        context.services.task_runner.submit(task, spec, key)
-    except ClosedError:
-        raise shutting_down() from None
+    services.task_runner.submit(task, spec, key)
     return task.id
 
 

@@ -36,7 +36,7 @@ class Run:
         self.events.append(event)
         self.on_event(event)
 
-    def report_usage(self, usage: Usage) -> None:
+    def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
         self.usages.append(usage)
 
     def of(self, type: EventType) -> list[Event]:

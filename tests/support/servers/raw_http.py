@@ -152,7 +152,10 @@ def _read(number: int, incoming: Any) -> Request | None:
     while (header := incoming.readline().strip()) != b"":
         name, _, value = header.decode().partition(":")
         headers[name.lower()] = value.strip()
-    return Request(number, method, path, headers, incoming.read(int(headers.get("content-length", 0))))
+    length = int(headers.get("content-length", 0))
+    body = incoming.read(length)
+    # A client that left while it sent its request has made none.
+    return Request(number, method, path, headers, body) if len(body) == length else None
 
 
 @contextmanager

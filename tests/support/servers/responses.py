@@ -38,6 +38,11 @@ def task(status: str = "completed", **fields: Any) -> dict[str, Any]:
     }
 
 
+def health() -> dict[str, Any]:
+    """Return the health of a server that keeps the contract."""
+    return {"status": "ok", "version": "1.0.0", "engine": "claude-code", "spec_version": "1.0.0"}
+
+
 def error(type: str, message: str = "No.", **fields: Any) -> dict[str, Any]:
     """Return an error body."""
     return {"error": {"type": type, "message": message, **fields}, "request_id": "req_1"}

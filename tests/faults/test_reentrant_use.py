@@ -1,0 +1,161 @@
+"""Finalizers and signal handlers may use a client in the middle of what its thread does: nothing waits for a lock."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import pytest
+from support.servers import raw_http, responses
+
+from claude_code_client import ClaudeClient
+from claude_code_client.errors import ClaudeAPIError
+
+KEY = "sk-proj-test-key"
+_WATCHED = ("/claude_code_client/_", "/threading.py", "/queue.py", "/httpcore/_")
+_LOCKS = (
+    "lock",
+    "quota",
+    "cancellation",
+    "deadline_network",
+    "pool",
+    "threading",
+    "_synchronization",
+    "budget",
+    "http11",
+)
+
+
+class Interruption:
+    """Runs an action before one line of the code below, as a signal handler does."""
+
+    def __init__(self, step: int, action: Callable[[], object]) -> None:
+        self._left = step
+        self._action = action
+        self.lines = 0
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        before = sys.gettrace()
+        sys.settrace(self._enter)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+
+    def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
+        name = frame.f_code.co_filename
+        watched = any(part in name for part in _WATCHED) and any(part in name for part in _LOCKS)
+        return self._line if watched else None
+
+    def _line(self, _: FrameType, event: str, __: Any) -> Any:
+        if event == "line":
+            self.lines += 1
+            self._left -= 1
+            if self._left == 0:
+                self._action()
+        return self._line
+
+
+def answers(failures: int = 0) -> raw_http.Handler:
+    left = failures
+
+    def handle(_: raw_http.Request) -> Any:
+        nonlocal left
+        left -= 1
+        return raw_http.response(500 if left >= 0 else 200, responses.task())
+
+    return handle
+
+
+def steps_of(call: Callable[[], object], at_most: int) -> list[int]:
+    counting = Interruption(0, lambda: None)
+    with counting.active():
+        call()
+    lines = range(1, counting.lines + 1)
+    return list(lines) if len(lines) <= at_most else sorted(random.Random(7).sample(lines, at_most))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_backoff")
+@pytest.mark.parametrize("at_most", [40, pytest.param(3000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("way", ["direct", "proxy"])
+@pytest.mark.parametrize("action", ["use", "close"])
+def test_interrupted_anywhere(monkeypatch: pytest.MonkeyPatch, action: str, way: str, at_most: int) -> None:
+    with raw_http.serve(raw_http.SocketServer(answers())) as server:
+        base_url = server.base_url
+        if way == "proxy":
+            monkeypatch.setenv("ALL_PROXY", server.base_url.removesuffix("/v1"))
+            base_url = "http://a.example/v1"
+
+        def open_client() -> ClaudeClient:
+            return ClaudeClient(KEY, base_url, max_retries=1, timeout=9, allow_insecure_http=True)
+
+        client = open_client()
+        budget = client.budget(9)
+        budget.__enter__()
+
+        def call() -> None:
+            server.handle = answers(1)  # with a wait before the retry
+            client.get_task("task_1")
+            client.get_task("task_1")
+
+        def interrupt() -> None:
+            client.close() if action == "close" else client.get_task("task_1")
+
+        for step in steps_of(call, at_most):
+            with Interruption(step, interrupt).active(), suppress(ClaudeAPIError):
+                call()
+            if action == "close":
+                client = open_client()
+        assert client.get_task("task_1").id == "task_1"
+        client.close()
+
+
+def half_read_stream(server: raw_http.SocketServer) -> ClaudeClient:
+    """Leave a stream that has begun in a cycle."""
+    client = ClaudeClient(KEY, server.base_url, timeout=9)
+    stream = client.stream_task("x")
+    next(stream)
+    cycle: list[Any] = [stream]
+    cycle.append(cycle)
+    return client
+
+
+def test_collected_stream_cancels_its_task_in_a_thread() -> None:
+    """Whatever lock is held where the collector runs, and however slow the server is."""
+    released = threading.Event()
+
+    def handle(request: raw_http.Request) -> Any:
+        if request.path.endswith("/events"):
+            return raw_http.event_stream(responses.event(1, "thinking"), end=False)
+        if request.path.endswith("/cancel"):
+            released.wait(raw_http.TIMEOUT)
+            return raw_http.response(200, responses.task("cancelled"))
+        return raw_http.response(202, responses.task("pending"))
+
+    gc.disable()
+    try:
+        with raw_http.serve(raw_http.SocketServer(handle)) as server:
+            client = half_read_stream(server)
+            # Thread.start waits for this lock, also in the new thread.
+            with threading._active_limbo_lock:  # type: ignore[attr-defined]
+                started = time.monotonic()
+                gc.collect()
+                seconds = time.monotonic() - started
+            server.wait_until(lambda: any(request.path.endswith("/cancel") for request in server.requests))
+            released.set()
+            client.close()
+            for thread in threading.enumerate():
+                if thread.name.startswith("claude-code-client: "):
+                    thread.join(raw_http.TIMEOUT)
+    finally:
+        gc.enable()
+    assert seconds < 1
