@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -170,9 +170,9 @@ def _delay(state: RetryState, failure: AttemptFailure, random: Callable[[], floa
     return max(retry_after, MIN_RETRY_AFTER) if retry_after <= MAX_RETRY_AFTER else None
 
 
-def is_repeatable(method: str, headers: Mapping[str, str]) -> bool:
+def is_repeatable(method: str, idempotency_key: str | None) -> bool:
     """Return whether a call may be sent twice: it changes nothing, or its key makes the server run it once."""
-    return is_safe(method) or bool(headers.get("Idempotency-Key"))
+    return is_safe(method) or bool(idempotency_key)
 
 
 def is_safe(method: str) -> bool:

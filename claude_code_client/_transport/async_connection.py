@@ -16,15 +16,13 @@ from .._operations.effects import Emit, Operation, T
 from .async_background import AsyncBackground
 from .async_driver import AsyncDriver
 from .async_execution import AsyncExecution
-from .async_http import AsyncHttp
+from .async_origin_transport import AsyncOriginTransport
 from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
-from .cleaning_transports import AsyncCleaningTransport
-from .content_decoding import ACCEPTED
+from .endpoint_transport import AsyncEndpointTransport, endpoint_client_options
 from .foreign_errors import await_callback, call_callback
-from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check_async
 from .sync_connection import finish_in_thread
@@ -45,23 +43,21 @@ class AsyncConnection:
         self._owns_pools = pools is None
         self._pools = pools or AsyncPools(config)
         self._requests = RequestBuilder(config)
-        self._http: tuple[httpx.AsyncBaseTransport, AsyncHttp] | None = None
+        self._http: tuple[AsyncOriginTransport, AsyncRetryTransport] | None = None
         # Without a reference to the connection, which background work must not keep alive.
         self._finish_in_thread = partial(finish_in_thread, config, state)
 
     @property
-    def http(self) -> AsyncHttp:
-        """The HTTP client on the running loop's connections. Raises ConfigurationError if the pools are closed."""
+    def http(self) -> AsyncRetryTransport:
+        """The transport on the running loop's connections. Raises ConfigurationError if the pools are closed."""
         return self._http_on(self._pools.transport())
 
     @property
     def checked_http(self) -> httpx.AsyncClient:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.AsyncClient(
-            base_url=self.config.base_url,
-            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
-            transport=AsyncCleaningTransport(self._retrying(self._pools.transport())),
-            trust_env=False,
+            **endpoint_client_options(self.config),
+            transport=AsyncEndpointTransport(self.http, self.config),
             event_hooks={"response": [check_async]},
         )
 
@@ -151,11 +147,11 @@ class AsyncConnection:
             self._attach(value, self)
         return value
 
-    def _http_on(self, transport: httpx.AsyncBaseTransport) -> AsyncHttp:
+    def _http_on(self, transport: AsyncOriginTransport) -> AsyncRetryTransport:
         current = self._http
         if current is None or current[0] is not transport:
-            self._http = current = (transport, AsyncHttp(self._requests, self._retrying(transport)))
+            self._http = current = (transport, self._retrying(transport))
         return current[1]
 
-    def _retrying(self, transport: httpx.AsyncBaseTransport) -> AsyncRetryTransport:
-        return AsyncRetryTransport(self.config, transport, self.state, lambda: self._pools.closed)
+    def _retrying(self, transport: AsyncOriginTransport) -> AsyncRetryTransport:
+        return AsyncRetryTransport(self.config, self._requests, transport, self.state, lambda: self._pools.closed)

@@ -9,8 +9,8 @@ from typing import Any
 
 from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn
 from ..errors import ClaudeAPIError, ClosedError
-from .async_http import AsyncHttp
 from .async_response import AsyncOpenResponse
+from .async_transport import AsyncRetryTransport
 from .cancellation import AsyncCancelToken
 
 Outcome = tuple[Any, ClaudeAPIError | None]
@@ -27,7 +27,10 @@ class AsyncDriver:
     """
 
     def __init__(
-        self, http: Callable[[], AsyncHttp], token: AsyncCancelToken, spawn: Callable[[Operation[Any]], object]
+        self,
+        http: Callable[[], AsyncRetryTransport],
+        token: AsyncCancelToken,
+        spawn: Callable[[Operation[Any]], object],
     ) -> None:
         self._http = http
         self._token = token
@@ -66,7 +69,7 @@ class AsyncDriver:
         match effect:
             case Send():
                 http = self._http()
-                return await http.send(http.requests.whole(effect, on_cancelled=self._note_closed))
+                return await http.handle(http.requests.whole(effect, on_cancelled=self._note_closed))
             case Open():
                 return await self._response.open(self._http(), effect, self._note_closed)
             case Read():

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import httpcore
-import httpx
 
-from .httpcore_messages import core_request, httpx_errors, origin_of, response_of
 from .idle_connections import IdleConnections
+from .messages import HttpRequest, HttpResponse, Server
+
+Header = tuple[bytes, bytes]
 
 
-class AsyncOriginTransport(httpx.AsyncBaseTransport):
-    """Connections to the origin of ``base_url``, each used by one request at a time and kept open for the next.
+class AsyncOriginTransport:
+    """Connections to one server, each used by one request at a time and kept open for the next.
 
     The connection pool of httpcore walks all its connections for every request; here the cost of a request does not
-    depend on how many there are. Requests to other origins get a connection of their own.
+    depend on how many there are. Requests to other servers get a connection of their own.
     """
 
-    def __init__(
-        self, base_url: httpx.URL, connect: Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]
-    ) -> None:
-        self._origin = origin_of(base_url)
+    def __init__(self, server: Server, connect: Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]) -> None:
+        self._server = server
+        self._origin = server.core_url(b"/").origin
         self._connect = connect
         self._idle: IdleConnections[httpcore.AsyncConnectionInterface] = IdleConnections()
         self._busy: set[httpcore.AsyncConnectionInterface] = set()
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        core = core_request(request)
-        connection = await self._take(core.url.origin)
+    async def handle(self, request: HttpRequest, headers: list[Header], timeouts: dict[str, float]) -> HttpResponse:
+        """Send a request and return its response, of which the body is still to come."""
+        core = httpcore.Request(
+            request.method,
+            request.server.core_url(request.target.encode("ascii")),
+            headers=headers,
+            content=request.body,
+            extensions={"timeout": timeouts},
+        )
+        connection = await self._take(request.server)
         self._busy.add(connection)
         try:
-            with httpx_errors():
-                response = await connection.handle_async_request(core)
+            response = await connection.handle_async_request(core)
         except BaseException:
             await self._release(connection)
             raise
-        return response_of(response, _Body(response, lambda: self._release(connection)))
+        body = AsyncBody(response.stream, lambda: self._release(connection))
+        return HttpResponse(request, response.status, response.headers, body)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -45,14 +53,16 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
             await connection.aclose()
         self._busy.clear()
 
-    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+    async def _take(self, server: Server) -> httpcore.AsyncConnectionInterface:
         for expired in self._idle.take_expired():
             await expired.aclose()
-        while origin == self._origin and (connection := self._idle.take()) is not None:
+        if server != self._server:
+            return self._connect(server.core_url(b"/").origin)
+        while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             await connection.aclose()
-        return self._connect(origin)
+        return self._connect(self._origin)
 
     async def _release(self, connection: httpcore.AsyncConnectionInterface) -> None:
         self._busy.discard(connection)
@@ -66,24 +76,23 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
             await self.aclose()
 
 
-class _Body(httpx.AsyncByteStream):
-    """Body of a response; gives its connection back when it is closed."""
+class AsyncBody:
+    """Body of a response, as it was sent; gives its connection back when it is closed."""
 
-    def __init__(self, response: httpcore.Response, release: Callable[[], Awaitable[None]]) -> None:
-        self._response = response
+    def __init__(self, stream: Any, release: Callable[[], Awaitable[None]]) -> None:
+        self._stream = stream
         self._release = release
         self._closed = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with httpx_errors():
-            async for chunk in self._response.aiter_stream():
-                yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks: AsyncIterable[bytes] = self._stream
+        return aiter(chunks)
 
     async def aclose(self) -> None:
         if self._closed:
             return
         self._closed = True
         try:
-            await self._response.aclose()
+            await self._stream.aclose()
         finally:
             await self._release()

@@ -7,7 +7,7 @@ import atexit
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 import httpcore
@@ -16,9 +16,11 @@ import httpx
 from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
+from .async_network import AsyncioBackend
 from .async_origin_transport import AsyncOriginTransport
 from .cancellation import running_loop
-from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
+from .http_options import CLIENT_CLOSED, check_url, proxy_for, tls_context
+from .request_builder import server_of
 
 
 class Call(Protocol):
@@ -31,7 +33,7 @@ class Call(Protocol):
 
 @attrs.frozen(eq=False)
 class _LoopPool:
-    transport: httpx.AsyncBaseTransport
+    transport: AsyncOriginTransport
     guard: AsyncGenerator[None, None]
     """Closes the pool; suspended until then."""
 
@@ -51,7 +53,7 @@ class AsyncPools:
         self.closed = False
         _all_pools.add(self)
 
-    def transport(self) -> httpx.AsyncBaseTransport:
+    def transport(self) -> AsyncOriginTransport:
         """Return the running loop's transport. Raises ConfigurationError if the pools are closed."""
         if self.closed:
             raise ConfigurationError(CLIENT_CLOSED)
@@ -66,7 +68,7 @@ class AsyncPools:
             pool = self._by_loop[loop] = _LoopPool(transport, guard)
         return pool.transport
 
-    def open_transport(self) -> httpx.AsyncBaseTransport | None:
+    def open_transport(self) -> AsyncOriginTransport | None:
         """Return the running loop's transport if it is open; None if it is closed, or going to be with its loop."""
         pool = None if self.closed else self._by_loop.get(running_loop())
         return None if pool is None else pool.transport
@@ -89,7 +91,7 @@ class AsyncPools:
             await pool.guard.aclose()
 
     async def _close_with_loop(
-        self, loop: asyncio.AbstractEventLoop, transport: httpx.AsyncBaseTransport
+        self, loop: asyncio.AbstractEventLoop, transport: AsyncOriginTransport
     ) -> AsyncGenerator[None, None]:
         try:
             yield
@@ -112,10 +114,13 @@ def _abandon_calls() -> None:
             call.abandon()
 
 
-def _open(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
-    proxy = proxy_for(base_url)
+def _open(base_url: httpx.URL) -> AsyncOriginTransport:
+    server, proxy = server_of(base_url), proxy_for(base_url)
+    context, backend = tls_context(base_url), AsyncioBackend()
     if proxy is None:
-        context = tls_context(base_url)
-        return AsyncOriginTransport(base_url, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context))
-    transport = httpx.AsyncHTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)
-    return AsyncOriginTransport(base_url, transport._pool.create_connection)
+        return AsyncOriginTransport(
+            server, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context, network_backend=backend)
+        )
+    kind = httpcore.AsyncSOCKSProxy if proxy.is_socks else httpcore.AsyncHTTPProxy
+    pool: Any = kind(ssl_context=context, network_backend=backend, **proxy.options)
+    return AsyncOriginTransport(server, pool.create_connection)

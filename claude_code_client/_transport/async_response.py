@@ -5,31 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
-import httpx
+import httpcore
 
 from .._operations.effects import Head, Open, Read
-from .async_http import AsyncHttp
-from .async_transport import until
+from .async_transport import AsyncRetryTransport, decoded, until
+from .content_decoding import BodyDecoder
+from .failures import DEADLINE_PASSED, FAILURES, TransportFailure, body_error
 from .foreign_errors import is_foreign
-from .httpx_errors import DEADLINE_PASSED, TransportFailure, body_error
-from .request_context import OnCancelled, head
+from .messages import HttpResponse, OnCancelled, head
 
 
 class AsyncOpenResponse:
     """At most one response whose body is read piece by piece."""
 
     def __init__(self) -> None:
-        self._response: httpx.Response | None = None
+        self._response: HttpResponse | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._deadline = 0.0
 
-    async def open(self, http: AsyncHttp, effect: Open, on_cancelled: OnCancelled) -> Head:
+    async def open(self, http: AsyncRetryTransport, effect: Open, on_cancelled: OnCancelled) -> Head:
         """Send a request and take its response in place of the one before."""
         await self.aclose()
         self._deadline = effect.deadline
-        self._response = await http.send(http.requests.stream(effect, on_cancelled=on_cancelled))
-        self._chunks = self._response.aiter_bytes()
-        return head(self._response)
+        self._response = response = await http.handle(http.requests.stream(effect, on_cancelled=on_cancelled))
+        self._chunks = decoded(response.body, BodyDecoder(response.headers.get("content-encoding", ""), None))
+        return head(response)
 
     async def read(self, effect: Read) -> bytes | None:
         """Return the next bytes of the body; None at its end."""
@@ -43,12 +43,12 @@ class AsyncOpenResponse:
         except TimeoutError as error:
             if is_foreign(error):
                 raise
-            failure = httpx.ReadTimeout(DEADLINE_PASSED)
-        except (httpx.HTTPError, httpx.StreamError) as error:
+            failure = httpcore.ReadTimeout(DEADLINE_PASSED)
+        except FAILURES as error:
             failure = error
         raise body_error(failure, self._response, overdue=time.monotonic() >= deadline)
 
     async def aclose(self) -> None:
         if self._response is not None:
-            await self._response.aclose()
+            await self._response.body.aclose()
             self._response = None

@@ -4,67 +4,89 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-import httpx
+import httpcore
 
 from .._config import Config
 from .._operations.client_state import ClientState
+from .async_network import OnSend
+from .async_origin_transport import AsyncOriginTransport
 from .attempts import CallAttempts
+from .content_decoding import BodyDecoder
+from .failures import DEADLINE_PASSED, FAILURES, TransportFailure
 from .foreign_errors import is_foreign
-from .httpx_errors import DEADLINE_PASSED, TransportFailure
+from .messages import HttpRequest, HttpResponse
+from .request_builder import RequestBuilder
 
 
-class AsyncRetryTransport(httpx.AsyncBaseTransport):
+class AsyncRetryTransport:
     """A transport that adds the key, retries, typed errors and log lines to every request.
 
     Requests of generated endpoints pass through it too.
     """
 
     def __init__(
-        self, config: Config, inner: httpx.AsyncBaseTransport, state: ClientState, is_closed: Callable[[], bool]
+        self,
+        config: Config,
+        requests: RequestBuilder,
+        inner: AsyncOriginTransport,
+        state: ClientState,
+        is_closed: Callable[[], bool],
     ) -> None:
+        self.requests = requests
         self._config = config
         self._inner = inner
         self._state = state
         self._is_closed = is_closed
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = CallAttempts(request, self._config, self._state)
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Send a request and return its response, a success; its body is read unless the request is for a stream."""
+        call = CallAttempts(request, self.requests, self._config, self._state)
         try:
-            return await self._handle(call)
+            return await self._handle(call, request.deadline)
         except asyncio.CancelledError:
             call.cancelled()
             raise
 
-    async def _handle(self, call: CallAttempts) -> httpx.Response:
+    async def _handle(self, call: CallAttempts, deadline: float) -> HttpResponse:
         while True:
-            outcome = await self._attempt(call)
-            # Decided outside of the except clause: no exception that leaves here may hold httpx's frames.
+            outcome = await self._attempt(call, deadline)
+            # Decided outside of the except clause: no exception that leaves here may hold httpcore's frames.
             if isinstance(outcome, Exception) and self._is_closed():
                 raise call.closed()
             delay = call.delay_after(outcome)
-            if isinstance(outcome, httpx.Response) and delay is None:
+            if isinstance(outcome, HttpResponse) and delay is None:
                 return outcome
             await asyncio.sleep(delay or 0.0)
 
-    async def _attempt(self, call: CallAttempts) -> httpx.Response | TransportFailure:
+    async def _attempt(self, call: CallAttempts, deadline: float) -> HttpResponse | TransportFailure:
         try:
-            async with until(call.deadline):
-                request = call.next_request(call.atrace)
-                response = call.decoded(await self._inner.handle_async_request(request))
+            async with until(deadline):
+                with OnSend(call.note_sent):
+                    response = await self._inner.handle(*call.next_request())
                 if call.needs_body(response):
                     try:
-                        await response.aread()
+                        chunks = [chunk async for chunk in decoded(response.body, call.decoder(response))]
+                        response.content = b"".join(chunks)
                     finally:
-                        await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError) as failure:
+                        await response.body.aclose()
+        except FAILURES as failure:
             return failure
         except TimeoutError as error:
             if is_foreign(error):
                 raise
-            return httpx.ReadTimeout(DEADLINE_PASSED)
+            return httpcore.ReadTimeout(DEADLINE_PASSED)
         return response
+
+
+async def decoded(body: AsyncIterable[bytes], decoder: BodyDecoder) -> AsyncIterator[bytes]:
+    """Yield what a body stands for. Raises DecodingError."""
+    decoder.start()
+    async for data in body:
+        for piece in decoder.decode(data):
+            yield piece
+    decoder.end()
 
 
 def until(deadline: float) -> asyncio.Timeout:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import attrs
-import httpx
+import httpcore
 
 from .._config import Config, is_secret
 from .._operations.client_state import ClientState
@@ -18,10 +18,11 @@ from .._policy.retry import AttemptFailure, Raise, RetryState, is_repeatable, is
 from .._wire import contract_evidence
 from .._wire.error_bodies import from_response
 from ..errors import AuthenticationError, ClaudeAPIError, ClosedError, NotSupportedError
-from .cancellation import CLOSED_DURING_CALL, CancelToken
-from .content_decoding import decoded
-from .httpx_errors import CONNECT_TIMEOUT, TransportFailure, origin, translate
-from .request_context import RequestContext
+from .cancellation import CLOSED_DURING_CALL
+from .content_decoding import BodyDecoder
+from .failures import CONNECT_TIMEOUT, TransportFailure, translate
+from .messages import HttpRequest, HttpResponse
+from .request_builder import RequestBuilder
 
 _TROUBLE: Final = frozenset({429, 502, 503, 504})
 """Statuses of a server, or a proxy, that may answer later."""
@@ -32,26 +33,26 @@ logger = logging.getLogger("claude_code_client")
 class CallAttempts:
     """The attempts of one call. It builds requests, measures and logs; the policy decides, a transport does the I/O."""
 
-    def __init__(self, request: httpx.Request, config: Config, state: ClientState) -> None:
+    def __init__(self, request: HttpRequest, requests: RequestBuilder, config: Config, state: ClientState) -> None:
         self._request = request
+        self._requests = requests
         self._config = config
         self._quota = state.quota
         self._contract = state.contract
         self._quota_taken = 0
-        self._context = RequestContext.of(request, config.timeout)
-        repeatable = self._context.repeatable
+        repeatable = request.repeatable
         if repeatable is None:
-            repeatable = is_repeatable(request.method, request.headers)
+            repeatable = is_repeatable(request.method, request.header(b"idempotency-key"))
         self._state = RetryState(
             max_retries=config.max_retries,
             # A body that is read from an iterator is gone after the first attempt.
-            repeatable=repeatable and isinstance(request.stream, httpx.ByteStream),
+            repeatable=repeatable and isinstance(request.body, bytes),
             safe=is_safe(request.method),
         )
         self._sent = False
         self._started = 0.0
-        self._runs_work = self._context.repeatable is None and repeatable and not self._state.safe
-        self._delivery = self._context.delivery or Delivery()
+        self._runs_work = request.repeatable is None and repeatable and not self._state.safe
+        self._delivery = request.delivery or Delivery()
         self._delivered_before = self._delivery.sent
         self._asking = False
         """True while the request is a question to the server whether it keeps the contract."""
@@ -62,71 +63,55 @@ class CallAttempts:
         )
         """What to raise instead of a repetition."""
 
-    @property
-    def deadline(self) -> float:
-        """Seconds on the monotonic clock."""
-        return self._context.deadline
-
-    @property
-    def token(self) -> CancelToken | None:
-        """The token that ends the call from another thread, if its driver has one."""
-        return self._context.token
-
-    def trace(self, event: str, _: Any) -> None:
-        """Note whether anything was sent. httpcore calls this with each of its steps (extension "trace")."""
-        if event.endswith("send_request_headers.started") and not self._asking:
+    def note_sent(self) -> None:
+        """Note that something is being sent to the server."""
+        if not self._asking:
             self._sent = self._delivery.sent = True
 
-    async def atrace(self, event: str, info: Any) -> None:
-        """Do the same as ``trace``, for an asynchronous connection."""
-        self.trace(event, info)
+    def next_request(self) -> tuple[HttpRequest, list[tuple[bytes, bytes]], dict[str, float]]:
+        """Return the request of the next attempt, its headers and its timeouts (seconds).
 
-    def next_request(self, trace: Callable[[str, Any], Any]) -> httpx.Request:
-        """Return the request of the next attempt. Only here it gets the key, so that no caller's object holds it."""
+        Only these headers have the key, so that no object that a caller may see holds it.
+        """
         if not self._config.api_key:
             raise AuthenticationError(
                 "A client that was pickled does not carry its API key. Set CLAUDE_API_KEY in the process that uses it."
             )
         self._asking = self._runs_work and self._delivery.sent and not self._contract.kept
-        request = self._health_request() if self._asking else self._request
+        request = self._requests.health(self._request) if self._asking else self._request
         if not self._asking:
             self._state = self._state.started()
         self._sent = False
         self._started = time.monotonic()
-        headers = request.headers.copy()
-        if origin(request.url) == origin(httpx.URL(self._config.base_url)):
-            headers["Authorization"] = f"Bearer {self._config.api_key}"
+        headers = request.headers
+        if request.server == self._requests.server:
+            headers = [item for item in headers if item[0] != b"authorization"]
+            headers.append((b"authorization", b"Bearer " + self._config.api_key.encode("ascii")))
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s: headers %s", request.method, request.url.path, _redacted(headers))
-        left = max(self._context.deadline - self._started, 0.001)
-        timeout = {
-            "connect": min(CONNECT_TIMEOUT, left),
-            "pool": left,
-            "write": left,
-            "read": min(left, self._context.read_timeout or left),
-        }
-        return httpx.Request(
-            request.method,
-            request.url,
-            headers=headers,
-            stream=request.stream,
-            extensions={**self._request.extensions, "timeout": timeout, "trace": trace},
-        )
+            shown = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+            logger.debug("%s %s: headers %s", request.method, request.path, _redacted(shown))
+        # The deadline of the call is kept by its transport.
+        timeouts = {"connect": CONNECT_TIMEOUT}
+        if request.read_timeout is not None:
+            timeouts["read"] = request.read_timeout
+        return request, headers, timeouts
 
-    def decoded(self, response: httpx.Response) -> httpx.Response:
-        """Return the response, to be decoded as it is read, within the limit of the client."""
-        return decoded(response, self._config.max_response_bytes if self.needs_body(response) else None)
+    def decoder(self, response: HttpResponse) -> BodyDecoder:
+        """Return the decoder of the body, with the limit of the client if it is read at once."""
+        coding = response.headers.get("content-encoding", "")
+        limit = self._config.max_response_bytes if self.needs_body(response) else None
+        return BodyDecoder(coding, limit, empty_if_wrong=not response.is_success)
 
-    def needs_body(self, response: httpx.Response) -> bool:
+    def needs_body(self, response: HttpResponse) -> bool:
         """Return whether to read the body at once. That of an error always is: it says what went wrong."""
-        return self._asking or not (self._context.stream and response.is_success)
+        return self._asking or not (self._request.stream and response.is_success)
 
-    def delay_after(self, outcome: httpx.Response | TransportFailure) -> float | None:
+    def delay_after(self, outcome: HttpResponse | TransportFailure) -> float | None:
         """Return the seconds to wait before the next request; None if this is the response to the call.
 
         Raises this library's exception if there is no next request.
         """
-        if isinstance(outcome, httpx.Response):
+        if isinstance(outcome, HttpResponse):
             self._log(str(outcome.status_code), outcome.headers.get("X-Request-Id"))
             if not self._contract.kept:
                 self._contract.kept = self._is_evidence(outcome)
@@ -139,14 +124,14 @@ class CallAttempts:
             return None
         return self._delay(self._refusal(outcome))
 
-    def _succeeded(self, response: httpx.Response) -> None:
+    def _succeeded(self, response: HttpResponse) -> None:
         """Log the response that ends the call, and note on it what the call took."""
         response.extensions |= {"attempts": self._state.attempts, "history": self._state.history}
         self._quota.release(self._quota_taken)
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("headers %s", _redacted(response.headers))
+            logger.debug("headers %s", _redacted(response.headers.items()))
 
-    def _refusal(self, response: httpx.Response) -> AttemptFailure:
+    def _refusal(self, response: HttpResponse) -> AttemptFailure:
         error = from_response(
             response.status_code,
             response.content,
@@ -156,19 +141,19 @@ class CallAttempts:
         should_retry = {"true": True, "false": False}.get(response.headers.get("x-should-retry", "").lower())
         return AttemptFailure(error=error, should_retry=should_retry)
 
-    def failed(self, failure: TransportFailure | httpx.InvalidURL) -> float:
+    def failed(self, failure: TransportFailure) -> float:
         """Return the seconds to wait before a retry. Raises this library's exception if there is none."""
         self._log(type(failure).__name__, None)
-        error = translate(failure, self._request.url, overdue=time.monotonic() >= self._context.deadline)
-        timed_out = isinstance(failure, httpx.TimeoutException)
+        error = translate(failure, self._request.server, overdue=time.monotonic() >= self._request.deadline)
+        timed_out = isinstance(failure, httpcore.TimeoutException)
         # A certificate that is not valid now will not be valid in a second.
         should_retry = False if "CERTIFICATE_VERIFY_FAILED" in str(failure) else None
         return self._delay(AttemptFailure(error=error, sent=self._sent, timed_out=timed_out, should_retry=should_retry))
 
     def cancelled(self) -> None:
         """Report what is known of a call whose coroutine is being cancelled."""
-        if self._context.on_cancelled is not None:
-            self._context.on_cancelled(self.closed())
+        if self._request.on_cancelled is not None:
+            self._request.on_cancelled(self.closed())
 
     def closed(self) -> ClosedError:
         """Return the exception for a call that its token has ended."""
@@ -180,7 +165,7 @@ class CallAttempts:
         self._state = self._state.after(failure)
         self._sent = False
         self._delivery.sent = self._delivered_before or self._state.may_have_run
-        time_left = self._context.deadline - time.monotonic()
+        time_left = self._request.deadline - time.monotonic()
         step = next_step(self._state, failure, time_left=time_left, random=random.random)  # jitter, not a secret
         if isinstance(step, Raise):
             raise step.error
@@ -192,32 +177,26 @@ class CallAttempts:
         logger.info("retrying in %.2f s: %s", step.delay, type(failure.error).__name__)
         return step.delay
 
-    def _health_request(self) -> httpx.Request:
-        headers = self._request.headers.copy()
-        for name in ("accept", "content-length", "content-type", "idempotency-key", "prefer", "transfer-encoding"):
-            headers.pop(name, None)
-        return httpx.Request("GET", f"{self._config.base_url.rstrip('/')}/health", headers=headers)
-
-    def _answered(self, outcome: httpx.Response | TransportFailure) -> float:
+    def _answered(self, outcome: HttpResponse | TransportFailure) -> float:
         """Go on with the call if the server keeps the contract, and ask again if it is in trouble."""
         if self._contract.kept:
             return 0.0
-        if isinstance(outcome, httpx.Response):
+        if isinstance(outcome, HttpResponse):
             if outcome.status_code not in _TROUBLE:
                 logger.info("not retrying: the server does not say that it keeps the API contract")
                 raise self._failure
             failure = self._refusal(outcome)
         else:
             self._log(type(outcome).__name__, None)
-            error = translate(outcome, self._request.url, overdue=time.monotonic() >= self._context.deadline)
-            failure = AttemptFailure(error=error, sent=False, timed_out=isinstance(outcome, httpx.TimeoutException))
+            error = translate(outcome, self._request.server, overdue=time.monotonic() >= self._request.deadline)
+            failure = AttemptFailure(error=error, sent=False, timed_out=isinstance(outcome, httpcore.TimeoutException))
         self._state = self._state.started()
         return self._delay(attrs.evolve(failure, sent=False))
 
-    def _is_evidence(self, response: httpx.Response) -> bool:
+    def _is_evidence(self, response: HttpResponse) -> bool:
         if contract_evidence.in_headers(response.headers):
             return True
-        is_health = self._asking or self._request.url.path.endswith("/health")
+        is_health = self._asking or self._request.path.endswith("/health")
         return (
             (is_health or not response.is_success)
             and self.needs_body(response)
@@ -228,7 +207,7 @@ class CallAttempts:
         logger.info(
             "%s %s %s in %.3f s (attempt %d, request %s)",
             self._request.method,
-            self._request.url.path,
+            self._request.path,
             outcome,
             time.monotonic() - self._started,
             self._state.attempts,
@@ -236,5 +215,5 @@ class CallAttempts:
         )
 
 
-def _redacted(headers: httpx.Headers) -> dict[str, str]:
-    return {name: "…" if is_secret(name) else value for name, value in headers.items()}
+def _redacted(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name: "…" if is_secret(name) else value for name, value in headers}

@@ -62,18 +62,19 @@ class CancelToken:
                 self._wake.get(timeout=left)
         return self._cancelled
 
-    @contextmanager
-    def blocked_in(self, stream: httpcore.NetworkStream, error: type[Exception]) -> Iterator[None]:
-        """Let ``cancel`` wake a thread that waits for this stream. Raises ``error`` if the token is cancelled."""
+    def block(self, stream: httpcore.NetworkStream, error: type[Exception]) -> None:
+        """Let ``cancel`` wake this thread, which is going to wait for a stream, until ``unblock`` is called.
+
+        Raises ``error`` if the token is cancelled.
+        """
         with self._lock:
             if self._cancelled:
                 raise error(CLOSED_DURING_CALL)
             self._stream = stream
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._stream = None
+
+    def unblock(self) -> None:
+        with self._lock:
+            self._stream = None
 
 
 class CancelRegistry:

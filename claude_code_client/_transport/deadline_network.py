@@ -1,7 +1,7 @@
 """Network backend for httpcore whose sockets keep a deadline, and can be woken by another thread.
 
-The timeouts of httpx apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read or
-write waits no longer than the deadline that its thread has set, and ends when the call is cancelled.
+The timeouts of httpcore apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read
+or write waits no longer than the deadline that its thread has set, and ends when the call is cancelled.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import Any
 
 import httpcore
@@ -20,26 +20,40 @@ from httpcore._backends.sync import SyncStream  # what httpcore.SyncBackend make
 
 from .cancellation import CancelToken, shut_down
 from .connecting import Cancelled, connect
-
-_bounds: ContextVar[tuple[float, CancelToken] | None] = ContextVar("claude_code_client_bounds", default=None)
-
-
-@contextmanager
-def deadline_scope(deadline: float, token: CancelToken) -> Iterator[None]:
-    """Apply a deadline (monotonic seconds) and a cancel token to the network calls of this thread."""
-    outer = _bounds.set((deadline, token))
-    try:
-        yield
-    finally:
-        _bounds.reset(outer)
+from .unsent_bytes import PROXY_REQUEST, UnsentBytes
 
 
-def _left(timeout: float | None, error: type[Exception]) -> float | None:
+class Bounds:
+    """Bounds of the network calls of one thread, in a ``with`` block.
+
+    Args:
+        deadline: Seconds on the monotonic clock.
+        token: Ends them from another thread.
+        on_send: Called before anything is sent to the server.
+    """
+
+    def __init__(self, deadline: float, token: CancelToken, on_send: Callable[[], None] | None = None) -> None:
+        self.deadline = deadline
+        self.token = token
+        self.on_send = on_send
+        self._outer: Token[Bounds | None] | None = None
+
+    def __enter__(self) -> None:
+        self._outer = _bounds.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        if self._outer is not None:
+            _bounds.reset(self._outer)
+
+
+_bounds: ContextVar[Bounds | None] = ContextVar("claude_code_client_bounds", default=None)
+
+
+def _left(bounds: Bounds | None, timeout: float | None, error: type[Exception]) -> float | None:
     """Return ``timeout``, or the seconds until the deadline if fewer. Raises ``error`` if the deadline has passed."""
-    bounds = _bounds.get()
     if bounds is None:
         return timeout
-    left = bounds[0] - time.monotonic()
+    left = bounds.deadline - time.monotonic()
     if left <= 0:
         raise error("deadline")
     return left if timeout is None else min(timeout, left)
@@ -59,15 +73,15 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = _left(timeout, httpcore.ConnectTimeout)
         bounds = _bounds.get()
+        timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
         try:
             sock = connect(
                 host,
                 port,
                 timeout,
                 local_address=local_address,
-                is_cancelled=lambda: bounds is not None and bounds[1].is_cancelled,
+                is_cancelled=lambda: bounds is not None and bounds.token.is_cancelled,
             )
         except Cancelled:
             raise httpcore.ConnectError("closed") from None
@@ -86,7 +100,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
-        timeout = _left(timeout, httpcore.ConnectTimeout)
+        timeout = _left(_bounds.get(), timeout, httpcore.ConnectTimeout)
         return _DeadlineStream(self._inner.connect_unix_socket(path, timeout, socket_options))
 
     def sleep(self, seconds: float) -> None:
@@ -99,14 +113,32 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._lock = threading.RLock()
         self._users = 0
         self._closed = False
+        self._unsent = UnsentBytes()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with self._blocked(httpcore.ReadError):
-            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        bounds = _bounds.get()
+        if self._unsent:
+            with suppress(httpcore.WriteError):  # as httpcore has it: the server may have responded before
+                self._send(self._unsent.take(), timeout)
+        self._block(bounds, httpcore.ReadError)
+        try:
+            return self._inner.read(max_bytes, _left(bounds, timeout, httpcore.ReadTimeout))
+        finally:
+            self._unblock(bounds)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with self._blocked(httpcore.WriteError):
-            self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        if data := self._unsent.put(buffer):
+            self._send(data, timeout)
+
+    def _send(self, data: bytes, timeout: float | None) -> None:
+        bounds = _bounds.get()
+        if bounds is not None and bounds.on_send is not None and not data.startswith(PROXY_REQUEST):
+            bounds.on_send()
+        self._block(bounds, httpcore.WriteError)
+        try:
+            self._inner.write(data, _left(bounds, timeout, httpcore.WriteTimeout))
+        finally:
+            self._unblock(bounds)
 
     def close(self) -> None:
         # The next socket takes the file descriptor: a thread that is about to wait for this one would wait for that.
@@ -120,25 +152,33 @@ class _DeadlineStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        timeout = _left(timeout, httpcore.ConnectTimeout)
-        with self._blocked(httpcore.ConnectError):
+        bounds = _bounds.get()
+        timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
+        self._block(bounds, httpcore.ConnectError)
+        try:
             return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        finally:
+            self._unblock(bounds)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
-    @contextmanager
-    def _blocked(self, error: type[Exception]) -> Iterator[None]:
-        bounds = _bounds.get()
+    def _block(self, bounds: Bounds | None, error: type[Exception]) -> None:
         with self._lock:
             if self._closed:
                 raise error("closed")
             self._users += 1
-        try:
-            with nullcontext() if bounds is None else bounds[1].blocked_in(self._inner, error):
-                yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._closed and not self._users:
-                    self._inner.close()
+        if bounds is not None:
+            try:
+                bounds.token.block(self._inner, error)
+            except BaseException:
+                self._unblock(None)
+                raise
+
+    def _unblock(self, bounds: Bounds | None) -> None:
+        if bounds is not None:
+            bounds.token.unblock()
+        with self._lock:
+            self._users -= 1
+            if self._closed and not self._users:
+                self._inner.close()

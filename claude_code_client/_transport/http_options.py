@@ -7,8 +7,10 @@ import importlib.util
 import os
 import ssl
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
+import attrs
+import httpcore
 import httpx
 
 from claude_code_common.loopback import is_loopback
@@ -16,7 +18,6 @@ from claude_code_common.version import __version__
 
 from .._config import Config, merge_headers
 from ..errors import ConfigurationError
-from .httpcore_messages import KEEPALIVE_EXPIRY
 
 CLIENT_CLOSED: Final = "This client is closed: make a new one."
 _PROXIES: Final = (
@@ -24,8 +25,6 @@ _PROXIES: Final = (
     "server."
 )
 _PORTS: Final = 1 << 16
-LIMITS: Final = httpx.Limits(keepalive_expiry=KEEPALIVE_EXPIRY)
-"""Limits on connections through a proxy."""
 
 
 @functools.cache
@@ -70,8 +69,17 @@ def check_url(config: Config) -> None:
     raise ConfigurationError(f"base_url is not a URL: {problem}.", param="base_url")
 
 
-def proxy_for(url: httpx.URL) -> str | None:
-    """Return the URL of the proxy that the environment names for a URL; None for a direct connection.
+@attrs.frozen
+class Proxy:
+    """A proxy, as httpcore takes it."""
+
+    is_socks: bool
+    options: dict[str, Any] = attrs.field(repr=False)
+    """Keyword arguments of httpcore's class."""
+
+
+def proxy_for(url: httpx.URL) -> Proxy | None:
+    """Return the proxy that the environment names for a URL; None for a direct connection.
 
     Raises ConfigurationError for a proxy that cannot be used.
     """
@@ -86,7 +94,21 @@ def proxy_for(url: httpx.URL) -> str | None:
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if proxy is None:
         return None
-    return _checked_proxy(proxy if "://" in proxy else f"http://{proxy}")
+    return _proxy(_checked_proxy(proxy if "://" in proxy else f"http://{proxy}"))
+
+
+def _proxy(url: str) -> Proxy:
+    # httpx separates the credentials from the URL.
+    proxy = httpx.Proxy(url)
+    options: dict[str, Any] = {"proxy_url": _core_url(proxy.url), "proxy_auth": proxy.raw_auth}
+    is_socks = proxy.url.scheme.startswith("socks")
+    if proxy.url.scheme == "https":
+        options["proxy_ssl_context"] = _tls_context()
+    return Proxy(is_socks, options)
+
+
+def _core_url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
 def _checked_proxy(proxy: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
-from .httpcore_messages import KEEPALIVE_EXPIRY
+KEEPALIVE_EXPIRY: Final = 30.0
+"""Seconds after which an idle connection is closed."""
 
 
 class Connection(Protocol):

@@ -1,9 +1,10 @@
-"""Requests of operations, as httpx requests. What the requests of one client have in common is prepared once."""
+"""Requests of operations. What the requests of one client have in common is prepared once."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 import httpx
@@ -14,52 +15,57 @@ from ..errors import InvalidRequestError
 from .cancellation import CancelToken
 from .content_decoding import ACCEPTED
 from .http_options import default_headers
-from .request_context import OnCancelled, RequestContext
+from .messages import HttpRequest, OnCancelled, Server
 
 _COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED, "connection": "keep-alive"}
+_MAX_TARGET: Final = 1 << 16
+"""Characters of a path and query; the limit of httpx."""
+_TARGET: Final = re.compile(r"[!-~]*")
 
 
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> httpx.URL:
-    return httpx.URL(text)
-
-
-def _url(text: str, params: dict[str, Any] | None) -> httpx.URL:
-    """Return a URL. Raises InvalidRequestError if an ID in it is too long or the like."""
-    try:
-        url = _parsed(text)
-        return url.copy_merge_params(params) if params else url
-    except (httpx.InvalidURL, UnicodeError) as error:
-        # The message of a UnicodeError shows what cannot be encoded.
-        problem = "not valid Unicode" if isinstance(error, UnicodeError) else str(error).rstrip(".")
-    raise InvalidRequestError(f"The request has no usable URL: {problem}. Check the IDs that were passed.")
+def server_of(url: httpx.URL) -> Server:
+    """Return the server of a URL."""
+    port = f":{url.port}" if url.port else ""
+    return Server(
+        url=f"{url.scheme}://{url.host}{port}",
+        host_header=url.netloc.decode("ascii"),
+        scheme=url.raw_scheme,
+        host=url.raw_host,
+        port=url.port,
+    )
 
 
 class RequestBuilder:
     """Builds the requests of one client."""
 
     def __init__(self, config: Config) -> None:
-        self._base_url = config.base_url.rstrip("/")
-        self._headers = _COMMON_HEADERS | _lower(default_headers(config))
+        base_url = httpx.URL(config.base_url)
+        self.server = server_of(base_url)
+        self._path = base_url.raw_path.decode("ascii").rstrip("/")
+        self._headers = {"host": self.server.host_header} | _COMMON_HEADERS | _lower(default_headers(config))
 
     def whole(
         self, effect: Send, *, token: CancelToken | None = None, on_cancelled: OnCancelled | None = None
-    ) -> httpx.Request:
+    ) -> HttpRequest:
         """Return the request of a ``Send``."""
-        context = RequestContext(
+        return self._build(
+            effect.request,
+            {},
             deadline=effect.deadline,
             repeatable=effect.repeatable,
             delivery=effect.delivery,
             token=token,
             on_cancelled=on_cancelled,
         )
-        return self._build(effect.request, context, {})
 
     def stream(
         self, effect: Open, *, token: CancelToken | None = None, on_cancelled: OnCancelled | None = None
-    ) -> httpx.Request:
+    ) -> HttpRequest:
         """Return the request of an ``Open``."""
-        context = RequestContext(
+        return self._build(
+            effect.request,
+            # A proxy would hold a compressed stream back until a block is full; a compressed file has no byte ranges.
+            {"accept": effect.accept, "accept-encoding": "identity"},
             deadline=effect.deadline,
             delivery=effect.delivery,
             stream=True,
@@ -67,20 +73,53 @@ class RequestBuilder:
             token=token,
             on_cancelled=on_cancelled,
         )
-        # A proxy would hold a compressed stream back until a block is full, and a compressed file has no byte ranges.
-        return self._build(effect.request, context, {"accept": effect.accept, "accept-encoding": "identity"})
 
-    def _build(self, request: Request, context: RequestContext, headers: dict[str, str]) -> httpx.Request:
-        arguments: dict[str, Any] = {**request}
-        url = _url(self._base_url + arguments.pop("url"), arguments.pop("params", None))
-        return httpx.Request(
-            arguments.pop("method"),
-            url,
-            headers=self._headers | _lower(arguments.pop("headers", {})) | headers,
-            extensions=context.as_extensions(),
-            **arguments,
+    def health(self, request: HttpRequest) -> HttpRequest:
+        """Return the question to the server whether it keeps the contract, before ``request`` is repeated."""
+        return HttpRequest(
+            method="GET",
+            server=self.server,
+            target=f"{self._path}/health",
+            headers=_encoded(self._headers),
+            deadline=request.deadline,
+            token=request.token,
         )
+
+    def _build(self, request: Request, headers: dict[str, str], **options: Any) -> HttpRequest:
+        arguments: dict[str, Any] = {**request}
+        method = arguments.pop("method").upper()
+        target = self._target(arguments.pop("url"), arguments.pop("params", None))
+        all_headers = self._headers | _lower(arguments.pop("headers", {})) | headers
+        body = b""
+        if "json" in arguments:
+            value = arguments.pop("json")
+            body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            all_headers.setdefault("content-type", "application/json")
+        if arguments:  # another kind of body, such as a form
+            encoded = httpx.Request(method, self.server.url, headers=all_headers, **arguments)
+            body = encoded.read()
+            all_headers["content-type"] = encoded.headers.get("Content-Type", "application/octet-stream")
+        if body or method in ("POST", "PUT", "PATCH"):
+            all_headers["content-length"] = str(len(body))
+        return HttpRequest(
+            method=method, server=self.server, target=target, headers=_encoded(all_headers), body=body, **options
+        )
+
+    def _target(self, path: str, params: dict[str, Any] | None) -> str:
+        """Return the path and query of a request. Raises InvalidRequestError if an ID in it is too long or the like."""
+        problem = "it is too long or has characters that must be escaped"
+        try:
+            target = f"{self._path}{path}?{httpx.QueryParams(params)}" if params else self._path + path
+            if len(target) <= _MAX_TARGET and _TARGET.fullmatch(target):
+                return target
+        except UnicodeError:  # its message shows what cannot be encoded
+            problem = "it is not valid Unicode"
+        raise InvalidRequestError(f"The request has no usable URL: {problem}. Check the IDs that were passed.")
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]

@@ -16,14 +16,12 @@ from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork
 from .background_threads import is_collecting, start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
-from .cleaning_transports import CleaningTransport
-from .content_decoding import ACCEPTED
+from .endpoint_transport import SyncEndpointTransport, endpoint_client_options
 from .foreign_errors import call_callback
-from .http_options import default_headers
 from .request_builder import RequestBuilder
 from .response_check import check
 from .sync_driver import SyncDriver
-from .sync_http import SyncHttp
+from .sync_origin_transport import SyncOriginTransport
 from .sync_pool import SyncPool
 from .sync_stream import SyncStream
 from .sync_transport import SyncRetryTransport
@@ -47,24 +45,22 @@ class SyncConnection:
         self._owns_pool = pool is None
         self._pool = pool or SyncPool(config)
         self._requests = RequestBuilder(config)
-        self._http: tuple[httpx.BaseTransport, SyncHttp] | None = None
+        self._http: tuple[SyncOriginTransport, SyncRetryTransport] | None = None
 
     @property
-    def http(self) -> SyncHttp:
-        """The HTTP client on this process's connections. Raises ConfigurationError if the pool is closed."""
+    def http(self) -> SyncRetryTransport:
+        """The transport on this process's connections. Raises ConfigurationError if the pool is closed."""
         transport, current = self._pool.transport(), self._http
         if current is None or current[0] is not transport:
-            self._http = current = (transport, SyncHttp(self._requests, self._retrying(transport)))
+            self._http = current = (transport, self._retrying(transport))
         return current[1]
 
     @property
     def checked_http(self) -> httpx.Client:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
         return httpx.Client(
-            base_url=self.config.base_url,
-            headers={"Accept-Encoding": ACCEPTED, **default_headers(self.config)},
-            transport=CleaningTransport(self._retrying(self._pool.transport())),
-            trust_env=False,
+            **endpoint_client_options(self.config),
+            transport=SyncEndpointTransport(self.http, self.config),
             event_hooks={"response": [check]},
         )
 
@@ -118,13 +114,13 @@ class SyncConnection:
         with self._pool.tokens.registered(token):
             return (yield from driver.emit(operation, self._attached, self._abort))
 
-    def _http_in_call(self) -> SyncHttp:
+    def _http_in_call(self) -> SyncRetryTransport:
         with suppress(ConfigurationError):
             return self.http
         raise ClosedError(CLOSED_DURING_CALL)
 
-    def _retrying(self, transport: httpx.BaseTransport) -> SyncRetryTransport:
-        return SyncRetryTransport(self.config, transport, self.state, self._pool.tokens)
+    def _retrying(self, transport: SyncOriginTransport) -> SyncRetryTransport:
+        return SyncRetryTransport(self.config, self._requests, transport, self.state, self._pool.tokens)
 
     def _attached(self, value: T) -> T:
         if self._attach is not None:

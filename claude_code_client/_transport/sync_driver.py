@@ -11,8 +11,8 @@ from ..errors import ClaudeAPIError
 from .background import BackgroundWork, in_progress, is_suspended
 from .cancellation import CancelToken
 from .foreign_errors import gate
-from .sync_http import SyncHttp
 from .sync_response import SyncOpenResponse
+from .sync_transport import SyncRetryTransport
 
 Outcome = tuple[Any, ClaudeAPIError | None]
 """Outcome of an effect, and the exception that it failed with."""
@@ -28,7 +28,7 @@ class SyncDriver:
     """
 
     def __init__(
-        self, http: Callable[[], SyncHttp], token: CancelToken, spawn: Callable[[Operation[Any]], None]
+        self, http: Callable[[], SyncRetryTransport], token: CancelToken, spawn: Callable[[Operation[Any]], None]
     ) -> None:
         self._http = http
         self._token = token
@@ -101,7 +101,7 @@ class SyncDriver:
         match effect:
             case Send():
                 http = self._http()
-                return http.send(http.requests.whole(effect, token=self._token))
+                return http.handle(http.requests.whole(effect, token=self._token))
             case Open():
                 return self._response.open(self._http(), effect)
             case Read():

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import httpcore
-import httpx
 
-from .httpcore_messages import core_request, httpx_errors, origin_of, response_of
 from .idle_connections import IdleConnections
+from .messages import HttpRequest, HttpResponse, Server
+
+Header = tuple[bytes, bytes]
 
 
-class SyncOriginTransport(httpx.BaseTransport):
-    """Connections to the origin of ``base_url``, each used by one request at a time and kept open for the next.
+class SyncOriginTransport:
+    """Connections to one server, each used by one request at a time and kept open for the next.
 
     The connection pool of httpcore walks all its connections for every request; here the cost of a request does not
-    depend on how many there are. Requests to other origins get a connection of their own.
+    depend on how many there are. Requests to other servers get a connection of their own.
     """
 
-    def __init__(self, base_url: httpx.URL, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
-        self._origin = origin_of(base_url)
+    def __init__(self, server: Server, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
+        self._server = server
+        self._origin = server.core_url(b"/").origin
         self._connect = connect
         self._idle: IdleConnections[httpcore.ConnectionInterface] = IdleConnections()
         self._busy: set[httpcore.ConnectionInterface] = set()
         self._closed = False
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        core = core_request(request)
-        connection = self._take(core.url.origin)
+    def handle(self, request: HttpRequest, headers: list[Header], timeouts: dict[str, float]) -> HttpResponse:
+        """Send a request and return its response, of which the body is still to come."""
+        core = httpcore.Request(
+            request.method,
+            request.server.core_url(request.target.encode("ascii")),
+            headers=headers,
+            content=request.body,
+            extensions={"timeout": timeouts},
+        )
+        connection = self._take(request.server)
         self._busy.add(connection)
         try:
-            with httpx_errors():
-                response = connection.handle_request(core)
+            response = connection.handle_request(core)
         except BaseException:
             self._release(connection)
             raise
-        return response_of(response, _Body(response, lambda: self._release(connection)))
+        body = SyncBody(response.stream, lambda: self._release(connection))
+        return HttpResponse(request, response.status, response.headers, body)
 
     def close(self) -> None:
         self._closed = True
@@ -43,14 +53,16 @@ class SyncOriginTransport(httpx.BaseTransport):
             connection.close()
         self._busy.clear()
 
-    def _take(self, origin: httpcore.Origin) -> httpcore.ConnectionInterface:
+    def _take(self, server: Server) -> httpcore.ConnectionInterface:
         for expired in self._idle.take_expired():
             expired.close()
-        while origin == self._origin and (connection := self._idle.take()) is not None:
+        if server != self._server:
+            return self._connect(server.core_url(b"/").origin)
+        while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             connection.close()
-        return self._connect(origin)
+        return self._connect(self._origin)
 
     def _release(self, connection: httpcore.ConnectionInterface) -> None:
         self._busy.discard(connection)
@@ -64,23 +76,23 @@ class SyncOriginTransport(httpx.BaseTransport):
             self.close()
 
 
-class _Body(httpx.SyncByteStream):
-    """Body of a response; gives its connection back when it is closed."""
+class SyncBody:
+    """Body of a response, as it was sent; gives its connection back when it is closed."""
 
-    def __init__(self, response: httpcore.Response, release: Callable[[], None]) -> None:
-        self._response = response
+    def __init__(self, stream: Any, release: Callable[[], None]) -> None:
+        self._stream = stream
         self._release = release
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        with httpx_errors():
-            yield from self._response.iter_stream()
+        chunks: Iterable[bytes] = self._stream
+        return iter(chunks)
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         try:
-            self._response.close()
+            self._stream.close()
         finally:
             self._release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from typing import Any
 
 import httpcore
 import httpx
@@ -12,7 +13,8 @@ from .._config import Config
 from ..errors import ConfigurationError
 from .cancellation import CancelRegistry
 from .deadline_network import DeadlineBackend
-from .http_options import CLIENT_CLOSED, LIMITS, check_url, proxy_for, tls_context
+from .http_options import CLIENT_CLOSED, check_url, proxy_for, tls_context
+from .request_builder import server_of
 from .sync_origin_transport import SyncOriginTransport
 from .sync_stream import SyncStream
 
@@ -27,14 +29,14 @@ class SyncPool:
         check_url(config)
         self._config = config
         # A forked process must not use its parent's sockets: it opens its own, and leaves those open.
-        self._by_process: dict[int, httpx.BaseTransport] = {}
+        self._by_process: dict[int, SyncOriginTransport] = {}
         self._streams: _Streams = {}
         self.tokens = CancelRegistry()
         self.closed = False
         # A client that nobody closes is closed when it is collected, or when the process ends.
         self._finalize = weakref.finalize(self, _close_own, self._by_process, self._streams)
 
-    def transport(self) -> httpx.BaseTransport:
+    def transport(self) -> SyncOriginTransport:
         """Return this process's transport. Raises ConfigurationError if the pool is closed."""
         if self.closed:
             raise ConfigurationError(CLIENT_CLOSED)
@@ -59,19 +61,17 @@ class SyncPool:
         self._finalize()
 
 
-def _open(base_url: httpx.URL) -> httpx.BaseTransport:
-    proxy = proxy_for(base_url)
+def _open(base_url: httpx.URL) -> SyncOriginTransport:
+    server, proxy = server_of(base_url), proxy_for(base_url)
+    context, backend = tls_context(base_url), DeadlineBackend()
     if proxy is None:
-        context, backend = tls_context(base_url), DeadlineBackend()
         return SyncOriginTransport(
-            base_url,
-            lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend),
+            server, lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)
         )
-    pool = httpx.HTTPTransport(verify=tls_context(base_url), limits=LIMITS, proxy=proxy, trust_env=False)._pool
-    # httpx has no argument for the network backend; the pool of httpcore below it has.
-    pool._network_backend = DeadlineBackend()
+    kind = httpcore.SOCKSProxy if proxy.is_socks else httpcore.HTTPProxy
+    pool: Any = kind(ssl_context=context, network_backend=backend, **proxy.options)
     # The pool makes connections, and holds none: it has a lock that a signal handler would wait for.
-    return SyncOriginTransport(base_url, pool.create_connection)
+    return SyncOriginTransport(server, pool.create_connection)
 
 
 def _own(streams: _Streams) -> list[SyncStream]:
@@ -80,7 +80,7 @@ def _own(streams: _Streams) -> list[SyncStream]:
     return [stream for stream in found if stream is not None]
 
 
-def _close_own(by_process: dict[int, httpx.BaseTransport], streams: _Streams) -> None:
+def _close_own(by_process: dict[int, SyncOriginTransport], streams: _Streams) -> None:
     for stream in _own(streams):
         stream.abort()
     transport = by_process.pop(os.getpid(), None)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import httpx
-
 from .._operations.effects import Head, Open, Read
 from .cancellation import CancelToken
-from .deadline_network import deadline_scope
+from .content_decoding import BodyDecoder
+from .deadline_network import Bounds
+from .failures import FAILURES, TransportFailure, body_error
 from .foreign_errors import foreign_cause
-from .httpx_errors import TransportFailure, body_error
-from .request_context import head
-from .sync_http import SyncHttp
+from .messages import HttpResponse, head
+from .sync_transport import SyncRetryTransport, decoded
 
 
 class SyncOpenResponse:
@@ -21,17 +20,17 @@ class SyncOpenResponse:
 
     def __init__(self, token: CancelToken) -> None:
         self._token = token
-        self._response: httpx.Response | None = None
+        self._response: HttpResponse | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._deadline = 0.0
 
-    def open(self, http: SyncHttp, effect: Open) -> Head:
+    def open(self, http: SyncRetryTransport, effect: Open) -> Head:
         """Send a request and take its response in place of the one before."""
         self.close()
         self._deadline = effect.deadline
-        self._response = http.send(http.requests.stream(effect, token=self._token))
-        self._chunks = self._response.iter_bytes()
-        return head(self._response)
+        self._response = response = http.handle(http.requests.stream(effect, token=self._token))
+        self._chunks = decoded(response.body, BodyDecoder(response.headers.get("content-encoding", ""), None))
+        return head(response)
 
     def read(self, effect: Read) -> bytes | None:
         """Return the next bytes of the body; None at its end."""
@@ -40,9 +39,9 @@ class SyncOpenResponse:
         until = min(effect.until, self._deadline)
         failure: TransportFailure
         try:
-            with deadline_scope(until, self._token):
+            with Bounds(until, self._token):
                 chunk = next(self._chunks, None)
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except FAILURES as error:
             failure = error
         else:
             self._token.check()
@@ -55,5 +54,5 @@ class SyncOpenResponse:
 
     def close(self) -> None:
         if self._response is not None:
-            self._response.close()
+            self._response.body.close()
             self._response = None

@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-import httpx
+from collections.abc import Iterable, Iterator
 
 from .._config import Config
 from .._operations.client_state import ClientState
 from .attempts import CallAttempts
 from .cancellation import CancelRegistry, CancelToken
-from .deadline_network import deadline_scope
+from .content_decoding import BodyDecoder
+from .deadline_network import Bounds
+from .failures import FAILURES, TransportFailure
 from .foreign_errors import foreign_cause
-from .httpx_errors import TransportFailure
+from .messages import HttpRequest, HttpResponse
+from .request_builder import RequestBuilder
+from .sync_origin_transport import SyncOriginTransport
 
 
-class SyncRetryTransport(httpx.BaseTransport):
+class SyncRetryTransport:
     """A transport that adds the key, retries, typed errors and log lines to every request.
 
     Requests of generated endpoints pass through it too.
     """
 
-    def __init__(self, config: Config, inner: httpx.BaseTransport, state: ClientState, tokens: CancelRegistry) -> None:
+    def __init__(
+        self,
+        config: Config,
+        requests: RequestBuilder,
+        inner: SyncOriginTransport,
+        state: ClientState,
+        tokens: CancelRegistry,
+    ) -> None:
+        self.requests = requests
         self._config = config
         self._inner = inner
         self._state = state
         self._tokens = tokens
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        call = CallAttempts(request, self._config, self._state)
-        if call.token is not None:
-            return self._handle(call, call.token)
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        """Send a request and return its response, a success; its body is read unless the request is for a stream."""
+        call = CallAttempts(request, self.requests, self._config, self._state)
+        if request.token is not None:
+            return self._handle(call, request.deadline, request.token)
         token = CancelToken()
         with self._tokens.registered(token):
-            return self._handle(call, token)
+            return self._handle(call, request.deadline, token)
 
-    def _handle(self, call: CallAttempts, token: CancelToken) -> httpx.Response:
+    def _handle(self, call: CallAttempts, deadline: float, token: CancelToken) -> HttpResponse:
+        bounds = Bounds(deadline, token, call.note_sent)
         while True:
-            outcome = self._attempt(call, token)
-            # Decided outside of the except clause: no exception that leaves here may hold httpx's frames.
+            outcome = self._attempt(call, bounds)
+            # Decided outside of the except clause: no exception that leaves here may hold httpcore's frames.
             if token.is_cancelled:
-                if isinstance(outcome, httpx.Response):
-                    outcome.close()
+                if isinstance(outcome, HttpResponse):
+                    outcome.body.close()
                 raise call.closed()
             delay = call.delay_after(outcome)
-            if isinstance(outcome, httpx.Response) and delay is None:
+            if isinstance(outcome, HttpResponse) and delay is None:
                 return outcome
             if token.wait(delay or 0.0):
                 raise call.closed()
 
-    def _attempt(self, call: CallAttempts, token: CancelToken) -> httpx.Response | TransportFailure:
+    def _attempt(self, call: CallAttempts, bounds: Bounds) -> HttpResponse | TransportFailure:
         foreign: BaseException | None
         try:
-            with deadline_scope(call.deadline, token):
-                request = call.next_request(call.trace)
-                response = call.decoded(self._inner.handle_request(request))
+            with bounds:
+                response = self._inner.handle(*call.next_request())
                 if call.needs_body(response):
                     try:
-                        response.read()
+                        response.content = b"".join(decoded(response.body, call.decoder(response)))
                     finally:
-                        response.close()
-        except (httpx.HTTPError, httpx.StreamError) as failure:
+                        response.body.close()
+        except FAILURES as failure:
             foreign = foreign_cause(failure)
             if foreign is None:
                 return failure
         else:
             return response
         raise foreign
+
+
+def decoded(body: Iterable[bytes], decoder: BodyDecoder) -> Iterator[bytes]:
+    """Yield what a body stands for. Raises DecodingError."""
+    decoder.start()
+    for data in body:
+        yield from decoder.decode(data)
+    decoder.end()

@@ -147,9 +147,9 @@ def test_safe_methods() -> None:
 
 
 def test_repeatable_calls() -> None:
-    assert is_repeatable("GET", {})
-    assert not is_repeatable("POST", {})
-    assert is_repeatable("POST", {"Idempotency-Key": "1"})
+    assert is_repeatable("GET", None)
+    assert not is_repeatable("POST", None)
+    assert is_repeatable("POST", "1")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from support.code_blocks import ROOT
 from claude_code_client._config import DEFAULT_STREAM_READ_TIMEOUT, DEFAULT_TIMEOUT
 from claude_code_client._operations import task_deadlines
 from claude_code_client._policy import retry
-from claude_code_client._transport.httpx_errors import CONNECT_TIMEOUT
+from claude_code_client._transport.failures import CONNECT_TIMEOUT
 from claude_code_server.domain.settings import Settings
 
 TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
