@@ -56,12 +56,8 @@ class CallAttempts:
         self._delivered_before = self._delivery.sent
         self._asking = False
         """True while the request is a question to the server whether it keeps the contract."""
-        self._failure: ClaudeAPIError = NotSupportedError(
-            "The call may have reached the server before, and the server does not say that it keeps the API contract: "
-            "it might run the call a second time. Look the task up with list_tasks().",
-            outcome_unknown=True,
-        )
-        """What to raise instead of a repetition."""
+        self._failure: ClaudeAPIError | None = None
+        """Failure of the last attempt."""
 
     def note_sent(self) -> None:
         """Note that something is being sent to the server."""
@@ -184,7 +180,11 @@ class CallAttempts:
         if isinstance(outcome, HttpResponse):
             if outcome.status_code not in _TROUBLE:
                 logger.info("not retrying: the server does not say that it keeps the API contract")
-                raise self._failure
+                raise self._failure or NotSupportedError(
+                    "The call may have reached the server before, and the server does not say that it keeps the API "
+                    "contract: it might run the call a second time. Look the task up with list_tasks().",
+                    outcome_unknown=True,
+                )
             failure = self._refusal(outcome)
         else:
             self._log(type(outcome).__name__, None)
@@ -204,6 +204,8 @@ class CallAttempts:
         )
 
     def _log(self, outcome: str, request_id: str | None) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
         logger.info(
             "%s %s %s in %.3f s (attempt %d, request %s)",
             self._request.method,

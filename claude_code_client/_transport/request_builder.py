@@ -17,7 +17,7 @@ from .content_decoding import ACCEPTED
 from .http_options import default_headers
 from .messages import HttpRequest, OnCancelled, Server
 
-_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED, "connection": "keep-alive"}
+_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED}
 _MAX_TARGET: Final = 1 << 16
 """Characters of a path and query; the limit of httpx."""
 _TARGET: Final = re.compile(r"[!-~]*")

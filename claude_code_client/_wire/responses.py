@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from enum import Enum
+from functools import cache
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import attrs
@@ -51,7 +52,7 @@ def parse(
 
     Args:
         endpoint: Module of the generated endpoint.
-        response: The httpx response.
+        response: The response.
         expected: Generated class of the body.
         convert: Converts an ``expected`` to the model.
         adapt: Converts a decoded body to the contract's form first, for the legacy service.
@@ -84,7 +85,7 @@ def describe_parse_error(error: Exception) -> str:
 
 
 def unexpected_response(response: Any, problem: str) -> UnexpectedResponseError:
-    """Return the exception for a successful httpx response that does not follow the contract."""
+    """Return the exception for a successful response that does not follow the contract."""
     content_type = response.headers.get("Content-Type", "no content type")
     return UnexpectedResponseError(
         f"Cannot use the response with status {response.status_code}: {problem} ({content_type}). "
@@ -98,7 +99,7 @@ def unexpected_response(response: Any, problem: str) -> UnexpectedResponseError:
 
 @attrs.frozen
 class _Adapted:
-    """Part of an httpx response that _parse_response reads, with another body."""
+    """Part of a response that _parse_response reads, with another body."""
 
     status_code: int
     body: Any
@@ -332,6 +333,8 @@ def _flat_usage(response: generated.UsageReport | generated.ModelUsage) -> Usage
 
 
 class _Generated(Protocol):
+    additional_properties: dict[str, Any]
+
     def to_dict(self) -> dict[str, Any]: ...
 
 
@@ -340,10 +343,21 @@ def _extra(response: _Generated, *models: type, omit: Collection[str] = ()) -> d
 
     The result has every field that the contract gains, whether or not the generated class has an attribute for it yet.
     """
+    named, covers_all = _named(type(response), models, frozenset(omit))
+    # to_dict() converts all fields for the sake of the few that are left.
+    values = response.additional_properties if covers_all else response.to_dict()
+    return {name: value for name, value in values.items() if name not in named}
+
+
+@cache
+def _named(response: type, models: tuple[type, ...], omit: frozenset[str]) -> tuple[frozenset[str], bool]:
+    """Return the JSON names that the models have attributes for, and whether these are all attributes of a response."""
     named = {*omit, *(field.name for model in models for field in attrs.fields(model) if field.name != "extra")}
     if Usage in models:
         named.add("total_cost")
-    return {name: value for name, value in response.to_dict().items() if name not in named}
+    # Generated code appends an underscore to a name that Python reserves.
+    attributes = {field.name.removesuffix("_") for field in attrs.fields(response)} - {"additional_properties"}
+    return frozenset(named), attributes <= named
 
 
 def _or_none(value: T | Unset | None) -> T | None:

@@ -8,13 +8,13 @@ from typing import Any
 import attrs
 import httpcore
 import pytest
-from claude_code_client._transport.httpcore_messages import KEEPALIVE_EXPIRY
 from support.clients.client_kinds import ClientKind
 from support.clients.concurrent_calls import call_concurrently, make_client
 from support.servers import raw_http, responses
 
 from claude_code_client._transport import idle_connections
-from claude_code_client._transport.idle_connections import IdleConnections
+from claude_code_client._transport.failures import FAILURES
+from claude_code_client._transport.idle_connections import KEEPALIVE_EXPIRY, IdleConnections
 
 TOGETHER = 8
 
