@@ -21,10 +21,9 @@ from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
-from .endpoint_transport import AsyncEndpointTransport, endpoint_client_options
+from .endpoint_clients import AsyncEndpointClient
 from .foreign_errors import await_callback, call_callback
 from .request_builder import RequestBuilder
-from .response_check import check_async
 from .sync_connection import finish_in_thread
 
 Attach = Callable[[Any, "AsyncConnection"], object]
@@ -44,6 +43,7 @@ class AsyncConnection:
         self._pools = pools or AsyncPools(config)
         self._requests = RequestBuilder(config)
         self._http: tuple[AsyncOriginTransport, AsyncRetryTransport] | None = None
+        self._checked_http: tuple[AsyncRetryTransport, AsyncEndpointClient] | None = None
         # Without a reference to the connection, which background work must not keep alive.
         self._finish_in_thread = partial(finish_in_thread, config, state)
 
@@ -55,11 +55,10 @@ class AsyncConnection:
     @property
     def checked_http(self) -> httpx.AsyncClient:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
-        return httpx.AsyncClient(
-            **endpoint_client_options(self.config),
-            transport=AsyncEndpointTransport(self.http, self.config),
-            event_hooks={"response": [check_async]},
-        )
+        http, current = self.http, self._checked_http
+        if current is None or current[0] is not http or current[1].is_closed:
+            self._checked_http = current = (http, AsyncEndpointClient(http, self.config))
+        return current[1]
 
     def reconfigured(self, config: Config) -> AsyncConnection:
         """Return a connection with other options on the same pools; closing it leaves the pools open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -73,6 +74,11 @@ class RequestBuilder:
             token=token,
             on_cancelled=on_cancelled,
         )
+
+    def endpoint(self, method: str, url: str, arguments: dict[str, Any], *, timeout: float) -> HttpRequest:
+        """Return the request of a generated endpoint that is called directly."""
+        request = {"method": method, "url": url, **arguments}
+        return self._build(request, {}, deadline=time.monotonic() + timeout)
 
     def health(self, request: HttpRequest) -> HttpRequest:
         """Return the question to the server whether it keeps the contract, before ``request`` is repeated."""

@@ -16,10 +16,9 @@ from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork
 from .background_threads import is_collecting, start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
-from .endpoint_transport import SyncEndpointTransport, endpoint_client_options
+from .endpoint_clients import SyncEndpointClient
 from .foreign_errors import call_callback
 from .request_builder import RequestBuilder
-from .response_check import check
 from .sync_driver import SyncDriver
 from .sync_origin_transport import SyncOriginTransport
 from .sync_pool import SyncPool
@@ -46,6 +45,7 @@ class SyncConnection:
         self._pool = pool or SyncPool(config)
         self._requests = RequestBuilder(config)
         self._http: tuple[SyncOriginTransport, SyncRetryTransport] | None = None
+        self._checked_http: tuple[SyncRetryTransport, SyncEndpointClient] | None = None
 
     @property
     def http(self) -> SyncRetryTransport:
@@ -58,11 +58,10 @@ class SyncConnection:
     @property
     def checked_http(self) -> httpx.Client:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
-        return httpx.Client(
-            **endpoint_client_options(self.config),
-            transport=SyncEndpointTransport(self.http, self.config),
-            event_hooks={"response": [check]},
-        )
+        http, current = self.http, self._checked_http
+        if current is None or current[0] is not http or current[1].is_closed:
+            self._checked_http = current = (http, SyncEndpointClient(http, self.config))
+        return current[1]
 
     def reconfigured(self, config: Config) -> SyncConnection:
         """Return a connection with other options on the same pool; closing it leaves the pool open."""
