@@ -43,7 +43,8 @@ class RequestBuilder:
         base_url = httpx.URL(config.base_url)
         self.server = server_of(base_url)
         self._path = base_url.raw_path.decode("ascii").rstrip("/")
-        self._headers = {"host": self.server.host_header} | _COMMON_HEADERS | _lower(default_headers(config))
+        headers = {"host": self.server.host_header} | _COMMON_HEADERS | _lower(default_headers(config))
+        self._headers = _encoded(headers)
 
     def whole(
         self, effect: Send, *, token: CancelToken | None = None, on_cancelled: OnCancelled | None = None
@@ -86,7 +87,7 @@ class RequestBuilder:
             method="GET",
             server=self.server,
             target=f"{self._path}/health",
-            headers=_encoded(self._headers),
+            headers=list(self._headers),
             deadline=request.deadline,
             token=request.token,
         )
@@ -95,21 +96,22 @@ class RequestBuilder:
         arguments: dict[str, Any] = {**request}
         method = arguments.pop("method").upper()
         target = self._target(arguments.pop("url"), arguments.pop("params", None))
-        all_headers = self._headers | _lower(arguments.pop("headers", {})) | headers
+        own = _lower(arguments.pop("headers", {})) | headers
         body = b""
         if "json" in arguments:
             value = arguments.pop("json")
             body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-            all_headers.setdefault("content-type", "application/json")
+            own.setdefault("content-type", "application/json")
         if arguments:  # another kind of body, such as a form
-            encoded = httpx.Request(method, self.server.url, headers=all_headers, **arguments)
+            encoded = httpx.Request(method, self.server.url, headers=own, **arguments)
             body = encoded.read()
-            all_headers["content-type"] = encoded.headers.get("Content-Type", "application/octet-stream")
+            own["content-type"] = encoded.headers.get("Content-Type", "application/octet-stream")
         if body or method in ("POST", "PUT", "PATCH"):
-            all_headers["content-length"] = str(len(body))
-        return HttpRequest(
-            method=method, server=self.server, target=target, headers=_encoded(all_headers), body=body, **options
-        )
+            own["content-length"] = str(len(body))
+        added = _encoded(own)
+        replaced = {name for name, _ in added}
+        all_headers = [item for item in self._headers if item[0] not in replaced] + added
+        return HttpRequest(method=method, server=self.server, target=target, headers=all_headers, body=body, **options)
 
     def _target(self, path: str, params: dict[str, Any] | None) -> str:
         """Return the path and query of a request. Raises InvalidRequestError if an ID in it is too long or the like."""

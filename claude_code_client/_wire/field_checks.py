@@ -20,6 +20,8 @@ class FieldError(TypeError):
     """Field of a model with a value that the model does not allow."""
 
 
+_PLAIN: Final = (str, bool, NoneType)
+"""Types of which every value is allowed."""
 Check = Callable[[Any], bool]
 """Returns whether a value is allowed."""
 
@@ -49,6 +51,8 @@ def _checks(model: type) -> list[tuple[str, Check]]:
 
 def _check(hint: Any) -> Check:
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is UnionType and all(argument in _PLAIN for argument in arguments):
+        return lambda value: isinstance(value, arguments)
     if origin is UnionType:
         alternatives = [_check(argument) for argument in arguments]
         return lambda value: any(check(value) for check in alternatives)

@@ -11,6 +11,7 @@ import math
 import re
 import uuid
 from collections.abc import Mapping, Sequence, Sized
+from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 from claude_code_api import models as generated
@@ -114,12 +115,20 @@ def cursor_after(event_id: str | int | None) -> EventCursor:
 
 def _object(path: str, values: Mapping[str, Any], cls: Any) -> Any:
     """Return an instance of a generated class with an entry in CONSTRAINTS."""
+    rules = CONSTRAINTS[cls.__name__]
     checked: dict[str, Any] = {}
-    for name, rule in CONSTRAINTS[cls.__name__].items():
-        value = values.get(name)
-        if value is not None or rule["required"]:
-            checked[name] = _value(f"{path}.{name}" if path else name, value, rule)
+    for name, value in values.items():
+        if value is not None and name in rules:
+            checked[name] = _value(f"{path}.{name}" if path else name, value, rules[name])
+    for name in _required(cls.__name__):
+        if name not in checked:
+            _value(f"{path}.{name}" if path else name, None, rules[name])
     return cls(**checked)
+
+
+@cache
+def _required(class_name: str) -> list[str]:
+    return [name for name, rule in CONSTRAINTS[class_name].items() if rule["required"]]
 
 
 def _value(name: str, value: Any, rule: _Rule) -> Any:
