@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 MEDIA_TYPE: Final = "text/event-stream"
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """Default limit on one event, so that an endless event cannot exhaust memory."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_PLAIN_EVENT: Final = re.compile(rb"id: ([^\n\0]*)\nevent: ([^\n]+)\ndata: ([^\n]*)\n\n")
+"""An event as ``encode_event`` writes it."""
 
 
 class EventTooLargeError(ValueError):
     """Raised for an event larger than the decoder's limit."""
 
 
-@attrs.frozen(kw_only=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
     """A decoded event."""
 
     type: str = "message"
@@ -85,6 +85,32 @@ class EventDecoder:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        start = 0
+        if not self._is_between_events:
+            start = chunk.find(b"\n\n") + 2
+            self._take_lines(chunk[:start] if start > 1 else chunk, events)
+            if start == 1:
+                return
+        if self._is_between_events:
+            start = self._take_plain(chunk, start, events)
+        self._take_lines(chunk[start:], events)
+
+    @property
+    def _is_between_events(self) -> bool:
+        return not (self._too_large or self._size or self._line) and self._id is None and self._data is None
+
+    def _take_plain(self, chunk: bytes, start: int, events: list[ServerSentEvent]) -> int:
+        """Take whole events as long as they are written in the usual way; return where the first other one starts."""
+        match = _PLAIN_EVENT.match
+        while (found := match(chunk, start)) is not None and found.end() - start <= self._max:
+            id, type, data = (field.decode("utf-8", "replace") for field in found.groups())
+            self.last_event_id = id
+            events.append(ServerSentEvent(type, data, id, has_id=True))
+            start = found.end()
+        return start
+
+    def _take_lines(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
+        """Take lines in any form, of which the last may be incomplete."""
         first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
         if first >= 0:
             self._line += chunk[:first]

@@ -62,6 +62,10 @@ class EventReader:
                 attempts=head.attempts,
             )
 
+    def take_event(self) -> ServerSentEvent | None:
+        """Return the next event if it has arrived already."""
+        return self._events.popleft() if self._events else None
+
     def next_event(self, until: float) -> Operation[ServerSentEvent | None]:
         """Return the next event, or None at the end of the stream.
 
@@ -87,9 +91,11 @@ class EventReader:
 def payload(sse: ServerSentEvent) -> dict[str, Any]:
     """Return the event's JSON object. Events of unknown types are returned unchanged."""
     try:
-        event = json.loads(sse.data, parse_constant=_reject_constant)
+        event, end = _JSON.raw_decode(sse.data)
     except (ValueError, RecursionError):
-        event = None
+        end = -1
+    if end != len(sse.data):
+        event = _decoded(sse.data)
     if not isinstance(event, dict):
         raise UnexpectedResponseError(
             f"Event {sse.id or '?'} of the stream is not a JSON object.", body=shorten_body(sse.data.encode())
@@ -98,9 +104,20 @@ def payload(sse: ServerSentEvent) -> dict[str, Any]:
     return event
 
 
+def _decoded(data: str) -> Any:
+    """Return JSON with white space around it; None for anything else."""
+    try:
+        return _JSON.decode(data)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _reject_constant(name: str) -> None:
     """Raise ValueError: NaN and Infinity are not JSON, although Python reads them."""
     raise ValueError(name)
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_reject_constant)
 
 
 def error_detail(event: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,10 @@ import attrs
 from claude_code_api.api.tasks import stream_task_events
 from claude_code_api.types import UNSET
 
-from claude_code_common.sse import ServerSentEvent
-
 from .._policy.reconnect import ReconnectBudget, is_transient
 from .._policy.retry import MAX_RETRY_AFTER
 from .._wire import responses
-from .._wire.event_cursor import Continuity, EventCursor
+from .._wire.event_cursor import Continuity, EventCursor, own_number
 from ..errors import (
     APIConnectionError,
     ClaudeAPIError,
@@ -155,35 +153,44 @@ class _Follower:
         )
 
     def _events(self, reader: EventReader) -> Operation[TerminalEvent | _Interruption]:
+        cursor = self._cursor
+        has_progress = False
         while True:
-            sse = yield from reader.next_event(min(self._timeouts.deadline, self._stall_timer.stalls_at))
+            sse = reader.take_event()
+            if sse is None:
+                if has_progress:
+                    self._stall_timer.start()
+                    has_progress = False
+                sse = yield from reader.next_event(min(self._timeouts.deadline, self._stall_timer.stalls_at))
             if sse is None:
                 # A stream without events after the last one received: that one may be the terminal event.
-                self._overlap = int(self._cursor.number == self._start)
+                self._overlap = int(cursor.number == self._start)
                 return _Interruption("the server closed it")
-            match self._cursor.classify(sse):
-                case Continuity.GAP:
-                    self._rereads += 1
-                    return _Interruption(f"event {self._cursor.number + 1} is missing")
-                case Continuity.DUPLICATE:
-                    if sse.id == self._cursor.last_event_id and _is_terminal(event := payload(sse)):
-                        return TerminalEvent(event, is_duplicate=True)
+            number = own_number(sse)
+            match cursor.classify(number):
                 case Continuity.NEXT:
-                    event = self._accept(sse)
+                    event = payload(sse)
+                    if event["type"] == "result":
+                        responses.check_result_event(event)
+                    cursor.advance(number)
+                    # Once for the events that arrive together.
+                    if not has_progress:
+                        self._note_progress()
+                        has_progress = True
                     if _is_terminal(event):
                         return TerminalEvent(event)
                     yield Emit(event)
-                    self._stall_timer.start()
+                case Continuity.GAP:
+                    self._rereads += 1
+                    return _Interruption(f"event {cursor.number + 1} is missing")
+                case Continuity.DUPLICATE:
+                    if sse.id == cursor.last_event_id and _is_terminal(event := payload(sse)):
+                        return TerminalEvent(event, is_duplicate=True)
 
-    def _accept(self, sse: ServerSentEvent) -> dict[str, Any]:
-        event = payload(sse)
-        if event["type"] == "result":
-            responses.check_result_event(event)
-        self._cursor.advance(sse)
+    def _note_progress(self) -> None:
         self._reconnects.progress()
         self._stall_timer.reset()
         self._rereads = 0
-        return event
 
     def _check_deadline(self, timeout: ClaudeAPIError | None = None) -> None:
         if time.monotonic() >= self._timeouts.deadline:
@@ -216,7 +223,8 @@ class _StallTimer:
         """Seconds on the monotonic clock."""
 
     def start(self) -> None:
-        self.stalls_at = time.monotonic() + self._remaining
+        if self._limit != float("inf"):
+            self.stalls_at = time.monotonic() + self._remaining
 
     def stop(self) -> None:
         if self.stalls_at != float("inf"):

@@ -15,7 +15,7 @@ from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 from .async_background import AsyncBackground, FinishInThread
 from .async_driver import AsyncDriver
 from .async_pool import AsyncPools
-from .background import BackgroundWork, in_progress, is_suspended
+from .background import BackgroundWork, is_suspended
 from .cancellation import CLOSED_DURING_CALL, AsyncCancelToken, running_loop
 
 
@@ -87,7 +87,8 @@ class AsyncExecution(Generic[T]):
         return self
 
     async def __anext__(self) -> Any:
-        async with self.turn:
+        await self.turn.acquire()  # `async with` would cost two more coroutines for each event
+        try:
             if self._rest:
                 return self._rest.popleft()
             if self._failure is not None:
@@ -96,8 +97,10 @@ class AsyncExecution(Generic[T]):
             if self._aborted:
                 raise ClosedError(CLOSED_DURING_CALL)
             step = await self.advance()
-            if isinstance(step, Emit):
-                return step.value
+        finally:
+            self.turn.release()
+        if isinstance(step, Emit):
+            return step.value
         raise StopAsyncIteration
 
     async def end(self) -> None:
@@ -120,14 +123,12 @@ class AsyncExecution(Generic[T]):
         """Abort an operation whose event loop may have ended."""
         if not self._aborted and is_suspended(self._operation) and self._process == os.getpid():
             self._aborted = True
-            in_progress.discard(self._operation)
             self._finish_in_thread(BackgroundWork.abort(self._operation, None), None)
 
     async def advance(self) -> Emit | Done[T]:
         """Go on to the next value that the operation emits, or to its end."""
         self._loop = running_loop()
         self._pools.calls.add(self)
-        in_progress.add(self._operation)
         outcome: Any = None
         failure: ClaudeAPIError | None = None
         try:
@@ -172,7 +173,6 @@ class AsyncExecution(Generic[T]):
     async def aclose(self) -> None:
         """Abort the operation if it is suspended, and close its response."""
         self._pools.calls.discard(self)
-        in_progress.discard(self._operation)
         await self.abort(None)
         if not self._aborted:
             self._operation.close()

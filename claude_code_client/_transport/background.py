@@ -44,8 +44,8 @@ from .._operations.effects import Aborted, Effect, Operation
 from ..errors import ClaudeAPIError
 
 in_progress: Final = set[Operation[Any]]()
-"""Operations that a driver carries out. Without this reference, the garbage collector might close an operation before
-its driver, which could then no longer abort it."""
+"""Operations of synchronous drivers. Without this reference, the garbage collector might close an operation before its
+driver, which could then no longer abort it."""
 
 
 class BackgroundWork:

@@ -35,6 +35,7 @@ class SyncDriver:
         self._spawn = spawn
         self._response = SyncOpenResponse(token)
 
+    @gate  # what a caller throws into its stream arrives here
     def emit(
         self,
         operation: Operation[T],
@@ -56,7 +57,9 @@ class SyncDriver:
             effect = next(operation)
             while True:
                 if isinstance(effect, Emit):
-                    yield from _hand_out(attached(effect.value))
+                    yield attached(effect.value)
+                    effect = operation.send(None)
+                    continue
                 outcome, failure = self._attempt(effect)
                 effect = operation.send(outcome) if failure is None else operation.throw(failure)
         except StopIteration as stop:
@@ -109,9 +112,3 @@ class SyncDriver:
             case Sleep():
                 self._token.wait(effect.seconds)
                 return self._token.check()
-
-
-@gate
-def _hand_out(value: Any) -> Generator[Any, None, None]:
-    """Yield a value. Here arrives what a caller throws into its stream."""
-    yield value

@@ -36,21 +36,19 @@ class EventCursor:
         """The number as an event ID; None before the first event."""
         return str(self.number) if self.number else None
 
-    def classify(self, event: ServerSentEvent) -> Continuity:
-        """Return the place of ``event`` relative to the cursor."""
-        number = _number(event)
+    def classify(self, number: int | None) -> Continuity:
+        """Return the place of an event relative to the cursor, by its own number."""
         if number is None or number == self.number + 1:
             return Continuity.NEXT
         return Continuity.DUPLICATE if number <= self.number else Continuity.GAP
 
-    def advance(self, event: ServerSentEvent) -> None:
-        """Move the cursor to ``event``, which is being delivered."""
-        number = _number(event)
+    def advance(self, number: int | None) -> None:
+        """Move the cursor to an event that is being delivered, by its own number."""
         self.resumable = number is not None
         self.number = self.number if number is None else number
 
 
-def _number(event: ServerSentEvent) -> int | None:
+def own_number(event: ServerSentEvent) -> int | None:
     """Return the event's own number; None if the server did not number it."""
     if not event.has_id or not (event.id.isascii() and event.id.isdigit()) or len(event.id) > _MAX_DIGITS:
         return None
