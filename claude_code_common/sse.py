@@ -89,7 +89,7 @@ class EventDecoder:
         if not self._is_between_events:
             start = chunk.find(b"\n\n") + 2
             self._take_lines(chunk[:start] if start > 1 else chunk, events)
-            if start == 1:
+            if start == 1 or self._too_large:
                 return
         if self._is_between_events:
             start = self._take_plain(chunk, start, events)
@@ -103,9 +103,9 @@ class EventDecoder:
         """Take whole events as long as they are written in the usual way; return where the first other one starts."""
         match = _PLAIN_EVENT.match
         while (found := match(chunk, start)) is not None and found.end() - start <= self._max:
-            id, type, data = (field.decode("utf-8", "replace") for field in found.groups())
-            self.last_event_id = id
-            events.append(ServerSentEvent(type, data, id, has_id=True))
+            id, type, data = found.groups()
+            self.last_event_id = text = id.decode("utf-8", "replace")
+            events.append(ServerSentEvent(type.decode("utf-8", "replace"), data.decode("utf-8", "replace"), text, True))
             start = found.end()
         return start
 

@@ -93,7 +93,7 @@ def payload(sse: ServerSentEvent) -> dict[str, Any]:
     try:
         event, end = _JSON.raw_decode(sse.data)
     except (ValueError, RecursionError):
-        end = -1
+        event, end = None, -1
     if end != len(sse.data):
         event = _decoded(sse.data)
     if not isinstance(event, dict):
