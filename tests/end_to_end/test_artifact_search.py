@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("artifact_search")
 
 TOOLS = ["Bash", "Write"]
 MEMORY = Path("/dev/shm")
-"""File system in memory, where there is one: it creates 50,000 files in half a second, a disk may take half a minute."""
+"""File system in memory, where there is one: some disks take half a minute to create 50,000 files."""
 
 
 class Runner:
