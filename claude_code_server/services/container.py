@@ -22,7 +22,7 @@ from .auth import ApiKeys
 from .completions import CompletionRunner
 from .task_runner import TaskRunner
 
-_PRELOAD_DELAY: Final = 0.5
+_PRELOAD_DELAY: Final = 2.0
 """Seconds. A server that stops soon, or serves completions only, never needs the preload."""
 
 

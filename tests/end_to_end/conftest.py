@@ -70,7 +70,7 @@ def shared_server(_server: ServerProcess) -> SharedServer:
 
 @dataclass(frozen=True)
 class Upstream:
-    """A scripted endpoint and a server that uses it, for several tests: each start costs seconds."""
+    """A scripted endpoint and a server that uses it, for the tests of the group ``upstream``: each start costs seconds."""
 
     endpoint: ScriptedMessages
     local: ClaudeClient
@@ -81,7 +81,7 @@ class Upstream:
         return both.client(self.local.base_url, api_key=self.local._server.api_key)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     workspace = fill(tmp_path_factory.mktemp("workspace"))
     with (

@@ -149,7 +149,7 @@ class After:
     seconds: float = 0.0
 
 
-FEW = [After(events=0), After(events=1), After(events=2), After(events=5), After(last_word=True, seconds=0.05)]
+FEW = [After(events=0), After(events=2), After(events=5), After(last_word=True, seconds=0.05)]
 MANY = [
     *(After(events=events) for events in range(6)),
     *(After(last_word=True, seconds=number / 100) for number in range(15)),

@@ -42,7 +42,7 @@ class Ended:
 
 @pytest.mark.parametrize(
     ("count", "seed"),
-    [(10, "short"), pytest.param(500, "long", marks=pytest.mark.long)],
+    [(5, "short"), pytest.param(500, "long", marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)

@@ -1,127 +1,39 @@
 """Ways to spend more than ``max_cost``, on the real Claude Code and an endpoint that bills at list price.
 
-Each way reports its factor: the upstream's bill as a multiple of ``max_cost``.
+``server/test_overspending.py`` has the short form of those that need no Claude Code.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import random
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
 
 import attrs
 import pytest
 from support.clients.client_kinds import KEY
+from support.overspending import (
+    LIMIT,
+    PROGRAM,
+    SHORT,
+    WAYS,
+    Outcome,
+    Way,
+    check,
+    greedy,
+    request_body,
+    respond,
+    without_usage,
+)
 from support.servers.billing_endpoint import BillingMessages
-from support.servers.messages_endpoint import Cut, Disconnect, Failure, Hang, Reply, message, tool
+from support.servers.messages_endpoint import Cut, Disconnect, Failure, Hang, Reply
 from support.servers.server_process import server_process
 
 from claude_code_client import ClaudeClient, CostExceededError
 from claude_code_client.errors import ClaudeAPIError
 from claude_code_client.models import AgenticTaskResponse
-
-PROGRAM: Final = Path(__file__).parents[1] / "support" / "clients" / "relay_attack.py"
-LIMIT: Final = 0.05
-"""USD."""
-TOLERANCE: Final = 1.1
-"""Largest factor: a tenth of ``max_cost`` for what an estimate may err."""
-GREEDY: Final = 100_000
-"""Output tokens of a reply that is as long as it may be: 0.05 USD on the cheapest model."""
-CHINESE: Final = "人工智能是计算机科学的一个分支。它企图了解智能的实质。并生产出一种新的智能机器。"
-
-
-SHORT: Final = 8
-"""Calls in the short form of a way: they cost eight times the limit."""
-LATENCY: Final = 0.3
-"""Seconds that the upstream takes for a reply, so that calls side by side overlap."""
-
-
-def greedy() -> dict[str, Any]:
-    return message("x", output_tokens=GREEDY)
-
-
-def without_usage() -> dict[str, Any]:
-    return {**message("x"), "usage": {"output_tokens": GREEDY, "reported": False}}
-
-
-def pdf(pages: int) -> str:
-    return base64.b64encode(b"%PDF-1.4\n" + b"\n".join(b"<</Type/Page>>" for _ in range(pages))).decode()
-
-
-@attrs.frozen
-class Way:
-    """One way to overspend: a task, and what its shell sends to the model proxy with the task's key."""
-
-    name: str
-    calls: int = 20
-    mode: str = "read"
-    request: Mapping[str, Any] = attrs.field(factory=dict)
-    """Changes of the request that the shell sends."""
-    reply: Callable[[], Reply] = greedy
-    """Upstream's reply to that request."""
-    first: Callable[[], Reply] | None = None
-    """Model's first reply, in place of a command that runs the shell program."""
-    options: Mapping[str, Any] = attrs.field(factory=dict)
-    """Options of the task."""
-
-
-def content(*blocks: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [{"type": "text", "text": "attack"}, *blocks]}]
-
-
-def source(kind: str, **fields: str) -> dict[str, Any]:
-    return {"type": kind, "source": fields}
-
-
-def twenty_agents() -> Reply:
-    call = {"description": "spend", "prompt": "attack", "subagent_type": "code-analyzer"}
-    return message(*[tool("Agent", **call) for _ in range(20)])
-
-
-PAGES: Final = source("document", type="base64", media_type="application/pdf", data=pdf(40))
-LONG: Final = {"type": "text", "text": "attack " + CHINESE * 8000}
-LONG_CACHED: Final = {**LONG, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-WAYS: Final = [
-    Way(
-        "a model that is not in the price list",
-        request={"model": "claude-opus-4-1"},
-        options={"model": "claude-opus-4-1"},
-    ),
-    Way("the task's key asks for another model", request={"model": "claude-opus-5-5"}),
-    Way("the task's key asks for an unlisted model", request={"model": "claude-opus-4-1"}),
-    Way("one large prompt", 1, request={"messages": content(LONG)}),
-    Way("one large prompt, cached for an hour", 1, request={"messages": content(LONG_CACHED)}),
-    Way("a large description", options={"description": "Spend. " + CHINESE * 8000}),
-    Way("20 subagents in one message", first=twenty_agents, options={"allow_agents": ["code-analyzer"]}),
-    Way("40 calls side by side with the task's key", 40),
-    Way("calls left before their first event", 40, "leave", reply=Hang),
-    Way("calls under way when the task ends", 40, "hold", reply=Hang),
-    Way("mcp_servers", request={"mcp_servers": [{"type": "url", "url": "https://a.b", "name": "c"}], "max_tokens": 50}),
-    Way("speed: fast", request={"speed": "fast"}),
-    Way("service_tier: priority", request={"service_tier": "priority"}),
-    Way(
-        "server tools",
-        request={"tools": [{"type": "web_search_20250305", "name": "web_search"}], "max_tokens": 50},
-    ),
-    Way(
-        "a permitted web search",
-        request={"tools": [{"type": "web_search_20250305", "name": "web_search"}], "max_tokens": 50},
-        options={"allow_tools": ["Bash", "WebSearch"]},
-    ),
-    Way("streams cut before usage is reported", request={"stream": True}, reply=lambda: Cut(greedy(), 2)),
-    Way("connections lost before the response", reply=lambda: Cut(greedy(), 0)),
-    Way("connections closed without a response", reply=Disconnect),
-    Way("replies without usage", reply=without_usage),
-    Way("replies that are not JSON", reply=lambda: Failure(200, body=b"<html>")),
-    Way("documents by URL", request={"messages": content(source("document", type="url", url="https://a.b/c.pdf"))}),
-    Way("documents with many pages", request={"messages": content(PAGES)}),
-]
 
 
 @attrs.frozen
@@ -131,16 +43,6 @@ class BilledServer:
     client: ClaudeClient
     endpoint: BillingMessages
     workspace: Path
-
-
-@attrs.frozen
-class Outcome:
-    """Cost of one way."""
-
-    factor: float
-    metered: float
-    """Cost of the task that the server reports, as a multiple of ``max_cost``."""
-    status: str
 
 
 @contextmanager
@@ -155,20 +57,9 @@ def billed_server(folder: Path) -> Iterator[BilledServer]:
 
 def spend(way: Way, calls: int, server: BilledServer) -> Outcome:
     """Run a task that overspends in one way."""
-    body = {"model": "claude-haiku-5-5", "max_tokens": 128_000, "messages": content(), **way.request}
-    (server.workspace / "body.json").write_text(json.dumps(body))
-    command = f"{sys.executable} {PROGRAM} {calls} {way.mode} body.json"
-
-    def reply(request: dict[str, Any]) -> Reply:
-        user = json.dumps(request["messages"])
-        if '"tool_result"' in user:
-            return message("Done.")
-        if "attack" in user and "<task>" not in user:
-            threading.Event().wait(LATENCY)
-            return way.reply()
-        return way.first() if way.first else message(tool("Bash", command=command))
-
-    server.endpoint.reply, before = reply, server.endpoint.bill
+    (server.workspace / "body.json").write_text(request_body(way))
+    server.endpoint.reply = respond(way, f"{sys.executable} {PROGRAM} {calls} {way.mode} body.json")
+    before = server.endpoint.bill
     options = {"description": "Spend.", "model": "haiku", "allow_tools": ["Bash"], **way.options}
     task: AgenticTaskResponse | None = None
     try:
@@ -189,13 +80,10 @@ def billed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BilledServer]:
         yield server
 
 
-def check(way: Way, outcome: Outcome) -> None:
-    assert outcome.factor <= TOLERANCE, way.name
-    assert outcome.metered >= outcome.factor * 0.9, "the server reports less than the upstream charges"
-
-
 @pytest.mark.xdist_group("overspending")
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if way.needs_claude_code or way.calls > 20], ids=lambda way: way.name
+)
 def test_max_cost_holds(billed: BilledServer, way: Way) -> None:
     check(way, spend(way, min(way.calls, SHORT), billed))
 
