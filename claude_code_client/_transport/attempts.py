@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
+import httpcore
 import httpx
 
 from .._config import Config, is_secret
@@ -49,6 +50,8 @@ class CallAttempts:
             safe=is_safe(request.method),
         )
         self._sent = False
+        self._stale = False
+        """True as long as the attempt uses a connection from before on which it has received nothing."""
         self._started = 0.0
         self._runs_work = self._context.repeatable is None and repeatable and not self._state.safe
         self._delivery = self._context.delivery or Delivery()
@@ -72,10 +75,15 @@ class CallAttempts:
         """The token that ends the call from another thread, if its driver has one."""
         return self._context.token
 
-    def trace(self, event: str, _: Any) -> None:
-        """Note whether anything was sent. httpcore calls this with each of its steps (extension "trace")."""
-        if event.endswith("send_request_headers.started") and not self._asking:
-            self._sent = self._delivery.sent = True
+    def trace(self, event: str, info: Any) -> None:
+        """Note what was sent and received. httpcore calls this with each of its steps (extension "trace")."""
+        if event.endswith(("connect_tcp.started", "receive_response_headers.complete")):
+            self._stale = False
+        elif event.endswith("send_request_headers.started"):
+            self._note_sent(True)
+        elif event.endswith("send_request_headers.failed") and isinstance(info["exception"], httpcore.WriteError):
+            # Without the end of its head, a request is none.
+            self._note_sent(False)
 
     async def atrace(self, event: str, info: Any) -> None:
         """Do the same as ``trace``, for an asynchronous connection."""
@@ -92,6 +100,7 @@ class CallAttempts:
         if not self._asking:
             self._state = self._state.started()
         self._sent = False
+        self._stale = True
         self._started = time.monotonic()
         headers = request.headers.copy()
         if origin(request.url) == origin(httpx.URL(self._config.base_url)):
@@ -159,11 +168,17 @@ class CallAttempts:
     def failed(self, failure: TransportFailure | httpx.InvalidURL) -> float:
         """Return the seconds to wait before a retry. Raises this library's exception if there is none."""
         self._log(type(failure).__name__, None)
+        stale = self._is_stale(failure)
+        if stale and not self._sent:
+            self._state = self._state.unsent()
+            return 0.0
         error = translate(failure, self._request.url, overdue=time.monotonic() >= self._context.deadline)
         timed_out = isinstance(failure, httpx.TimeoutException)
         # A certificate that is not valid now will not be valid in a second.
         should_retry = False if "CERTIFICATE_VERIFY_FAILED" in str(failure) else None
-        return self._delay(AttemptFailure(error=error, sent=self._sent, timed_out=timed_out, should_retry=should_retry))
+        return self._delay(
+            AttemptFailure(error=error, sent=self._sent, stale=stale, timed_out=timed_out, should_retry=should_retry)
+        )
 
     def cancelled(self) -> None:
         """Report what is known of a call whose coroutine is being cancelled."""
@@ -176,10 +191,18 @@ class CallAttempts:
         self._state.closed(sent=self._sent).describe(error)
         return error
 
+    def _is_stale(self, failure: TransportFailure | httpx.InvalidURL) -> bool:
+        """Return whether the server, or something in between, had closed the connection before the request."""
+        return self._stale and isinstance(failure, httpx.NetworkError | httpx.RemoteProtocolError)
+
+    def _note_sent(self, sent: bool) -> None:
+        if not self._asking:
+            self._sent = sent
+            self._delivery.sent = sent or self._delivered_before or self._state.may_have_run
+
     def _delay(self, failure: AttemptFailure) -> float:
         self._state = self._state.after(failure)
-        self._sent = False
-        self._delivery.sent = self._delivered_before or self._state.may_have_run
+        self._note_sent(False)
         time_left = self._context.deadline - time.monotonic()
         step = next_step(self._state, failure, time_left=time_left, random=random.random)  # jitter, not a secret
         if isinstance(step, Raise):
@@ -210,7 +233,8 @@ class CallAttempts:
         else:
             self._log(type(outcome).__name__, None)
             error = translate(outcome, self._request.url, overdue=time.monotonic() >= self._context.deadline)
-            failure = AttemptFailure(error=error, sent=False, timed_out=isinstance(outcome, httpx.TimeoutException))
+            timed_out = isinstance(outcome, httpx.TimeoutException)
+            failure = AttemptFailure(error=error, sent=False, stale=self._is_stale(outcome), timed_out=timed_out)
         self._state = self._state.started()
         return self._delay(attrs.evolve(failure, sent=False))
 
