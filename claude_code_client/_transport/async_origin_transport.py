@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import httpcore
 import httpx
@@ -35,9 +36,9 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
             with httpx_errors():
                 response = await connection.handle_async_request(core)
         except BaseException:
-            await self._release(connection)
+            await self._release(connection, reusable=False)
             raise
-        return response_of(response, _Body(response, lambda: self._release(connection)))
+        return response_of(response, _Body(response, partial(self._release, connection)))
 
     async def aclose(self) -> None:
         self._closed = True
@@ -54,10 +55,11 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
             await connection.aclose()
         return self._connect(origin)
 
-    async def _release(self, connection: httpcore.AsyncConnectionInterface) -> None:
+    async def _release(self, connection: httpcore.AsyncConnectionInterface, *, reusable: bool = True) -> None:
         self._busy.discard(connection)
         if not connection.is_closed():
-            if connection.is_idle() and connection.can_handle_request(self._origin) and not self._closed:
+            reusable = reusable and connection.is_idle() and connection.can_handle_request(self._origin)
+            if reusable and not self._closed:
                 self._idle.put(connection)
             else:
                 await connection.aclose()
@@ -69,7 +71,7 @@ class AsyncOriginTransport(httpx.AsyncBaseTransport):
 class _Body(httpx.AsyncByteStream):
     """Body of a response; gives its connection back when it is closed."""
 
-    def __init__(self, response: httpcore.Response, release: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, response: httpcore.Response, release: Callable[..., Awaitable[None]]) -> None:
         self._response = response
         self._release = release
         self._closed = False
@@ -85,5 +87,8 @@ class _Body(httpx.AsyncByteStream):
         self._closed = True
         try:
             await self._response.aclose()
-        finally:
-            await self._release()
+        except BaseException:
+            # An interruption, as by Ctrl-C, may leave the connection's lock taken.
+            await self._release(reusable=False)
+            raise
+        await self._release()

@@ -48,6 +48,8 @@ def httpx_errors() -> Iterator[None]:
     """Raise the exceptions of httpcore as those of httpx, which have the same names."""
     try:
         yield
+    except httpcore.ConnectionNotAvailable as error:
+        raise httpx.ReadError("closed") from error  # since the request has taken it
     except _ERRORS as error:
         raise getattr(httpx, type(error).__name__)(str(error)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import httpcore
 import httpx
@@ -33,9 +34,9 @@ class SyncOriginTransport(httpx.BaseTransport):
             with httpx_errors():
                 response = connection.handle_request(core)
         except BaseException:
-            self._release(connection)
+            self._release(connection, reusable=False)
             raise
-        return response_of(response, _Body(response, lambda: self._release(connection)))
+        return response_of(response, _Body(response, partial(self._release, connection)))
 
     def close(self) -> None:
         self._closed = True
@@ -52,10 +53,11 @@ class SyncOriginTransport(httpx.BaseTransport):
             connection.close()
         return self._connect(origin)
 
-    def _release(self, connection: httpcore.ConnectionInterface) -> None:
+    def _release(self, connection: httpcore.ConnectionInterface, *, reusable: bool = True) -> None:
         self._busy.discard(connection)
         if not connection.is_closed():
-            if connection.is_idle() and connection.can_handle_request(self._origin) and not self._closed:
+            reusable = reusable and connection.is_idle() and connection.can_handle_request(self._origin)
+            if reusable and not self._closed:
                 self._idle.put(connection)
             else:
                 connection.close()
@@ -67,7 +69,7 @@ class SyncOriginTransport(httpx.BaseTransport):
 class _Body(httpx.SyncByteStream):
     """Body of a response; gives its connection back when it is closed."""
 
-    def __init__(self, response: httpcore.Response, release: Callable[[], None]) -> None:
+    def __init__(self, response: httpcore.Response, release: Callable[..., None]) -> None:
         self._response = response
         self._release = release
         self._closed = False
@@ -82,5 +84,8 @@ class _Body(httpx.SyncByteStream):
         self._closed = True
         try:
             self._response.close()
-        finally:
-            self._release()
+        except BaseException:
+            # An interruption, as by Ctrl-C, may leave the connection's lock taken.
+            self._release(reusable=False)
+            raise
+        self._release()

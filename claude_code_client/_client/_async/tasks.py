@@ -154,8 +154,14 @@ class AsyncTasks(AsyncBase):
         """
         fields = task_fields(description, allow_tools, allow_agents, allow_skills, timeout, max_cost, context)
         run = self._task_run({**fields, **options})
-        await self._connection.run(run.submit())
-        return AsyncTaskHandle(self._connection, run)
+        try:
+            await self._connection.run(run.submit())
+            return AsyncTaskHandle(self._connection, run)
+        except BaseException:
+            if run.task is not None:
+                # Ctrl-C, after the server has accepted the task: nobody has a handle to cancel it.
+                await self._connection.run_cleanup(run.leave())
+            raise
 
     @strip_tracebacks_async
     async def recover(self) -> list[AsyncTaskHandle]:

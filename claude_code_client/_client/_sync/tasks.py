@@ -155,8 +155,14 @@ class Tasks(Base):
         """
         fields = task_fields(description, allow_tools, allow_agents, allow_skills, timeout, max_cost, context)
         run = self._task_run({**fields, **options})
-        self._connection.run(run.submit())
-        return TaskHandle(self._connection, run)
+        try:
+            self._connection.run(run.submit())
+            return TaskHandle(self._connection, run)
+        except BaseException:
+            if run.task is not None:
+                # Ctrl-C, after the server has accepted the task: nobody has a handle to cancel it.
+                self._connection.run_cleanup(run.leave())
+            raise
 
     @strip_tracebacks
     def recover(self) -> list[TaskHandle]:
