@@ -75,10 +75,10 @@ class TaskLedger:
 
     def note_done(self) -> Operation[None]:
         """Note that nobody has to look for the task any more."""
-        if (journal := self._state.journal) is not None:
-            if (yield from _note(partial(journal.done, self._key))):
-                # Until then, recover() may find the task, and must not settle it once more.
-                self._state.open_costs.pop(self._key, None)
+        journal = self._state.journal
+        if journal is not None and (yield from _note(partial(journal.done, self._key))):
+            # Until then, recover() may find the task, and must not settle it once more.
+            self._state.open_costs.pop(self._key, None)
 
 
 def _note(write: Callable[[], None]) -> Operation[bool]:
