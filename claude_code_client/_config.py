@@ -88,7 +88,7 @@ def resolve(
         max_retries=_max_retries(max_retries),
         stream_read_timeout=_stream_read_timeout(stream_read_timeout, DEFAULT_STREAM_READ_TIMEOUT),
         max_response_bytes=_max_response_bytes(max_response_bytes, DEFAULT_MAX_RESPONSE_BYTES),
-        headers=_headers(headers),
+        headers=check_headers(headers),
     )
 
 
@@ -201,16 +201,17 @@ def _max_retries(value: int | None) -> int:
     return value
 
 
-def _headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+def check_headers(headers: Mapping[str, str] | None, param: str = "headers") -> dict[str, str]:
+    """Return the headers as a dict. Raises ConfigurationError, naming the parameter, if HTTP does not allow them."""
     if headers is not None and not isinstance(headers, Mapping):
-        raise ConfigurationError(f"headers must be a dict, not {type(headers).__name__}.", param="headers")
+        raise ConfigurationError(f"{param} must be a dict, not {type(headers).__name__}.", param=param)
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError("headers: a name contains characters that HTTP does not allow.", param="headers")
+            raise ConfigurationError(f"{param}: a name contains characters that HTTP does not allow.", param=param)
         # Values may be secrets: do not repeat them.
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigurationError(
-                f"headers: the value of {name} must be a str of printable ASCII characters.", param="headers"
+                f"{param}: the value of {name} must be a str of printable ASCII characters.", param=param
             )
     return dict(headers or {})
 
@@ -231,7 +232,7 @@ def override(
         max_retries=config.max_retries if max_retries is None else _max_retries(max_retries),
         stream_read_timeout=_stream_read_timeout(stream_read_timeout, config.stream_read_timeout),
         max_response_bytes=_max_response_bytes(max_response_bytes, config.max_response_bytes),
-        headers=merge_headers(config.headers, _headers(headers)),
+        headers=merge_headers(config.headers, check_headers(headers)),
     )
 
 

@@ -29,11 +29,15 @@ class TaskOptions(TypedDict, total=False):
         model: ``"haiku"``, ``"sonnet"``, ``"opus"`` or a full model ID. Default: chosen by the server.
         working_directory: Directory to work in, inside the server's workspace. Default: the workspace.
         idempotency_key: Calls with the same key run one task. Default: a new key for each call.
+        extra_body: Fields to add to the body of the submit, as JSON types: those for which there is no parameter yet.
+        extra_headers: Headers to add to the submit. Values of headers whose names mean secrets are not logged.
     """
 
     model: str | None
     working_directory: str | None
     idempotency_key: str | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
 
 
 class CompletionOptions(TypedDict, total=False):
@@ -44,12 +48,16 @@ class CompletionOptions(TypedDict, total=False):
         stop: Strings that end the reply.
         timeout: Seconds for the whole call. Default: the client's timeout.
         idempotency_key: Calls with the same key are run, and billed, once. Default: a new key for each call.
+        extra_body: Fields to add to the body of the request, as JSON types: those for which there is no parameter yet.
+        extra_headers: Headers to add to the request. Values of headers whose names mean secrets are not logged.
     """
 
     messages: Sequence[Message] | None
     stop: Sequence[str] | None
     timeout: float | None
     idempotency_key: str | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
 
 
 def task_fields(

@@ -14,14 +14,15 @@ from claude_code_api.models.create_completion_request import CreateCompletionReq
 from .._config import Config
 from .._policy.pricing import max_completion_cost
 from .._wire import legacy, responses
+from .._wire.extras import Extras
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
-from ..errors import ClaudeAPIError
-from ..models import CompletionResponse
+from ..errors import ClaudeAPIError, NotSupportedError
+from ..models import CompletionResponse, ModelInfo
 from .account import list_models
 from .client_state import ClientState
 from .completion_events import follow_completion
 from .cost import ReservedCost
-from .effects import Aborted, Delivery, Emit, Operation, Send
+from .effects import Aborted, Delivery, Emit, Operation, Request, Send
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +33,13 @@ class CompletionRequest:
     idempotency_key: str
     timeout: float
     """Seconds that the call may take."""
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """Headers to add to those of the endpoint."""
+
+    def sent_to(self, endpoint: Any) -> Request:
+        """Return the request of a generated endpoint."""
+        request: Request = endpoint._get_kwargs(body=self.body, idempotency_key=self.idempotency_key)
+        return {**request, "headers": {**request["headers"], **self.headers}}
 
 
 def completion_request(
@@ -41,6 +49,7 @@ def completion_request(
     prompt: str | None = None,
     timeout: float | None = None,
     idempotency_key: str | None = None,
+    extras: Extras | None = None,
 ) -> CompletionRequest:
     """Return the request of a completion with these fields, named as the attributes of CreateCompletionRequest.
 
@@ -48,8 +57,12 @@ def completion_request(
     ConfigurationError, naming the parameter.
     """
     messages = prompt_messages(prompt, fields.get("messages"))
+    body = request_body(CreateCompletionRequest, {**fields, "messages": messages})
+    extras = extras or Extras()
+    extras.add_to(body)
     return CompletionRequest(
-        body=request_body(CreateCompletionRequest, {**fields, "messages": messages}),
+        body=body,
+        headers=extras.headers,
         idempotency_key=call_key(idempotency_key),
         timeout=call_timeout(timeout, config),
     )
@@ -62,7 +75,7 @@ def complete(request: CompletionRequest, config: Config, state: ClientState) -> 
     delivery = Delivery()
     try:
         response = yield Send(
-            request=create_completion._get_kwargs(body=request.body, idempotency_key=request.idempotency_key),
+            request=request.sent_to(create_completion),
             deadline=deadline,
             delivery=delivery,
         )
@@ -87,7 +100,7 @@ def stream_complete(request: CompletionRequest, config: Config, state: ClientSta
     delivery = Delivery()
     try:
         completion = yield from follow_completion(
-            stream_completion._get_kwargs(body=request.body, idempotency_key=request.idempotency_key),
+            request.sent_to(stream_completion),
             deadline=deadline,
             read_timeout=config.stream_read_timeout,
             delivery=delivery,
@@ -109,5 +122,23 @@ def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> 
     if not state.budgets.active:
         return ReservedCost()
     if state.models is None:
-        state.models = yield from list_models(config)
+        state.models = yield from _priced_models(config)
     return ReservedCost(state.budgets.reserve(max_completion_cost(request.body, state.models)))
+
+
+def _priced_models(config: Config) -> Operation[list[ModelInfo]]:
+    """Get the models with their prices. Raises NotSupportedError if the server states none."""
+    missing: NotSupportedError | None = None
+    try:
+        models = yield from list_models(config)
+    except NotSupportedError as error:
+        missing = error
+    else:
+        if models:
+            return models
+    raise NotSupportedError(
+        "The server does not list its models with their prices, without which a budget cannot limit a completion; "
+        "nothing was sent. Request completions of this server outside of the budget.",
+        status_code=missing.status_code if missing else None,
+        attempts=missing.attempts if missing else 0,
+    )

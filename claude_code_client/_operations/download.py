@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from .._config import Config, check_timeout, shown
 from .._files.atomic_file import AtomicFile, check_destination
 from .._wire.requests import check_id
-from ..errors import InvalidRequestError, NotFoundError
+from ..errors import InvalidRequestError, NotFoundError, NotSupportedError
 from ..models import AgenticTaskResponse, Artifact
 from . import task_endpoints
 from .effects import Operation, RunBlocking
@@ -67,6 +67,11 @@ class _DownloadRequest:
         self._task = task
         self._artifact = artifact
         self.task_id = check_id("task", task.id if isinstance(task, AgenticTaskResponse) else task, _ID_HINT)
+        if isinstance(artifact, Artifact) and not artifact.id:
+            raise NotSupportedError(
+                "The server has listed the artifact without an ID, so it cannot be downloaded; nothing was sent. "
+                "Its path is that of the file on the server's machine, relative to the task's working directory."
+            )
         self._artifact_id = check_id("artifact", artifact.id if isinstance(artifact, Artifact) else artifact, _ID_HINT)
         if type(max_bytes) is not int or max_bytes < 1:
             raise InvalidRequestError(

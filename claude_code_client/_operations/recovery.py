@@ -61,6 +61,8 @@ def _unfinished(config: Config, state: ClientState) -> list[tuple[TaskRun, str |
     if state.journal is None:
         raise ConfigurationError("This client has no journal. Pass journal=path to it.", param="journal")
     runs = []
+    # Before the journal is read: another call may settle a cost, and then take its task out of the journal.
+    costs = dict(state.open_costs)
     for entry in state.journal.unfinished():
         try:
             body = CreateTaskRequest.from_dict(entry.body)
@@ -71,5 +73,5 @@ def _unfinished(config: Config, state: ClientState) -> list[tuple[TaskRun, str |
         request = TaskRequest(
             body=body, idempotency_key=entry.key, timeout=entry.timeout, read_timeout=config.stream_read_timeout
         )
-        runs.append((TaskRun(request, state), entry.task_id))
+        runs.append((TaskRun(request, state, costs.get(entry.key)), entry.task_id))
     return runs

@@ -18,6 +18,7 @@ def submit(request: TaskRequest, deadline: float, delivery: Delivery) -> Operati
     """Submit a task before ``deadline`` (monotonic seconds); the server responds as soon as it has stored the task."""
     # RFC 7240, 4.1
     sent = create_task._get_kwargs(body=request.body, idempotency_key=request.idempotency_key, prefer="respond-async")
+    sent["headers"].update(request.headers)
     return _send(create_task, sent, deadline, delivery=delivery)
 
 

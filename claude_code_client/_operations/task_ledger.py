@@ -18,11 +18,11 @@ logger = logging.getLogger("claude_code_client")
 class TaskLedger:
     """Budget reservations and journal entries of one task."""
 
-    def __init__(self, request: TaskRequest, state: ClientState) -> None:
+    def __init__(self, request: TaskRequest, state: ClientState, cost: ReservedCost | None = None) -> None:
         self._request = request
         self._state = state
         self._key = request.idempotency_key
-        self._cost = ReservedCost()
+        self._cost = cost or ReservedCost()
         self._task_id: str | None = None
 
     def reserve(self) -> None:
@@ -42,14 +42,13 @@ class TaskLedger:
     def settle(self, usd: float) -> None:
         """Settle the task's cost. Only the first call counts; without a reservation there is nothing to settle."""
         self._cost.settle(usd)
-        if self._state.open_costs.get(self._key) is self._cost:
-            self._state.open_costs.pop(self._key, None)
         if self._task_id is not None and self._state.task_costs.get(self._task_id) is self._cost:
             self._state.task_costs.pop(self._task_id, None)
 
     def release(self) -> None:
         """Settle at no cost: the server has not run the task."""
         self.settle(0.0)
+        self._state.open_costs.pop(self._key, None)
 
     def identify(self, task_id: str) -> None:
         """Let calls with the task's ID settle its cost."""
@@ -76,13 +75,18 @@ class TaskLedger:
 
     def note_done(self) -> Operation[None]:
         """Note that nobody has to look for the task any more."""
-        if (journal := self._state.journal) is not None:
-            yield from _note(partial(journal.done, self._key))
+        journal = self._state.journal
+        if journal is not None and (yield from _note(partial(journal.done, self._key))):
+            # Until then, recover() may find the task, and must not settle it once more.
+            self._state.open_costs.pop(self._key, None)
 
 
-def _note(write: Callable[[], None]) -> Operation[None]:
+def _note(write: Callable[[], None]) -> Operation[bool]:
+    """Write to the journal; return whether it worked."""
     try:
         yield RunBlocking(write)
     except ConfigurationError as error:
         # The call itself does not depend on the entry; without it, recover() looks for the task once more.
         logger.warning("%s", error)
+        return False
+    return True

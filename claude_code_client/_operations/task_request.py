@@ -10,6 +10,7 @@ from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
 from .._config import DEFAULT_STREAM_READ_TIMEOUT, Config
+from .._wire.extras import Extras
 from .._wire.requests import call_key, call_timeout, check_waiting, request_body
 
 
@@ -25,6 +26,8 @@ class TaskRequest:
     """Seconds without an event after which the task counts as stalled; None to wait on."""
     read_timeout: float = DEFAULT_STREAM_READ_TIMEOUT
     """Seconds without a byte after which a connection counts as dead."""
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """Headers to add to the submit. The journal does not keep them: they may be secrets."""
 
     @property
     def max_cost(self) -> float:
@@ -39,6 +42,7 @@ def task_request(
     *,
     idempotency_key: str | None = None,
     stall_timeout: float | None = None,
+    extras: Extras | None = None,
 ) -> TaskRequest:
     """Return the request of a task with these fields, named as the attributes of CreateTaskRequest.
 
@@ -47,8 +51,12 @@ def task_request(
     """
     check_waiting(None, stall_timeout)
     timeout = call_timeout(fields.get("timeout"), config)
+    body = request_body(CreateTaskRequest, {**fields, "timeout": timeout})
+    extras = extras or Extras()
+    extras.add_to(body)
     return TaskRequest(
-        body=request_body(CreateTaskRequest, {**fields, "timeout": timeout}),
+        body=body,
+        headers=extras.headers,
         idempotency_key=call_key(idempotency_key),
         timeout=timeout,
         stall_timeout=stall_timeout,

@@ -26,6 +26,7 @@ from ..errors import (
 from ..models import AgenticTaskResponse
 from .backoff import wait_to_reconnect
 from .client_state import ClientState
+from .cost import ReservedCost
 from .effects import Aborted, Emit, Operation, Sleep, Spawn
 from .event_stream import error_detail
 from .task_deadlines import TaskDeadlines, cancel_deadline
@@ -40,9 +41,10 @@ T = TypeVar("T")
 class TaskRun:
     """One task. Its calls share what is known of the task; each call has deadlines of its own."""
 
-    def __init__(self, request: TaskRequest, state: ClientState) -> None:
+    def __init__(self, request: TaskRequest, state: ClientState, cost: ReservedCost | None = None) -> None:
+        """Create a run; ``cost`` is what budgets hold for a task of the journal."""
         self._request = request
-        self._tracker = TaskTracker(request, state)
+        self._tracker = TaskTracker(request, state, cost)
         self._cursor = EventCursor()
         """Cursor of the latest event stream."""
 

@@ -30,9 +30,9 @@ _REJECTIONS: Final = frozenset({"invalid_request_error", "request_too_large", "p
 class TaskTracker:
     """One task: submitted at most once, cancelled at most once, its cost settled when it is known."""
 
-    def __init__(self, request: TaskRequest, state: ClientState) -> None:
+    def __init__(self, request: TaskRequest, state: ClientState, cost: ReservedCost | None = None) -> None:
         self._request = request
-        self._ledger = TaskLedger(request, state)
+        self._ledger = TaskLedger(request, state, cost)
         self._lifecycle = TaskLifecycle()
         self._delivery = Delivery()
         self._snapshot: TaskSnapshot | None = None

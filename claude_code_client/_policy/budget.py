@@ -92,16 +92,18 @@ class Reservation:
     def __init__(self, budget: Budget, usd: float) -> None:
         self.budget: Final = budget
         self._usd: float | None = usd
+        self._cost = 0.0
 
     @property
-    def is_open(self) -> bool:
-        """True until the cost of the call is known."""
-        return self._usd is not None
+    def counts(self) -> bool:
+        """True if the call has a part of the budget: until its cost is known, or because it has cost something."""
+        return self._usd is not None or self._cost > 0
 
     def settle(self, cost: float) -> None:
         """Replace the reservation by the cost of the call in USD; 0 if the call did not run. Later calls do nothing."""
         usd, self._usd = self._usd, None
         if usd is not None:
+            self._cost = cost
             self.budget._settle(usd, cost)
 
 
@@ -128,11 +130,11 @@ class ActiveBudgets:
             self._budgets.remove(budget)
 
     def reserve(self, usd: float, held: Collection[Reservation] = ()) -> list[Reservation]:
-        """Reserve ``usd`` in every budget without an open reservation in ``held``, or in none.
+        """Reserve ``usd`` in every budget in which no reservation in ``held`` counts, or in none.
 
         Raises CostExceededError.
         """
-        covered = [reservation.budget for reservation in held if reservation.is_open]
+        covered = [reservation.budget for reservation in held if reservation.counts]
         with self._lock:
             budgets = [budget for budget in self._budgets if budget not in covered]
         reservations: list[Reservation] = []

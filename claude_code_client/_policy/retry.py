@@ -40,6 +40,8 @@ class AttemptFailure:
     error: ClaudeAPIError
     sent: bool = True
     """True if the server may have received anything."""
+    stale: bool = False
+    """True if the connection was an old one, closed before the request, which says nothing about the server."""
     should_retry: bool | None = None
     """Header ``x-should-retry`` of the response; None without one."""
     timed_out: bool = False
@@ -106,6 +108,10 @@ class RetryState:
         """Return the state after the start of an attempt."""
         return attrs.evolve(self, attempts=self.attempts + 1)
 
+    def unsent(self) -> RetryState:
+        """Return the state after an attempt that sent nothing, on a connection that was closed: it does not count."""
+        return attrs.evolve(self, attempts=self.attempts - 1)
+
     def after(self, failure: AttemptFailure) -> RetryState:
         """Return the state after a failed attempt."""
         return self._ended(failure.summary, failure.may_have_run)
@@ -163,6 +169,8 @@ def _delay(state: RetryState, failure: AttemptFailure, random: Callable[[], floa
         return None
     if failure.sent and not state.repeatable:
         return None
+    if failure.stale:
+        return 0.0
     retry_after = failure.error.retry_after
     if retry_after is None:
         bound: float = min(BASE_DELAY * 2 ** (state.attempts - 1), MAX_DELAY)

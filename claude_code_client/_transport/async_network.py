@@ -10,13 +10,14 @@ import ipaddress
 import select
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any, Final, cast
 
 import httpcore
 
+from .network_events import NetworkEvents
 from .unsent_bytes import PROXY_REQUEST, UnsentBytes
 
 _HEAD_START: Final = 0.25
@@ -24,23 +25,23 @@ _HEAD_START: Final = 0.25
 _ENOUGH: Final = 1 << 18
 """Bytes in the buffer from which on no more are read from the network."""
 
-_on_send: ContextVar[Callable[[], None] | None] = ContextVar("claude_code_client_on_send", default=None)
+_events: ContextVar[NetworkEvents | None] = ContextVar("claude_code_client_events", default=None)
 
 
-class OnSend:
-    """Calls a function, in a ``with`` block, before anything is sent to the server."""
+class Observed:
+    """Passes what happens on the network, in a ``with`` block, to a receiver."""
 
-    def __init__(self, on_send: Callable[[], None]) -> None:
-        self._on_send = on_send
-        self._outer: Token[Callable[[], None] | None] | None = None
+    def __init__(self, events: NetworkEvents) -> None:
+        self._events = events
+        self._outer: Token[NetworkEvents | None] | None = None
 
     def __enter__(self) -> None:
-        self._outer = _on_send.set(self._on_send)
+        self._outer = _events.set(self._events)
 
     def __exit__(self, *_: object) -> None:
         with suppress(ValueError):  # the coroutine is being closed in another context
             if self._outer is not None:
-                _on_send.reset(self._outer)
+                _events.reset(self._outer)
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -54,7 +55,9 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
+        loop, events = asyncio.get_running_loop(), _events.get()
+        if events is not None:
+            events.connecting()
         try:
             async with asyncio.timeout(timeout):
                 _, protocol = await loop.create_connection(
@@ -163,12 +166,15 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
     def __init__(self, protocol: _Protocol) -> None:
         self._protocol = protocol
         self._unsent = UnsentBytes()
+        self._is_sending = False
+        """True from the start of a request until its response is read."""
         self._closed = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._unsent:
             with suppress(httpcore.WriteError):  # as httpcore has it: the server may have responded before
                 await self._send(self._unsent.take(), timeout)
+        self._is_sending = False
         if self._closed:
             raise httpcore.ReadError("closed")
         try:
@@ -192,9 +198,10 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
     async def _send(self, data: bytes, timeout: float | None) -> None:
         if self._closed:
             raise httpcore.WriteError("closed")
-        on_send = _on_send.get()
-        if on_send is not None and not data.startswith(PROXY_REQUEST):
-            on_send()
+        events, is_start = None if data.startswith(PROXY_REQUEST) else _events.get(), not self._is_sending
+        self._is_sending = True
+        if events is not None:
+            events.sending()
         try:
             if timeout is None:
                 await self._protocol.write(data)
@@ -204,6 +211,8 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except (OSError, ssl.SSLError) as error:
+            if events is not None and is_start:
+                events.not_sent()
             raise httpcore.WriteError(str(error)) from error
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -42,9 +43,9 @@ class AsyncOriginTransport:
         try:
             response = await connection.handle_async_request(core)
         except BaseException:
-            await self._release(connection)
+            await self._release(connection, reusable=False)
             raise
-        body = AsyncBody(response.stream, lambda: self._release(connection))
+        body = AsyncBody(response.stream, partial(self._release, connection))
         return HttpResponse(request, response.status, response.headers, body)
 
     async def aclose(self) -> None:
@@ -64,10 +65,11 @@ class AsyncOriginTransport:
             await connection.aclose()
         return self._connect(self._origin)
 
-    async def _release(self, connection: httpcore.AsyncConnectionInterface) -> None:
+    async def _release(self, connection: httpcore.AsyncConnectionInterface, *, reusable: bool = True) -> None:
         self._busy.discard(connection)
         if not connection.is_closed():
-            if connection.is_idle() and connection.can_handle_request(self._origin) and not self._closed:
+            reusable = reusable and connection.is_idle() and connection.can_handle_request(self._origin)
+            if reusable and not self._closed:
                 self._idle.put(connection)
             else:
                 await connection.aclose()
@@ -79,7 +81,7 @@ class AsyncOriginTransport:
 class AsyncBody:
     """Body of a response, as it was sent; gives its connection back when it is closed."""
 
-    def __init__(self, stream: Any, release: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, stream: Any, release: Callable[..., Awaitable[None]]) -> None:
         self._stream = stream
         self._release = release
         self._closed = False
@@ -94,5 +96,8 @@ class AsyncBody:
         self._closed = True
         try:
             await self._stream.aclose()
-        finally:
-            await self._release()
+        except BaseException:
+            # An interruption, as by Ctrl-C, may leave the connection's lock taken.
+            await self._release(reusable=False)
+            raise
+        await self._release()

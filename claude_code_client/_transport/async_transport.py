@@ -10,7 +10,7 @@ import httpcore
 
 from .._config import Config
 from .._operations.client_state import ClientState
-from .async_network import OnSend
+from .async_network import Observed
 from .async_origin_transport import AsyncOriginTransport
 from .attempts import CallAttempts
 from .content_decoding import BodyDecoder
@@ -63,8 +63,9 @@ class AsyncRetryTransport:
     async def _attempt(self, call: CallAttempts, deadline: float) -> HttpResponse | TransportFailure:
         try:
             async with until(deadline):
-                with OnSend(call.note_sent):
+                with Observed(call):
                     response = await self._inner.handle(*call.next_request())
+                call.responded()
                 if call.needs_body(response):
                     try:
                         chunks = [chunk async for chunk in decoded(response.body, call.decoder(response))]

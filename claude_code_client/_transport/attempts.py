@@ -26,6 +26,7 @@ from .request_builder import RequestBuilder
 
 _TROUBLE: Final = frozenset({429, 502, 503, 504})
 """Statuses of a server, or a proxy, that may answer later."""
+_CONNECTION_LOST: Final = (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.ConnectionNotAvailable)
 
 logger = logging.getLogger("claude_code_client")
 
@@ -50,6 +51,8 @@ class CallAttempts:
             safe=is_safe(request.method),
         )
         self._sent = False
+        self._stale = False
+        """True as long as the attempt uses a connection from before on which it has received nothing."""
         self._started = 0.0
         self._runs_work = request.repeatable is None and repeatable and not self._state.safe
         self._delivery = request.delivery or Delivery()
@@ -59,10 +62,21 @@ class CallAttempts:
         self._failure: ClaudeAPIError | None = None
         """Failure of the last attempt."""
 
-    def note_sent(self) -> None:
+    def connecting(self) -> None:
+        """Note that the attempt has a connection of its own."""
+        self._stale = False
+
+    def sending(self) -> None:
         """Note that something is being sent to the server."""
-        if not self._asking:
-            self._sent = self._delivery.sent = True
+        self._note_sent(True)
+
+    def not_sent(self) -> None:
+        """Note that the start of the request was not sent to its end: without that, the request is none."""
+        self._note_sent(False)
+
+    def responded(self) -> None:
+        """Note that the head of a response has arrived."""
+        self._stale = False
 
     def next_request(self) -> tuple[HttpRequest, list[tuple[bytes, bytes]], dict[str, float]]:
         """Return the request of the next attempt, its headers and its timeouts (seconds).
@@ -78,6 +92,7 @@ class CallAttempts:
         if not self._asking:
             self._state = self._state.started()
         self._sent = False
+        self._stale = True
         self._started = time.monotonic()
         headers = request.headers
         if request.server == self._requests.server:
@@ -140,11 +155,17 @@ class CallAttempts:
     def failed(self, failure: TransportFailure) -> float:
         """Return the seconds to wait before a retry. Raises this library's exception if there is none."""
         self._log(type(failure).__name__, None)
+        stale = self._is_stale(failure)
+        if stale and not self._sent:
+            self._state = self._state.unsent()
+            return 0.0
         error = translate(failure, self._request.server, overdue=time.monotonic() >= self._request.deadline)
         timed_out = isinstance(failure, httpcore.TimeoutException)
         # A certificate that is not valid now will not be valid in a second.
         should_retry = False if "CERTIFICATE_VERIFY_FAILED" in str(failure) else None
-        return self._delay(AttemptFailure(error=error, sent=self._sent, timed_out=timed_out, should_retry=should_retry))
+        return self._delay(
+            AttemptFailure(error=error, sent=self._sent, stale=stale, timed_out=timed_out, should_retry=should_retry)
+        )
 
     def cancelled(self) -> None:
         """Report what is known of a call whose coroutine is being cancelled."""
@@ -157,10 +178,18 @@ class CallAttempts:
         self._state.closed(sent=self._sent).describe(error)
         return error
 
+    def _is_stale(self, failure: TransportFailure) -> bool:
+        """Return whether the server, or something in between, had closed the connection before the request."""
+        return self._stale and isinstance(failure, _CONNECTION_LOST)
+
+    def _note_sent(self, sent: bool) -> None:
+        if not self._asking:
+            self._sent = sent
+            self._delivery.sent = sent or self._delivered_before or self._state.may_have_run
+
     def _delay(self, failure: AttemptFailure) -> float:
         self._state = self._state.after(failure)
-        self._sent = False
-        self._delivery.sent = self._delivered_before or self._state.may_have_run
+        self._note_sent(False)
         time_left = self._request.deadline - time.monotonic()
         step = next_step(self._state, failure, time_left=time_left, random=random.random)  # jitter, not a secret
         if isinstance(step, Raise):
@@ -189,7 +218,8 @@ class CallAttempts:
         else:
             self._log(type(outcome).__name__, None)
             error = translate(outcome, self._request.server, overdue=time.monotonic() >= self._request.deadline)
-            failure = AttemptFailure(error=error, sent=False, timed_out=isinstance(outcome, httpcore.TimeoutException))
+            timed_out = isinstance(outcome, httpcore.TimeoutException)
+            failure = AttemptFailure(error=error, sent=False, stale=self._is_stale(outcome), timed_out=timed_out)
         self._state = self._state.started()
         return self._delay(attrs.evolve(failure, sent=False))
 

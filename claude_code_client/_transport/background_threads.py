@@ -55,7 +55,8 @@ def _start_all() -> None:
         with suppress(IndexError):  # another thread has been faster
             run, name = _unstarted.popleft()
             try:
-                threading.Thread(target=run, name=name).start()
+                # daemon=None asks for the current thread, and threading would list this one for ever.
+                threading.Thread(target=run, name=name, daemon=False).start()
             except RuntimeError:
                 run()
 

@@ -29,6 +29,13 @@ class Cancelled(Exception):  # noqa: N818 (says what happened)
     """Raised by ``is_cancelled`` being true."""
 
 
+class _Socket(socket.socket):
+    """A socket that may be dropped: Ctrl-C between any two lines leaves it to nobody."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Lookup:
     """Lookup of one name in a thread of its own, which is left behind if it takes too long."""
 
@@ -159,7 +166,7 @@ def _start_next(
     for family, kind, protocol, address in waiting:
         sock: socket.socket | None = None
         try:
-            sock = socket.socket(family, kind, protocol)
+            sock = _Socket(family, kind, protocol)
             sock.setblocking(False)
             if local_address is not None:
                 sock.bind((local_address, 0))

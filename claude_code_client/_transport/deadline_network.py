@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
@@ -20,6 +20,7 @@ from httpcore._backends.sync import SyncStream  # what httpcore.SyncBackend make
 
 from .cancellation import CancelToken, shut_down
 from .connecting import Cancelled, connect
+from .network_events import NetworkEvents
 from .unsent_bytes import PROXY_REQUEST, UnsentBytes
 
 
@@ -29,13 +30,13 @@ class Bounds:
     Args:
         deadline: Seconds on the monotonic clock.
         token: Ends them from another thread.
-        on_send: Called before anything is sent to the server.
+        events: Receives what happens.
     """
 
-    def __init__(self, deadline: float, token: CancelToken, on_send: Callable[[], None] | None = None) -> None:
+    def __init__(self, deadline: float, token: CancelToken, events: NetworkEvents | None = None) -> None:
         self.deadline = deadline
         self.token = token
-        self.on_send = on_send
+        self.events = events
         self._outer: Token[Bounds | None] | None = None
 
     def __enter__(self) -> None:
@@ -75,6 +76,8 @@ class DeadlineBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         bounds = _bounds.get()
         timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
+        if bounds is not None and bounds.events is not None:
+            bounds.events.connecting()
         try:
             sock = connect(
                 host,
@@ -114,12 +117,15 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._users = 0
         self._closed = False
         self._unsent = UnsentBytes()
+        self._is_sending = False
+        """True from the start of a request until its response is read."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         bounds = _bounds.get()
         if self._unsent:
             with suppress(httpcore.WriteError):  # as httpcore has it: the server may have responded before
                 self._send(self._unsent.take(), timeout)
+        self._is_sending = False
         self._block(bounds, httpcore.ReadError)
         try:
             return self._inner.read(max_bytes, _left(bounds, timeout, httpcore.ReadTimeout))
@@ -131,12 +137,18 @@ class _DeadlineStream(httpcore.NetworkStream):
             self._send(data, timeout)
 
     def _send(self, data: bytes, timeout: float | None) -> None:
-        bounds = _bounds.get()
-        if bounds is not None and bounds.on_send is not None and not data.startswith(PROXY_REQUEST):
-            bounds.on_send()
+        bounds, is_start = _bounds.get(), not self._is_sending
+        events = None if bounds is None or data.startswith(PROXY_REQUEST) else bounds.events
+        self._is_sending = True
+        if events is not None:
+            events.sending()
         self._block(bounds, httpcore.WriteError)
         try:
             self._inner.write(data, _left(bounds, timeout, httpcore.WriteTimeout))
+        except httpcore.WriteError:
+            if events is not None and is_start:
+                events.not_sent()
+            raise
         finally:
             self._unblock(bounds)
 

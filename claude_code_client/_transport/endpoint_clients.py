@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx
@@ -80,6 +81,8 @@ def _options(config: Config) -> dict[str, Any]:
     return {
         "base_url": config.base_url,
         "headers": {"Accept-Encoding": ACCEPTED, **default_headers(config)},
+        # None are kept: they would grow without bound, and the API has none.
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         "trust_env": False,
     }
 
@@ -91,7 +94,6 @@ def _is_short(
         isinstance(url, str)
         and url.startswith("/")
         and arguments.keys() <= _SHORT
-        and not client.cookies
         and client.headers.raw == own_headers
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -42,9 +43,9 @@ class SyncOriginTransport:
         try:
             response = connection.handle_request(core)
         except BaseException:
-            self._release(connection)
+            self._release(connection, reusable=False)
             raise
-        body = SyncBody(response.stream, lambda: self._release(connection))
+        body = SyncBody(response.stream, partial(self._release, connection))
         return HttpResponse(request, response.status, response.headers, body)
 
     def close(self) -> None:
@@ -64,10 +65,11 @@ class SyncOriginTransport:
             connection.close()
         return self._connect(self._origin)
 
-    def _release(self, connection: httpcore.ConnectionInterface) -> None:
+    def _release(self, connection: httpcore.ConnectionInterface, *, reusable: bool = True) -> None:
         self._busy.discard(connection)
         if not connection.is_closed():
-            if connection.is_idle() and connection.can_handle_request(self._origin) and not self._closed:
+            reusable = reusable and connection.is_idle() and connection.can_handle_request(self._origin)
+            if reusable and not self._closed:
                 self._idle.put(connection)
             else:
                 connection.close()
@@ -79,7 +81,7 @@ class SyncOriginTransport:
 class SyncBody:
     """Body of a response, as it was sent; gives its connection back when it is closed."""
 
-    def __init__(self, stream: Any, release: Callable[[], None]) -> None:
+    def __init__(self, stream: Any, release: Callable[..., None]) -> None:
         self._stream = stream
         self._release = release
         self._closed = False
@@ -94,5 +96,8 @@ class SyncBody:
         self._closed = True
         try:
             self._stream.close()
-        finally:
-            self._release()
+        except BaseException:
+            # An interruption, as by Ctrl-C, may leave the connection's lock taken.
+            self._release(reusable=False)
+            raise
+        self._release()

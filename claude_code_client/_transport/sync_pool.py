@@ -58,7 +58,9 @@ class SyncPool:
         self.tokens.close()
         for stream in _own(self._streams):
             stream.end()
-        self._finalize()
+        # Not by the finalizer, which runs once: a close that Ctrl-C has interrupted is repeated.
+        _close_own(self._by_process, self._streams)
+        self._finalize.detach()
 
 
 def _open(base_url: httpx.URL) -> SyncOriginTransport:
@@ -83,6 +85,7 @@ def _own(streams: _Streams) -> list[SyncStream]:
 def _close_own(by_process: dict[int, SyncOriginTransport], streams: _Streams) -> None:
     for stream in _own(streams):
         stream.abort()
-    transport = by_process.pop(os.getpid(), None)
+    transport = by_process.get(os.getpid())
     if transport is not None:
         transport.close()
+        by_process.pop(os.getpid(), None)

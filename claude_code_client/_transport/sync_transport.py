@@ -47,7 +47,7 @@ class SyncRetryTransport:
             return self._handle(call, request.deadline, token)
 
     def _handle(self, call: CallAttempts, deadline: float, token: CancelToken) -> HttpResponse:
-        bounds = Bounds(deadline, token, call.note_sent)
+        bounds = Bounds(deadline, token, call)
         while True:
             outcome = self._attempt(call, bounds)
             # Decided outside of the except clause: no exception that leaves here may hold httpcore's frames.
@@ -66,6 +66,7 @@ class SyncRetryTransport:
         try:
             with bounds:
                 response = self._inner.handle(*call.next_request())
+                call.responded()
                 if call.needs_body(response):
                     try:
                         response.content = b"".join(decoded(response.body, call.decoder(response)))

@@ -57,6 +57,16 @@ def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> S
     return [{"role": "user", "content": prompt}]
 
 
+def json_object(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a dict of JSON types. Raises InvalidRequestError."""
+    if not isinstance(value, Mapping):
+        raise _wrong_type(name, "a dict", value)
+    if not all(isinstance(key, str) for key in value):
+        raise _invalid(name, "must have str as keys.")
+    copied: dict[str, Any] = _json(name, dict(value))
+    return copied
+
+
 def check_id(name: str, value: str, expected: str = "a task ID, a str") -> str:
     """Return ``value``. Raises InvalidRequestError, saying what is expected, if it cannot be a segment of a URL."""
     if not is_id(value):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import attrs
 import httpcore
 import pytest
-from support.clients.client_kinds import ClientKind
+from claude_code_api.api.tasks import get_task as get_task_endpoint
+from support.clients.client_kinds import KEY, ClientKind
 from support.clients.concurrent_calls import call_concurrently, make_client
 from support.servers import raw_http, responses
 
-from claude_code_client._transport import idle_connections
+from claude_code_client import ClaudeClient
+from claude_code_client._transport import SyncEndpoints, idle_connections
 from claude_code_client._transport.failures import FAILURES
 from claude_code_client._transport.idle_connections import KEEPALIVE_EXPIRY, IdleConnections
 
@@ -78,6 +86,98 @@ def test_closed_idle_connections_are_replaced_without_a_retry(both: ClientKind) 
             both.call(get_task(client))
             server.wait_until(lambda: not server.open)
             assert server.connections == number + 1
+
+
+def test_connection_that_ends_as_the_request_arrives_costs_no_backoff(
+    both: ClientKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client cannot tell it from a connection that had ended before. For a new connection, it waits."""
+    caplog.set_level(logging.INFO, "claude_code_client")
+
+    def respond_once(request: raw_http.Request) -> Any:
+        return respond(request) if request.connection in (0, 2) and len(server.requests) in (1, 4) else None
+
+    with raw_http.serve(raw_http.SocketServer(respond_once)) as server:
+        client = both.client(server.base_url)
+        for _ in range(2):
+            both.call(get_task(client))
+    assert [request.connection for request in server.requests] == [0, 0, 1, 2]
+    delays = [record.getMessage().split()[2] for record in caplog.records if "retrying in" in record.msg]
+    assert len(delays) == 2
+    assert delays[0] == "0.00"
+
+
+def test_connection_that_has_ended_is_replaced_without_a_retry() -> None:
+    """Nothing was sent on it, as a failed write shows; asyncio does not tell whether one has failed."""
+
+    def handle(request: raw_http.Request) -> Any:
+        completion = {"id": "msg_1", "content": "x", "model": "m", "cost": 0.25}
+        return raw_http.response(200, responses.task() if request.method == "GET" else completion)
+
+    with (
+        raw_http.serve(raw_http.SocketServer(handle)) as server,
+        ClaudeClient(KEY, server.base_url, max_retries=0) as client,
+    ):
+        get_task(client)
+        with before_call("_send_request_headers", lambda: reset_connections(server)):
+            assert client.complete("x").content == "x"
+    assert [(request.method, request.connection) for request in server.requests] == [("GET", 0), ("POST", 1)]
+
+
+@contextmanager
+def before_call(name: str, action: Callable[[], object]) -> Iterator[None]:
+    """Run an action when a function of httpcore with this name is called first, as something outside might."""
+    called: list[None] = []
+
+    def trace(frame: FrameType, event: str, _: Any) -> None:
+        if frame.f_code.co_name == name and "httpcore" in frame.f_code.co_filename and not called:
+            called.append(None)
+            action()
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+    assert called
+
+
+def reset_connections(server: raw_http.SocketServer) -> None:
+    for peer in server._sockets:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, raw_http._RESET)
+        peer.shutdown(socket.SHUT_RDWR)
+    server.wait_until(lambda: not server.open)
+
+
+def direct(api: Any) -> Any:
+    """Send a request that no generated endpoint sends."""
+    if isinstance(api, SyncEndpoints):
+        return api.get_httpx_client().get("/health")
+
+    async def get() -> Any:
+        return await api.get_async_httpx_client().get("/health")
+
+    return get()
+
+
+@pytest.mark.parametrize("way", ["methods", "api"])
+def test_cookies_are_not_kept(both: ClientKind, way: str) -> None:
+    def set_cookie(request: raw_http.Request) -> list[bytes]:
+        return raw_http.response(200, responses.task(), Set_Cookie=f"c{len(server.requests)}=1; Path=/")
+
+    with raw_http.serve(raw_http.SocketServer(set_cookie)) as server:
+        client = both.client(server.base_url)
+        api = client.api
+        for _ in range(3):
+            both.call(get_task(client) if way == "methods" else both.endpoint(get_task_endpoint)("task_1", client=api))
+        assert [request.headers.get("cookie") for request in server.requests] == [None] * 3
+        if way == "api":
+            for _ in range(2):
+                both.call(direct(api))
+            assert "cookie" not in server.requests[-1].headers
+            both.call(both.endpoint(get_task_endpoint)("task_1", client=api.with_cookies({"a": "b"})))
+            assert server.requests[-1].headers["cookie"] == "a=b"
 
 
 def test_another_origin_gets_a_connection_of_its_own(both: ClientKind) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,15 +239,50 @@ def test_missing_route_is_not_supported(both: ClientKind, older: Older, status: 
             client.get_usage,
             client.get_capabilities,
             client.get_health,
-            partial(client.complete, "x"),
             lambda: next(both.each(client.list_tasks())),
-            lambda: next(both.each(client.stream_complete("x"))),
             lambda: next(both.each(client.stream_events("task_1"))),
         ):
             with pytest.raises(errors.NotSupportedError, match=r"no such route.*server's version") as caught:
                 both.call(call())
             assert (caught.value.status_code, caught.value.attempts) == (status, 1)
         assert (budget.reserved, budget.spent) == (0, 0)
+
+
+@pytest.mark.parametrize("models", [None, []], ids=["no route", "no models"])
+def test_completion_in_a_budget_needs_prices(both: ClientKind, older: Older, models: Any) -> None:
+    def handle(request: raw_http.Request) -> Any:
+        if request.path.endswith("/models"):
+            return (
+                raw_http.response(404, {"detail": "Not Found"})
+                if models is None
+                else raw_http.response(200, {"data": models})
+            )
+        return raw_http.response(200, COMPLETION)
+
+    older.handle = handle
+    client = both.client(older.base_url)
+    with client.budget(5) as budget:
+        calls: list[Any] = [partial(client.complete, "x"), lambda: next(both.each(client.stream_complete("x")))]
+        for call in calls:
+            with pytest.raises(errors.NotSupportedError, match=r"prices.*nothing was sent.*outside of the budget"):
+                both.call(call())
+        assert (budget.reserved, budget.spent) == (0, 0)
+    assert all(request.method == "GET" for request in older.requests)
+    assert both.call(client.complete("x")).usage.cost == 0.25
+
+
+def test_artifact_without_an_id_cannot_be_downloaded(both: ClientKind, older: Older, tmp_path: Path) -> None:
+    older.set(TASK)
+    client = both.client(older.base_url)
+    task = both.call(client.get_task("task_1"))
+    [artifact] = task.artifacts
+    assert (artifact.id, artifact.path) == ("", "report.md")
+    read = artifact.read_bytes if both.kind == "sync" else artifact.aread_bytes
+    calls: list[Any] = [partial(client.download_artifact, task, artifact, to=tmp_path), read]
+    for call in calls:
+        with pytest.raises(errors.NotSupportedError, match=r"without an ID.*nothing was sent"):
+            both.call(call())
+    assert len(older.requests) == 1
 
 
 def test_contract_bodies_are_unchanged() -> None:

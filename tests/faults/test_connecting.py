@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import trustme
 from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
 
@@ -144,6 +146,16 @@ def test_a_resolver_that_hangs(both: ClientKind, resolver: Resolver) -> None:
     # One thread is left behind, however many calls wait for the name.
     assert both.kind == "async" or resolver.questions == 1
     resolver.answer.set()
+
+
+def test_certificate_error_is_not_retried(both: ClientKind) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with raw_http.serve(raw_http.SocketServer(lambda _: None, context)) as server:
+        with pytest.raises(APIConnectionError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+            both.call(both.client(server.base_url).complete("x"))
+        assert (caught.value.attempts, caught.value.outcome_unknown) == (1, False)
+        assert (server.connections, server.requests) == (1, [])
 
 
 def test_closing_while_the_resolver_hangs(resolver: Resolver) -> None:

@@ -74,6 +74,26 @@ def test_failed_recoveries_reserve_at_most_once(
     assert both.call(client.recover()) == []
 
 
+def test_settled_task_that_the_journal_still_has_is_not_settled_again(
+    both: ClientKind, server: TaskServer, tmp_path: Path
+) -> None:
+    """As while another call is about to note its end, or after a full disk."""
+    path = tmp_path / "journal"
+    client = both.client(server.base_url, journal=path)
+    with client.budget(5) as budget:
+        handle = both.call(client.submit_task("x"))
+        path.rename(tmp_path / "aside")
+        path.mkdir()  # no file that could be written
+        both.call(handle.cancel())
+        assert (budget.reserved, budget.spent) == (0, 0.5)
+        path.rmdir()
+        (tmp_path / "aside").rename(path)
+        server.status = "cancelled"
+        assert len(both.call(client.recover())) == 1
+        assert (budget.reserved, budget.spent) == (0, 0.5)
+        assert both.call(client.recover()) == []
+
+
 def test_recovery_takes_over_the_reservation_of_a_failed_call(
     both: ClientKind, server: TaskServer, tmp_path: Path
 ) -> None:

@@ -3,65 +3,19 @@
 from __future__ import annotations
 
 import gc
-import random
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.interruption import Interruption, steps_of
 from support.servers import raw_http, responses
 
 from claude_code_client import ClaudeClient
 from claude_code_client.errors import ClaudeAPIError
 
 KEY = "sk-proj-test-key"
-_WATCHED = ("/claude_code_client/_", "/threading.py", "/queue.py", "/httpcore/_")
-_LOCKS = (
-    "lock",
-    "quota",
-    "cancellation",
-    "deadline_network",
-    "pool",
-    "threading",
-    "_synchronization",
-    "budget",
-    "http11",
-)
-
-
-class Interruption:
-    """Runs an action before one line of the code below, as a signal handler does."""
-
-    def __init__(self, step: int, action: Callable[[], object]) -> None:
-        self._left = step
-        self._action = action
-        self.lines = 0
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        before = sys.gettrace()
-        sys.settrace(self._enter)
-        try:
-            yield
-        finally:
-            sys.settrace(before)
-
-    def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
-        name = frame.f_code.co_filename
-        watched = any(part in name for part in _WATCHED) and any(part in name for part in _LOCKS)
-        return self._line if watched else None
-
-    def _line(self, _: FrameType, event: str, __: Any) -> Any:
-        if event == "line":
-            self.lines += 1
-            self._left -= 1
-            if self._left == 0:
-                self._action()
-        return self._line
 
 
 def answers(failures: int = 0) -> raw_http.Handler:
@@ -73,14 +27,6 @@ def answers(failures: int = 0) -> raw_http.Handler:
         return raw_http.response(500 if left >= 0 else 200, responses.task())
 
     return handle
-
-
-def steps_of(call: Callable[[], object], at_most: int) -> list[int]:
-    counting = Interruption(0, lambda: None)
-    with counting.active():
-        call()
-    lines = range(1, counting.lines + 1)
-    return list(lines) if len(lines) <= at_most else sorted(random.Random(7).sample(lines, at_most))
 
 
 @pytest.mark.slow

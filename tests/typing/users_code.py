@@ -32,6 +32,7 @@ from claude_code_client import (
 def results(client: ClaudeClient) -> None:
     reply = client.complete("Hello", model="sonnet", max_tokens=500, temperature=0.7, top_p=1)
     assert_type(reply, CompletionResponse)
+    client.complete("Hello", extra_body={"a": [1]}, extra_headers={"X-A": "b"})
     assert_type(reply.content, str)
     assert_type(reply.model, str)
     assert_type(reply.stop_reason, str | None)
@@ -211,6 +212,7 @@ def builtin_bases() -> tuple[type[OSError], type[OSError], type[ValueError]]:
 def mistakes(client: ClaudeClient, waiting: AsyncClaudeClient, task: AgenticTaskResponse, event: TaskEvent) -> None:
     client.complete(5)  # type: ignore[arg-type]
     client.complete("Hello", nonsense=1)  # type: ignore[call-arg]
+    client.complete("Hello", extra_headers={"X-A": 1})  # type: ignore[dict-item]
     client.complete("Hello", temperature="hot")  # type: ignore[arg-type]
     client.complete(messages="Hello")  # type: ignore[arg-type]
     client.execute_task()  # type: ignore[call-arg]

@@ -6,6 +6,7 @@ from typing import Unpack
 
 from ..._operations import completions
 from ..._operations.completions import CompletionRequest
+from ..._wire.extras import call_extras
 from ...models import CompletionResponse
 from ..options import CompletionOptions, expand_options
 from ..tracebacks import strip_tracebacks, strip_tracebacks_async
@@ -74,6 +75,7 @@ class AsyncCompletions(AsyncBase):
 
     def _request(self, prompt: str | None, options: CompletionOptions, **fields: object) -> CompletionRequest:
         timeout, key = options.pop("timeout", None), options.pop("idempotency_key", None)
+        extras = call_extras(options.pop("extra_body", None), options.pop("extra_headers", None))
         return completions.completion_request(
-            self._config, {**fields, **options}, prompt=prompt, timeout=timeout, idempotency_key=key
+            self._config, {**fields, **options}, prompt=prompt, timeout=timeout, idempotency_key=key, extras=extras
         )

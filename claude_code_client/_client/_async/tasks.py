@@ -10,6 +10,7 @@ from ..._operations.recovery import recover
 from ..._operations.task_request import task_request
 from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
+from ..._wire.extras import call_extras
 from ..._wire.requests import check_callback, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent
 from ..options import TaskOptions, expand_options, task_fields
@@ -154,8 +155,14 @@ class AsyncTasks(AsyncBase):
         """
         fields = task_fields(description, allow_tools, allow_agents, allow_skills, timeout, max_cost, context)
         run = self._task_run({**fields, **options})
-        await self._connection.run(run.submit())
-        return AsyncTaskHandle(self._connection, run)
+        try:
+            await self._connection.run(run.submit())
+            return AsyncTaskHandle(self._connection, run)
+        except BaseException:
+            if run.task is not None:
+                # Ctrl-C, after the server has accepted the task: nobody has a handle to cancel it.
+                await self._connection.run_cleanup(run.leave())
+            raise
 
     @strip_tracebacks_async
     async def recover(self) -> list[AsyncTaskHandle]:
@@ -212,5 +219,6 @@ class AsyncTasks(AsyncBase):
 
     def _task_run(self, fields: dict[str, Any], stall_timeout: float | None = None) -> TaskRun:
         key = fields.pop("idempotency_key", None)
-        request = task_request(self._config, fields, idempotency_key=key, stall_timeout=stall_timeout)
+        extras = call_extras(fields.pop("extra_body", None), fields.pop("extra_headers", None))
+        request = task_request(self._config, fields, idempotency_key=key, stall_timeout=stall_timeout, extras=extras)
         return TaskRun(request, self._connection.state)

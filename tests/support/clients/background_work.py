@@ -20,5 +20,9 @@ def wait_for_background_work() -> None:
     limit = time.monotonic() + TIMEOUT
     while threads := background_threads():
         for thread in threads:
+            if thread.ident is None:  # another thread is starting it
+                time.sleep(0.001)
+                assert time.monotonic() < limit
+                continue
             thread.join(max(limit - time.monotonic(), 0.0))
             assert not thread.is_alive()

@@ -1,0 +1,107 @@
+"""Disturbances of a call: KeyboardInterrupt before any line, signals, threads that close, collections."""
+
+from __future__ import annotations
+
+import gc
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+_OWN = ("/support/lifetime/", "<frozen ", "/importlib/", "/threading.py")
+"""Code that is not interrupted. An interrupted Thread.start() leaves the interpreter's own lists in disorder."""
+_FINALIZERS = ("__del__", "_note_collection")
+"""Functions whose exceptions Python does not raise to anybody."""
+
+
+class LineInterrupt:
+    """Raises KeyboardInterrupt before one of the lines that a call executes, in any library."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._lines: dict[str, int] = {}
+        """Lines that each call has executed at most."""
+        self.hit = ""
+        """Where the last interruption took place; empty if there was none."""
+
+    @contextmanager
+    def during(self, name: str, at_last: float) -> Iterator[None]:
+        """Interrupt the block, which makes the call of this name: before a line, or at last after some seconds."""
+        at_most = self._lines.get(name, 2000)
+        self._left = self._dice.randint(1, at_most)
+        self._count = 0
+        self.hit = ""
+        before = sys.gettrace()
+        sys.settrace(self._enter)
+        try:
+            with alarm(at_last, interrupt):
+                yield
+        finally:
+            sys.settrace(before)
+            if not self.hit:
+                self._lines[name] = max(self._count, 1)
+
+    def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
+        name = frame.f_code.co_filename
+        if any(part in name for part in _OWN) or frame.f_code.co_name in _FINALIZERS or _is_own(frame):
+            return None
+        return self._line
+
+    def _line(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            self._count += 1
+            if self._count == self._left:
+                self.hit = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+                raise KeyboardInterrupt("injected")
+        return self._line
+
+
+def _is_own(frame: FrameType) -> bool:
+    """Return whether a frame belongs to a ``with`` statement of the campaign itself."""
+    caller = frame.f_back
+    if caller is None or not frame.f_code.co_filename.endswith("/contextlib.py"):
+        return False
+    return "/support/lifetime/" in caller.f_code.co_filename
+
+
+@contextmanager
+def alarm(seconds: float, action: Callable[[], object]) -> Iterator[None]:
+    """Run an action in a signal handler after some seconds, unless the block has ended."""
+    before = signal.signal(signal.SIGALRM, lambda *_: action())
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def interrupt() -> None:
+    """Raise KeyboardInterrupt, as the handler of SIGINT does."""
+    raise KeyboardInterrupt("injected")
+
+
+@contextmanager
+def in_thread(seconds: float, action: Callable[[], object]) -> Iterator[None]:
+    """Run an action in another thread after some seconds, and wait for it."""
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+@contextmanager
+def eager_collector() -> Iterator[None]:
+    """Let the collector run at nearly every allocation of the block."""
+    before = gc.get_threshold()
+    gc.set_threshold(3, 2, 2)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

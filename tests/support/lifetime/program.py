@@ -1,0 +1,148 @@
+"""Process of the campaign: plays rounds, checks after each that nothing is left, and prints what it found as JSON."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import logging
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from claude_code_client import AsyncClaudeClient, ClaudeClient
+from support.clients.background_work import wait_for_background_work
+from support.clients.client_kinds import KEY
+from support.lifetime.bill import Bill
+from support.lifetime.calls import COST, Round
+from support.lifetime.disturbances import LineInterrupt
+from support.lifetime.rounds import play
+
+HANGS = 60.0
+"""Seconds after which a round counts as hanging; the process then shows all stacks and ends."""
+_NOTHING = 1e-9
+"""USD."""
+
+
+class Campaign:
+    """Rounds against one server."""
+
+    def __init__(self, base_url: str, database: str, folder: str, seed: str) -> None:
+        self._base_url = base_url
+        self._bill = Bill(Path(database))
+        self._folder = Path(folder)
+        self._seed = seed
+        self._lines = LineInterrupt(random.Random(seed))
+        self._warnings: list[str] = []
+        self._descriptors = 0
+        self.problems: list[str] = []
+        self.ways: Counter[str] = Counter()
+        self.slowest: tuple[float, int] = (0.0, 0)
+
+    def watch(self) -> None:
+        """Collect what would otherwise only be printed: exceptions without a caller, and warnings of asyncio."""
+
+        def unraisable(args: Any) -> None:
+            if "injected" not in map(str, getattr(args.exc_value, "args", ())):
+                self._warnings.append(f"{args.exc_value!r} in {args.object!r}")
+
+        sys.unraisablehook = unraisable
+        threading.excepthook = lambda args: self._warnings.append(f"{args.exc_value!r} in {args.thread}")
+        handler = logging.Handler(logging.WARNING)
+        handler.emit = lambda record: self._warnings.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger().addHandler(handler)
+
+    def run(self, first: int, count: int) -> None:
+        """Play rounds; the first one only warms up."""
+        self.watch()
+        for number in range(first - 1, first + count):
+            faulthandler.dump_traceback_later(HANGS, exit=True)
+            started = time.monotonic()
+            self._play(number)
+            if (seconds := time.monotonic() - started) > self.slowest[0]:
+                self.slowest = (round(seconds, 2), number)
+            if number < first:
+                self._descriptors = len(_descriptors())
+                gc.freeze()  # so that the collections after each round are quick
+        faulthandler.cancel_dump_traceback_later()
+
+    def _play(self, number: int) -> None:
+        before = self._bill.total()
+        dice = random.Random(f"{self._seed} {number}")
+        kind = "async" if number % 2 else "sync"
+        cls: Any = AsyncClaudeClient if kind == "async" else ClaudeClient
+        folder = self._folder / str(number)
+        folder.mkdir()
+        client = cls(KEY, self._base_url, timeout=20, journal=folder / "journal")
+        round_ = Round(kind, number, client, dice, folder)
+        try:
+            with client.budget(100) as budget:
+                del client
+                play(round_, self._lines)
+        except BaseException as error:
+            self._report(round_, "".join(traceback.format_exception(error)))
+        self._check(round_, budget, before)
+        self.ways.update(f"{kind} {way}" for _, way, *_ in round_.calls)
+        shutil.rmtree(folder)
+
+    def _check(self, round_: Round, budget: Any, before: float) -> None:
+        round_.client = None
+        round_.kept.clear()
+        round_.handles.clear()
+        for _ in range(2):
+            gc.collect()
+            wait_for_background_work()
+        if left := self._bill.wait_for_rest(round_.prefix):
+            self._report(round_, f"left running: {left}")
+        billed = self._bill.total() - before
+        tasks = self._bill.tasks(round_.prefix)
+        if any(runs > 1 for runs in tasks.values()):
+            self._report(round_, f"ran twice: {tasks}")
+        if budget.spent > billed + _NOTHING or budget.spent < COST * len(tasks) - _NOTHING:
+            self._report(round_, f"spent {budget.spent}, {len(tasks)} tasks, billed {billed}")
+        if budget.spent + budget.reserved < billed - _NOTHING:
+            self._report(round_, f"settled too low: {budget!r}, billed {billed}")
+        if budget.reserved > _NOTHING and not round_.may_stay_reserved:
+            self._report(round_, f"left reserved: {budget!r}, billed {billed}")
+        if self._warnings:
+            self._report(round_, f"warnings: {self._warnings}")
+            self._warnings.clear()
+        if (threads := [thread.name for thread in threading.enumerate()]) != ["MainThread"]:
+            self._report(round_, f"threads: {threads}")
+        if self._descriptors and len(_descriptors()) != self._descriptors:
+            self._report(round_, f"descriptors: {_descriptors()}")
+            self._descriptors = len(_descriptors())
+
+    def _report(self, round_: Round, problem: str) -> None:
+        calls = "; ".join(", ".join(filter(None, call)) for call in round_.calls)
+        self.problems.append(f"{round_.kind} round {round_.number} ({calls}): {problem}")
+
+
+def _descriptors() -> dict[str, str]:
+    """Return the open descriptors, but that of the listing itself."""
+    found = {}
+    for path in Path("/dev/fd").iterdir():
+        with suppress(OSError):
+            found[path.name] = str(path.readlink()) if sys.platform == "linux" else ""
+    return found
+
+
+def main() -> None:
+    # A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    base_url, database, folder, seed, first, count = sys.argv[1:]
+    campaign = Campaign(base_url, database, folder, seed)
+    campaign.run(int(first), int(count))
+    print(json.dumps({"problems": campaign.problems, "ways": campaign.ways, "slowest": campaign.slowest}))
+
+
+if __name__ == "__main__":
+    main()
