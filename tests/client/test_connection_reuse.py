@@ -153,10 +153,10 @@ def reset_connections(server: raw_http.SocketServer) -> None:
 def direct(api: Any) -> Any:
     """Send a request that no generated endpoint sends."""
     if isinstance(api, SyncEndpoints):
-        return api.get_httpx_client().get("/health")
+        return api.get_httpx_client().get("/task/task_1")
 
     async def get() -> Any:
-        return await api.get_async_httpx_client().get("/health")
+        return await api.get_async_httpx_client().get("/task/task_1")
 
     return get()
 
