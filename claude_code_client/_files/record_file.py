@@ -28,6 +28,23 @@ _OWNER_ONLY: Final = 0o600
 _CHUNK: Final = 1 << 20
 
 
+class _OpenFile:
+    """Descriptor of a file that may be dropped: Ctrl-C between any two lines leaves it, and its lock, to nobody."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = -1
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        self.descriptor = os.open(path, flags, _OWNER_ONLY)
+
+    def close(self) -> None:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class RecordFile:
     """Path of a file of records. Methods raise OSError and ValueError."""
 
@@ -70,15 +87,16 @@ class RecordFile:
         """Open the file that has the path now, with a shared lock."""
         limit = time.monotonic() + _LOCK_TIMEOUT
         while True:
-            file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, _OWNER_ONLY)
+            opened = _OpenFile(self._path)
             try:
+                file = opened.descriptor
                 _check_kind(file)
                 _lock(file, limit)
                 if self._has_path(file):
                     yield file
                     return
             finally:
-                os.close(file)
+                opened.close()
 
     def _has_path(self, file: int) -> bool:
         with suppress(FileNotFoundError):

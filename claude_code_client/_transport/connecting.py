@@ -33,7 +33,8 @@ class _Socket(socket.socket):
     """A socket that may be dropped: Ctrl-C between any two lines leaves it to nobody."""
 
     def __del__(self) -> None:
-        self.close()
+        # Not the method of socket.socket, whose own initialization may have been interrupted.
+        socket.SocketType.close(self)
 
 
 class _Lookup:

@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
-from ..errors import ClaudeAPIError
-from .cancellation import CancelToken
+from ..errors import ClaudeAPIError, ClosedError
+from .cancellation import CLOSED_DURING_CALL, CancelToken
+from .foreign_errors import gate
 
 
 class SyncStream:
@@ -19,9 +20,31 @@ class SyncStream:
         self._token = token
         self._rest: list[Any] = []
         self._failure: ClaudeAPIError | None = None
+        self._is_ending = False
+        """True while the client is ending the operation."""
 
+    @gate
     def __iter__(self) -> Iterator[Any]:
-        yield from self._values
+        values = self._values
+        while True:
+            try:
+                value = next(values)
+            except StopIteration:
+                break
+            except ValueError as error:
+                if not (self.is_cancelled and "already executing" in str(error)):
+                    raise
+                # The client, which is being closed, has just entered it.
+                raise ClosedError(CLOSED_DURING_CALL) from None
+            try:
+                yield value
+            except GeneratorExit:
+                self.abort()
+                raise
+            except BaseException as error:
+                values.throw(error)
+        if self._is_ending:
+            raise ClosedError(CLOSED_DURING_CALL)
         yield from self._rest
         if self._failure is not None:
             raise self._failure
@@ -42,12 +65,15 @@ class SyncStream:
         """End the operation, also if nobody waits for its next value: its task is cancelled in the background."""
         self.cancel()
         if self._is_idle:
+            self._is_ending = True
             try:
                 with suppress(ValueError):  # a thread has entered it meanwhile
                     for value in self._values:
                         self._rest.append(value)
             except ClaudeAPIError as error:
                 self._failure = error.with_traceback(None)
+            finally:
+                self._is_ending = False
 
     def abort(self) -> None:
         """Abort the operation, as if its caller left it, and close its response."""

@@ -9,11 +9,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.clients.background_work import wait_for_background_work
 from support.interruption import Interruption, steps_of
 from support.servers import raw_http, responses
 
 from claude_code_client import ClaudeClient
-from claude_code_client.errors import ClaudeAPIError
+from claude_code_client.errors import ClaudeAPIError, ClosedError
 
 KEY = "sk-proj-test-key"
 
@@ -63,6 +64,39 @@ def test_interrupted_anywhere(monkeypatch: pytest.MonkeyPatch, action: str, way:
                 client = open_client()
         assert client.get_task("task_1").id == "task_1"
         client.close()
+
+
+@pytest.mark.parametrize("action", ["read", "abort"])
+def test_stream_used_while_its_client_closes(action: str) -> None:
+    """By another thread, or by the collector."""
+
+    def handle(request: raw_http.Request) -> Any:
+        if request.path.endswith("/events"):
+            return raw_http.event_stream(responses.event(1, "thinking"), end=False)
+        return raw_http.response(202, responses.task("cancelled" if "cancel" in request.path else "pending"))
+
+    step, is_interrupted = 0, True
+    with raw_http.serve(raw_http.SocketServer(handle)) as server:
+        while is_interrupted:
+            step += 2
+            is_interrupted = False
+            client = ClaudeClient(KEY, server.base_url, timeout=9)
+            stream = client.stream_task("x")
+            next(stream)
+
+            def use(stream: Any = stream) -> None:
+                nonlocal is_interrupted
+                is_interrupted = True
+                if action == "read":
+                    with suppress(ClosedError):
+                        next(stream)
+                else:
+                    stream._generator.close()  # as the collector does
+
+            with Interruption(step, use, ("sync_stream", "sync_driver")).active():
+                client.close()
+    wait_for_background_work()
+    assert step > 10
 
 
 def half_read_stream(server: raw_http.SocketServer) -> ClaudeClient:

@@ -28,6 +28,12 @@ class LineInterrupt:
         self.hit = ""
         """Where the last interruption took place; empty if there was none."""
 
+    def interrupt(self, frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt, as the handler of SIGINT does, and note where."""
+        if frame is not None:
+            self.hit = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+        raise KeyboardInterrupt("injected")
+
     @contextmanager
     def during(self, name: str, at_last: float) -> Iterator[None]:
         """Interrupt the block, which makes the call of this name: before a line, or at last after some seconds."""
@@ -38,7 +44,7 @@ class LineInterrupt:
         before = sys.gettrace()
         sys.settrace(self._enter)
         try:
-            with alarm(at_last, interrupt):
+            with alarm(at_last, self.interrupt):
                 yield
         finally:
             sys.settrace(before)
@@ -55,8 +61,7 @@ class LineInterrupt:
         if event == "line":
             self._count += 1
             if self._count == self._left:
-                self.hit = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
-                raise KeyboardInterrupt("injected")
+                self.interrupt(frame)
         return self._line
 
 
@@ -69,20 +74,15 @@ def _is_own(frame: FrameType) -> bool:
 
 
 @contextmanager
-def alarm(seconds: float, action: Callable[[], object]) -> Iterator[None]:
-    """Run an action in a signal handler after some seconds, unless the block has ended."""
-    before = signal.signal(signal.SIGALRM, lambda *_: action())
+def alarm(seconds: float, action: Callable[[FrameType | None], object]) -> Iterator[None]:
+    """Run an action in a signal handler after some seconds, unless the block has ended. It gets the frame."""
+    before = signal.signal(signal.SIGALRM, lambda _, frame: action(frame) and None)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def interrupt() -> None:
-    """Raise KeyboardInterrupt, as the handler of SIGINT does."""
-    raise KeyboardInterrupt("injected")
 
 
 @contextmanager

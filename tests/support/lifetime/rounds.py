@@ -14,7 +14,7 @@ from typing import Any
 
 from claude_code_client.errors import ClosedError, ConfigurationError
 from support.lifetime.calls import CALLS, Call, Round, get
-from support.lifetime.disturbances import LineInterrupt, alarm, eager_collector, in_thread, interrupt
+from support.lifetime.disturbances import LineInterrupt, alarm, eager_collector, in_thread
 
 SYNC_WAYS = {
     "undisturbed": 15,
@@ -51,9 +51,9 @@ def disturb_sync(round_: Round, call: Call, way: str, lines: LineInterrupt) -> N
     disturbances: dict[str, Callable[[], AbstractContextManager[object]]] = {
         "undisturbed": nullcontext,
         "interrupted at a line": lambda: lines.during(call.__name__, AT_LAST),
-        "SIGINT": lambda: alarm(seconds, interrupt),
-        "used in a signal handler": lambda: alarm(seconds, client.get_health),
-        "closed in a signal handler": lambda: alarm(seconds, client.close),
+        "SIGINT": lambda: alarm(seconds, lines.interrupt),
+        "used in a signal handler": lambda: alarm(seconds, lambda _: client.get_health()),
+        "closed in a signal handler": lambda: alarm(seconds, lambda _: client.close()),
         "closed by a thread": lambda: in_thread(seconds, client.close),
         "collected": eager_collector,
     }
