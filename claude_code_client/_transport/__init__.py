@@ -1,4 +1,4 @@
-"""HTTP, threads and event loops. The only package that knows httpx: another library would replace it here alone."""
+"""HTTP, threads and event loops. The only package that knows httpx and httpcore: others would replace them here alone."""
 
 from .async_connection import AsyncConnection
 from .async_execution import AsyncExecution
