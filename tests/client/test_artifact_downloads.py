@@ -192,7 +192,6 @@ def test_unknown_artifact(both: ClientKind, script: DownloadScript, tmp_path: Pa
         ("task", {"task": None}),
         ("task", {"task": ".."}),
         ("artifact", {"artifact": 7}),
-        ("artifact", {"artifact": Artifact(path="x")}),
         ("artifact", {"artifact": "a\nb"}),
         ("to", {"to": ""}),
         ("to", {"to": "a\0b"}),
