@@ -14,7 +14,7 @@ from support.clients.background_work import wait_for_background_work
 from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
 
-from claude_code_client.errors import ClaudeAPIError, NotSupportedError
+from claude_code_client.errors import ClaudeAPIError, ClosedError, NotSupportedError
 
 TASK = {"task_id": "task_1", "status": "completed", "result": {"summary": "x"}, "usage": {"total_cost": 0.5}}
 COMPLETION = {"id": "msg_1", "content": "x", "model": "m", "cost": 0.25}
@@ -82,7 +82,7 @@ def test_failed_call_runs_once(both: ClientKind, legacy: Legacy, call: str, outc
     assert caught.value.attempts == 1
 
 
-@pytest.mark.parametrize("call", ["execute_task", "stream_task", "complete"])
+@pytest.mark.parametrize("call", CALLS)
 def test_timeout_runs_once(both: ClientKind, legacy: Legacy, call: str) -> None:
     legacy.outcome = "silence"
     with pytest.raises(ClaudeAPIError):
@@ -92,16 +92,24 @@ def test_timeout_runs_once(both: ClientKind, legacy: Legacy, call: str) -> None:
     assert legacy.runs == 1
 
 
-def test_close_during_the_submit_runs_once(both: ClientKind, legacy: Legacy) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_close_runs_once(both: ClientKind, legacy: Legacy, call: str) -> None:
     legacy.outcome = "silence"
     client = both.client(legacy.base_url)
 
+    async def read(result: Any) -> None:
+        if call.startswith("stream"):
+            async for _ in result:
+                pass
+        else:
+            await result
+
     async def coroutine() -> None:
-        call = asyncio.ensure_future(client.execute_task("x"))
+        calling = asyncio.ensure_future(read(getattr(client, call)("x")))
         await asyncio.to_thread(legacy.running.wait, raw_http.TIMEOUT)
         await client.close()
-        with pytest.raises(ClaudeAPIError):
-            await call
+        with pytest.raises(ClosedError):
+            await calling
 
     def thread() -> None:
         def close() -> None:
@@ -110,8 +118,8 @@ def test_close_during_the_submit_runs_once(both: ClientKind, legacy: Legacy) -> 
 
         closing = threading.Thread(target=close)
         closing.start()
-        with pytest.raises(ClaudeAPIError):
-            client.execute_task("x")
+        with pytest.raises(ClosedError):
+            CALLS[call](both, client)
         closing.join(raw_http.TIMEOUT)
 
     both.call((coroutine if both.kind == "async" else thread)())

@@ -74,6 +74,22 @@ def test_interrupted_anywhere(unraisable: list[Any], name: str, at_most: int) ->
     assert unraisable == []
 
 
+def test_submitted_task_whose_handle_nobody_receives_is_cancelled() -> None:
+    def handle(request: raw_http.Request) -> Any:
+        is_cancel = request.path.endswith("/cancel")
+        return raw_http.response(200 if is_cancel else 202, responses.task("cancelled" if is_cancel else "running"))
+
+    with (
+        raw_http.serve(raw_http.SocketServer(handle)) as server,
+        ClaudeClient(KEY, server.base_url, timeout=9) as client,
+        client.budget(5) as budget,
+    ):
+        with pytest.raises(KeyboardInterrupt), Interruption(1, interrupt, ["_sync/task_handle"]).active():
+            client.submit_task("x")
+        assert [request.path for request in server.requests] == ["/v1/task", "/v1/task/task_1/cancel"]
+        assert (budget.reserved, budget.spent) == (0, 0.5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["call", "stream"])
 def test_closed_at_any_step_of_the_loop(name: str) -> None:
