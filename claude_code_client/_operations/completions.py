@@ -12,12 +12,10 @@ from claude_code_api.api.completions import create_completion, stream_completion
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
 
 from .._config import Config
-from .._policy.pricing import max_completion_cost
 from .._wire import legacy, responses
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
 from ..errors import ClaudeAPIError
 from ..models import CompletionResponse
-from .account import list_models
 from .client_state import ClientState
 from .completion_events import follow_completion
 from .cost import ReservedCost
@@ -109,5 +107,9 @@ def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> 
     if not state.budgets.active:
         return ReservedCost()
     if state.models is None:
+        from .account import list_models
+
         state.models = yield from list_models(config)
+    from .._policy.pricing import max_completion_cost  # compiles regular expressions
+
     return ReservedCost(state.budgets.reserve(max_completion_cost(request.body, state.models)))

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import NoReturn, Self, SupportsIndex
 
 from ..._operations.task_run import TaskRun
-from ..._transport import AsyncConnection
+from ..._transport.async_connection import AsyncConnection
 from ..._wire.requests import check_callback, check_waiting, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent, Usage
 from ..artifact_reader import attach_reader

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NoReturn, Self, SupportsIndex
 
 from ..._operations.task_run import TaskRun
-from ..._transport import SyncConnection
+from ..._transport.sync_connection import SyncConnection
 from ..._wire.requests import check_callback, check_waiting, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent, Usage
 from ..artifact_reader import attach_reader
