@@ -18,17 +18,15 @@ import requests
 from claude_code_api.api.completions import create_completion
 from claude_code_api.models import CreateCompletionRequest
 
+from benchmarks.common import BODY, KEY, PATH
 from benchmarks.loopback import loopback_server
 from benchmarks.rows import Bar, Chart, Row
 from benchmarks.timing import cpu_of, in_process, in_turn, median, ratio
 from claude_code_client import ClaudeClient
 
-KEY: Final = "sk-proj-bench"
-BODY: Final = {"messages": [{"role": "user", "content": "Hello"}]}
 HTTPX: Final = "httpx.Client.post"
-PATH: Final = "/v1/chat/completions"
 
-_ROUNDS: Final = 7
+_ROUNDS: Final = 5
 _CALLS: Final = 200
 
 
@@ -93,7 +91,7 @@ def raw_call(url: str) -> Iterator[Callable[[], object]]:
 
 @contextmanager
 def _httpcore_call(url: str) -> Iterator[Callable[[], object]]:
-    headers = {"Content-Type": "application/json"}
+    headers = [("Host", urlsplit(url).netloc), ("Content-Type", "application/json")]
     with httpcore.HTTPConnection(httpcore.URL(url).origin) as connection:
         yield lambda: json.loads(
             connection.request("POST", url + PATH, headers=headers, content=json.dumps(BODY).encode()).content

@@ -1,4 +1,4 @@
-"""CPU of asynchronous calls, of which 1, 10, 100 and 500 are in flight at a time."""
+"""CPU of asynchronous calls, with 1 and with 500 in flight."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
-import httpx2
 
-from benchmarks.calls import BODY, KEY, PATH
+from benchmarks.common import BODY, KEY, PATH
 from benchmarks.loopback import loopback_server
 from benchmarks.rows import Bar, Chart, Row
 from benchmarks.timing import Samples, median, ratio
@@ -79,8 +78,6 @@ async def _clients(url: str, stack: AsyncExitStack) -> dict[str, Call]:
     target = url + PATH
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, limits=limits, timeout=60))
-    limits2 = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-    http2 = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, limits=limits2, timeout=60))
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
     client = await stack.enter_async_context(AsyncClaudeClient(KEY, f"{url}/v1"))
     raw = _RawConnections(url)
@@ -88,9 +85,6 @@ async def _clients(url: str, stack: AsyncExitStack) -> dict[str, Call]:
 
     async def with_httpx() -> object:
         return (await http.post(target, json=BODY)).json()
-
-    async def with_httpx2() -> object:
-        return (await http2.post(target, json=BODY)).json()
 
     async def with_aiohttp() -> object:
         async with session.post(target, json=BODY) as response:
@@ -101,7 +95,6 @@ async def _clients(url: str, stack: AsyncExitStack) -> dict[str, Call]:
         OURS: lambda: client.complete("Hello"),
         "raw asyncio + json": raw.call,
         "aiohttp": with_aiohttp,
-        "httpx2": with_httpx2,
     }
 
 

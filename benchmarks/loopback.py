@@ -63,7 +63,9 @@ def event(type: str, number: int | None = None, **fields: Any) -> bytes:
 
 def task_events() -> bytes:
     """Return the stream of a task: small events, then its end."""
-    end = event("result", EVENTS + 1, content="Done.", status="completed", result=_TASK["result"], artifacts=[], usage=_USAGE)
+    end = event(
+        "result", EVENTS + 1, content="Done.", status="completed", result=_TASK["result"], artifacts=[], usage=_USAGE
+    )
     return b"".join(event("thinking", number, content="Let me see.") for number in range(1, EVENTS + 1)) + end
 
 
@@ -134,7 +136,8 @@ class _Connection(asyncio.Protocol):
         if len(self._received) < end + 4 + (int(length[1]) if length else 0):
             return
         request, self._received = self._received, b""
-        self._respond(*request[: request.index(b"\r\n")].decode().split(" ")[:2], request[end:])
+        method, path = request[: request.index(b"\r\n")].decode().split(" ")[:2]
+        self._respond(method, path, request[end:])
 
     def _respond(self, method: str, path: str, body: bytes) -> None:
         path = path.partition("?")[0]

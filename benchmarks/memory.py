@@ -8,12 +8,13 @@ import sys
 
 import psutil
 
+from benchmarks.common import KEY
 from claude_code_client import ClaudeClient
 
 
 def main(url: str) -> None:
     process = psutil.Process()
-    with ClaudeClient("sk-proj-bench", f"{url}/v1") as client:
+    with ClaudeClient(KEY, f"{url}/v1") as client:
         for _ in range(2_000):
             client.complete("Hello")
         gc.collect()

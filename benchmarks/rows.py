@@ -33,7 +33,7 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         sign = "≥" if self.at_least else "≤"
-        measured = "–" if self.measured is None else _shown(self.measured, self.unit)
+        measured = "-" if self.measured is None else _shown(self.measured, self.unit)
         return self.what, measured, self.baseline, f"{sign} {_shown(self.goal, self.unit)}", self.verdict
 
 
@@ -59,7 +59,9 @@ def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table of Markdown, which a terminal shows as well."""
     lines = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    shown = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    shown = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     shown.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(shown)
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import psutil
 
+from benchmarks.common import KEY
 from benchmarks.loopback import loopback_server
 from benchmarks.open_files import raise_limit
 from benchmarks.rows import Chart, Row
@@ -34,7 +35,13 @@ def bench_tasks() -> tuple[list[Row], list[Chart]]:
     growth = many["cpu"] / few["cpu"]
     held = f"each long poll held {HOLD:g} s"
     rows = [
-        Row(f"{_MANY:,} execute_task() in flight: CPU a task", growth, "", f"{_FEW} in flight ({few['cpu'] * 1e3:.2f} ms)", 1.3),
+        Row(
+            f"{_MANY:,} execute_task() in flight: CPU a task",
+            growth,
+            "",
+            f"{_FEW} in flight ({few['cpu'] * 1e3:.2f} ms)",
+            1.3,
+        ),
         Row(f"{_MANY:,} execute_task() in flight: wall", many["wall"], "s", held, 8.0),
     ]
     what = f"{_MOST:,} execute_task() in flight: memory a task"
@@ -45,7 +52,7 @@ def bench_tasks() -> tuple[list[Row], list[Chart]]:
 
 async def _calls(url: str, in_flight: int) -> dict[str, float]:
     process = psutil.Process()
-    async with AsyncClaudeClient("sk-proj-bench", f"{url}/v1", timeout=90) as client:
+    async with AsyncClaudeClient(KEY, f"{url}/v1", timeout=90) as client:
         await client.complete("Hello")  # what is imported and made once
         before, cpu, start = process.memory_info().rss, time.process_time(), time.monotonic()
         running = asyncio.gather(*(client.execute_task("Count") for _ in range(in_flight)))
