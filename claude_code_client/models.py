@@ -55,6 +55,8 @@ Message = Mapping[str, str]
 TERMINAL_STATUSES: Final = frozenset({"completed", "failed", "timeout", "cancelled", "cost_exceeded"})
 """Statuses of tasks that have ended."""
 
+MAX_DOWNLOAD_BYTES: Final = 1024**3
+"""Default size limit of a download: 1 GiB."""
 MAX_READ_BYTES: Final = 256 * 1024**2
 """Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
 

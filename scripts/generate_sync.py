@@ -48,6 +48,8 @@ WORDS: Final = (
     (r"\bAsyncExecution\b", "SyncStream"),
     (r"\bAsync(Connection|Endpoints)\b", r"Sync\1"),
     (r"\bAsync(?=[A-Z])", ""),
+    (r"\basync_connection\b", "sync_connection"),
+    (r"\basync_execution\b", "sync_stream"),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"\b__anext__\b", "__next__"),
     (r"\ba(close|send|throw)\b", r"\1"),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
-from .._operations.download import read_artifact
 from ..errors import ClaudeAPIError, ConfigurationError
 from ..models import AgenticTaskResponse, Artifact
 from .tracebacks import strip_tracebacks, strip_tracebacks_async
 
 if TYPE_CHECKING:
-    from .._transport import AsyncConnection, SyncConnection
+    from .._transport.async_connection import AsyncConnection
+    from .._transport.sync_connection import SyncConnection
 
 T = TypeVar("T")
 
@@ -41,7 +40,8 @@ class ConnectionReader:
     @strip_tracebacks
     def read_bytes(self, artifact: Artifact, max_bytes: int) -> bytes:
         """Return the verified bytes of ``artifact``; over a connection of its own if the task's is asynchronous."""
-        from .._transport import SyncConnection
+        from .._operations.download import read_artifact
+        from .._transport.sync_connection import SyncConnection
 
         connection = self._connection
         operation = read_artifact(connection.config, self._task_id, artifact, max_bytes=max_bytes)
@@ -55,7 +55,8 @@ class ConnectionReader:
     @strip_tracebacks_async
     async def aread_bytes(self, artifact: Artifact, max_bytes: int) -> bytes:
         """Return the verified bytes of ``artifact``."""
-        from .._transport import SyncConnection
+        from .._operations.download import read_artifact
+        from .._transport.sync_connection import SyncConnection
 
         connection = self._connection
         if isinstance(connection, SyncConnection):
@@ -67,6 +68,8 @@ class ConnectionReader:
 
 
 def _in_event_loop() -> bool:
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Self, TypeVar
 
-from .. import _transport
-from .._transport import AsyncConnection, SyncConnection
+from .._transport import endpoints
+from .._transport.async_connection import AsyncConnection
+from .._transport.sync_connection import SyncConnection
 from .tracebacks import strip_tracebacks
 
 C = TypeVar("C", SyncConnection, AsyncConnection)
 
 
-class _Stripped(_transport.Endpoints[C]):
+class _Stripped(endpoints.Endpoints[C]):
     """A mixin for the transport's classes, whose exceptions would show headers in their frames."""
 
     @strip_tracebacks
@@ -25,9 +26,9 @@ class _Stripped(_transport.Endpoints[C]):
         return super().with_cookies(cookies)
 
 
-class SyncEndpoints(_Stripped[SyncConnection], _transport.SyncEndpoints):
-    __doc__ = _transport.SyncEndpoints.__doc__
+class SyncEndpoints(_Stripped[SyncConnection], endpoints.SyncEndpoints):
+    __doc__ = endpoints.SyncEndpoints.__doc__
 
 
-class AsyncEndpoints(_Stripped[AsyncConnection], _transport.AsyncEndpoints):
-    __doc__ = _transport.AsyncEndpoints.__doc__
+class AsyncEndpoints(_Stripped[AsyncConnection], endpoints.AsyncEndpoints):
+    __doc__ = endpoints.AsyncEndpoints.__doc__

@@ -10,8 +10,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from .._config import Config, is_secret
-from .._files.journal import Journal
-from .._operations.client_state import ClientState
+from .._operations.client_state import ClientState, new_state
 from ..errors import ConfigurationError
 
 # Configurations of live clients in this process, or in the process it was forked from: a process pool forks its
@@ -56,7 +55,7 @@ def load_config(pickled: dict[str, Any]) -> Config:
 
 def load_state(pickled: dict[str, Any]) -> ClientState:
     """Return the state state by a client's connections, with its journal reopened on the same machine."""
-    return ClientState(journal=None if pickled["journal"] is None else Journal(pickled["journal"]))
+    return new_state(pickled["journal"])
 
 
 def refuse(what: str, instead: str) -> NoReturn:

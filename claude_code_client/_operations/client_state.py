@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import attrs
 
-from .._files.journal import Journal
 from .._policy.budget import ActiveBudgets
 from .._policy.retry_quota import RetryQuota
 from .._policy.server_contract import ServerContract
 from ..models import ModelInfo
 from .cost import ReservedCost
+
+if TYPE_CHECKING:
+    from .._files.journal import Journal
 
 
 @attrs.define(kw_only=True)
@@ -32,3 +37,12 @@ class ClientState:
         cost = self.task_costs.pop(task_id, None)
         if cost is not None:
             cost.settle(usd)
+
+
+def new_state(journal: str | os.PathLike[str] | None) -> ClientState:
+    """Return the state of a new client, with the journal at this path, if any."""
+    if journal is None:
+        return ClientState()
+    from .._files.journal import Journal  # most programs need not import it
+
+    return ClientState(journal=Journal(journal))

@@ -12,13 +12,11 @@ from claude_code_api.api.completions import create_completion, stream_completion
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
 
 from .._config import Config
-from .._policy.pricing import max_completion_cost
 from .._wire import legacy, responses
 from .._wire.extras import Extras
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
 from ..errors import ClaudeAPIError, NotSupportedError
 from ..models import CompletionResponse, ModelInfo
-from .account import list_models
 from .client_state import ClientState
 from .completion_events import follow_completion
 from .cost import ReservedCost
@@ -123,11 +121,15 @@ def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> 
         return ReservedCost()
     if state.models is None:
         state.models = yield from _priced_models(config)
+    from .._policy.pricing import max_completion_cost  # compiles regular expressions
+
     return ReservedCost(state.budgets.reserve(max_completion_cost(request.body, state.models)))
 
 
 def _priced_models(config: Config) -> Operation[list[ModelInfo]]:
     """Get the models with their prices. Raises NotSupportedError if the server states none."""
+    from .account import list_models
+
     missing: NotSupportedError | None = None
     try:
         models = yield from list_models(config)

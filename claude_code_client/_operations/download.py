@@ -22,8 +22,6 @@ from .transfer import ArtifactSpec, Sink, Transfer
 
 T = TypeVar("T")
 
-MAX_DOWNLOAD_BYTES: Final = 1024**3
-"""Default size limit of a download: 1 GiB."""
 _ID_HINT: Final = "one that the server returned, or its ID, a str"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
@@ -10,11 +9,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpcore
 
 from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -109,6 +111,8 @@ class CancelRegistry:
 
 def running_loop() -> asyncio.AbstractEventLoop:
     """Return the running event loop. Raises ConfigurationError without one, as under trio."""
+    import asyncio  # takes 30 ms, which synchronous programs need not spend
+
     with suppress(RuntimeError):
         return asyncio.get_running_loop()
     raise ConfigurationError(
@@ -142,6 +146,8 @@ class AsyncCancelToken:
 
     async def run(self, wait: Callable[[], Awaitable[T]]) -> T:
         """Await what ``wait`` returns. Raises ClosedError as soon as the token is cancelled."""
+        import asyncio
+
         # Set before the check: a thread that cancels in between has to find the loop.
         self._loop = running_loop()
         if not self._cancelled:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
-from typing import Any, Final
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final
 
 from .._config import Config
 from .._operations.client_state import ClientState
@@ -16,7 +14,6 @@ from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork
 from .background_threads import is_collecting, start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
-from .endpoint_clients import SyncEndpointClient
 from .foreign_errors import call_callback
 from .request_builder import RequestBuilder
 from .sync_driver import SyncDriver
@@ -24,6 +21,11 @@ from .sync_origin_transport import SyncOriginTransport
 from .sync_pool import SyncPool
 from .sync_stream import SyncStream
 from .sync_transport import SyncRetryTransport
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .endpoint_clients import SyncEndpointClient
 
 BACKGROUND_THREAD: Final = "claude-code-client: background"
 """Name of the threads that carry out background work."""
@@ -58,6 +60,8 @@ class SyncConnection:
     @property
     def checked_http(self) -> httpx.Client:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
+        from .endpoint_clients import SyncEndpointClient
+
         http, current = self.http, self._checked_http
         if current is None or current[0] is not http or current[1].is_closed:
             self._checked_http = current = (http, SyncEndpointClient(http, self.config))

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from .errors import GenerationError
 
+_FUTURE = "from __future__ import annotations\n\n"
 _UNSET = """class Unset:
     def __bool__(self) -> Literal[False]:
         return False
@@ -45,6 +46,20 @@ _REPLACEMENTS = (
     # http.HTTPStatus has no 529.
     _Replacement("api/*/[!_]*.py", "HTTPStatus(response.status_code)", "response.status_code"),
     _Replacement("types.py", "status_code: HTTPStatus", "status_code: int"),
+    # Importing httpx takes longer than all the rest: endpoints need it for annotations, clients once they are used.
+    *(
+        replacement
+        for files, start in (("api/*/[!_]*.py", "def _get_kwargs("), ("client.py", "@define\nclass Client:"))
+        for replacement in (
+            _Replacement(files, "import httpx\n", ""),
+            _Replacement(files, "\nfrom typing import Any", f"\n{_FUTURE}from typing import TYPE_CHECKING, Any"),
+            _Replacement(files, f"\n\n{start}", f"\nif TYPE_CHECKING:\n    import httpx\n\n\n{start}"),
+        )
+    ),
+    *(
+        _Replacement("client.py", f"{made}(\n", f"{made}(\n".replace("self", "import httpx\n\n            self", 1), 2)
+        for made in ("self._client = httpx.Client", "self._async_client = httpx.AsyncClient")
+    ),
     # Generated code tests `is not UNSET`, which must also hold in unpickled and copied models.
     _Replacement("types.py", _UNSET, _UNSET_SINGLETON),
     # Keep secrets out of reprs, and so out of logs and tracebacks.

@@ -23,8 +23,7 @@ from support.servers.scripted_engine import ScriptedEngine
 
 from claude_code_client import ClaudeClient, errors
 from claude_code_client._client.artifact_reader import attach_reader
-from claude_code_client._operations.download import MAX_DOWNLOAD_BYTES
-from claude_code_client.models import MAX_READ_BYTES, Artifact
+from claude_code_client.models import MAX_DOWNLOAD_BYTES, MAX_READ_BYTES, Artifact
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.entities import ArtifactFile
 from claude_code_server.domain.usage import Usage

@@ -20,7 +20,8 @@ from support.clients.concurrent_calls import call_concurrently, make_client
 from support.servers import raw_http, responses
 
 from claude_code_client import ClaudeClient
-from claude_code_client._transport import SyncEndpoints, idle_connections
+from claude_code_client._transport import idle_connections
+from claude_code_client._transport.endpoints import SyncEndpoints
 from claude_code_client._transport.failures import FAILURES
 from claude_code_client._transport.idle_connections import KEEPALIVE_EXPIRY, IdleConnections
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..._config import Config
-from ..._transport import AsyncConnection
+from ..._transport.async_connection import AsyncConnection
 
 
 class AsyncBase:

@@ -10,12 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..._config import Config, override, resolve
-from ..._files.journal import Journal
-from ..._operations.client_state import ClientState
+from ..._operations.client_state import ClientState, new_state
 from ..._policy.budget import Budget
-from ..._transport import AsyncConnection
+from ..._transport.async_connection import AsyncConnection
 from ..artifact_reader import attach_reader
-from ..endpoints import AsyncEndpoints
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .account import AsyncAccount
@@ -25,6 +23,7 @@ from .tasks import AsyncTasks
 
 if TYPE_CHECKING:
     from ..._embedded.local_server import LocalServer
+    from ..endpoints import AsyncEndpoints
 
 
 class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccount):
@@ -81,7 +80,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
-        self._connect(config, ClientState(journal=Journal(journal) if journal is not None else None))
+        self._connect(config, new_state(journal))
 
     def _connect(self, config: Config, state: ClientState) -> None:
         self._use(config, AsyncConnection(config, state, attach=attach_reader))
@@ -191,6 +190,8 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccou
     @property
     def api(self) -> AsyncEndpoints:
         """``client`` argument for the generated endpoints in ``claude_code_api.api``, on this client's connections."""
+        from ..endpoints import AsyncEndpoints
+
         return AsyncEndpoints(self._connection)
 
     @strip_tracebacks

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
 from ..._operations.effects import Operation
-from ..._transport import AsyncConnection, AsyncExecution
+from ..._transport.async_connection import AsyncConnection
+from ..._transport.async_execution import AsyncExecution
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent

@@ -8,9 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..._operations.download import MAX_DOWNLOAD_BYTES, download, progress_callback
 from ..._wire.requests import check_callback
-from ...models import AgenticTaskResponse, Artifact
+from ...models import MAX_DOWNLOAD_BYTES, AgenticTaskResponse, Artifact
 from ..tracebacks import strip_tracebacks
 from .base import Base
 
@@ -58,6 +57,8 @@ class Artifacts(Base):
             StorageError: The file could not be stored; ``errno`` says why.
             ClaudeAPIError: The call failed in another way.
         """
+        from ..._operations.download import download, progress_callback
+
         check_callback("on_progress", on_progress)
         operation = download(self._config, task, artifact, to, max_bytes=max_bytes, timeout=timeout)
         return self._connection.run(operation, progress_callback(on_progress))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ..._config import Config
-from ..._transport import SyncConnection
+from ..._transport.sync_connection import SyncConnection
 
 
 class Base:

@@ -11,12 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..._config import Config, override, resolve
-from ..._files.journal import Journal
-from ..._operations.client_state import ClientState
+from ..._operations.client_state import ClientState, new_state
 from ..._policy.budget import Budget
-from ..._transport import SyncConnection
+from ..._transport.sync_connection import SyncConnection
 from ..artifact_reader import attach_reader
-from ..endpoints import SyncEndpoints
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import Account
@@ -26,6 +24,7 @@ from .tasks import Tasks
 
 if TYPE_CHECKING:
     from ..._embedded.local_server import LocalServer
+    from ..endpoints import SyncEndpoints
 
 
 class ClaudeClient(Completions, Tasks, Artifacts, Account):
@@ -82,7 +81,7 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
             headers=headers,
             allow_insecure_http=allow_insecure_http,
         )
-        self._connect(config, ClientState(journal=Journal(journal) if journal is not None else None))
+        self._connect(config, new_state(journal))
 
     def _connect(self, config: Config, state: ClientState) -> None:
         self._use(config, SyncConnection(config, state, attach=attach_reader))
@@ -191,6 +190,8 @@ class ClaudeClient(Completions, Tasks, Artifacts, Account):
     @property
     def api(self) -> SyncEndpoints:
         """``client`` argument for the generated endpoints in ``claude_code_api.api``, on this client's connections."""
+        from ..endpoints import SyncEndpoints
+
         return SyncEndpoints(self._connection)
 
     @strip_tracebacks

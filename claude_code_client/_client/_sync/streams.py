@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
 from ..._operations.effects import Operation
-from ..._transport import SyncConnection, SyncStream
+from ..._transport.sync_connection import SyncConnection
+from ..._transport.sync_stream import SyncStream
 from ..._wire.event_cursor import EventCursor
 from ...errors import ClosedError
 from ...models import TaskEvent

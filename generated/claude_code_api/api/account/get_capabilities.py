@@ -1,14 +1,17 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
-from typing import Any
+from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.capabilities import Capabilities
 from ...models.error_body import Error
 from ...types import Response
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def _get_kwargs() -> dict[str, Any]:

@@ -1,15 +1,18 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
-from typing import Any
-from urllib.parse import quote
+from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.agentic_task_response import AgenticTaskResponse
 from ...models.error_body import Error
 from ...types import Response
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def _get_kwargs(

@@ -1,8 +1,8 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
-from typing import Any
+from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
@@ -10,6 +10,9 @@ from ...models.agentic_task_response import AgenticTaskResponse
 from ...models.create_task_request import CreateTaskRequest
 from ...models.error_body import Error
 from ...types import UNSET, Response, Unset
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def _get_kwargs(

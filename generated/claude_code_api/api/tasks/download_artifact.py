@@ -1,15 +1,18 @@
 # Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
 
-from io import BytesIO
-from typing import Any
-from urllib.parse import quote
+from __future__ import annotations
 
-import httpx
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_body import Error
 from ...types import UNSET, File, Response, Unset
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def _get_kwargs(
