@@ -1,1 +1,1 @@
-"""HTTP, threads and event loops. The only package that knows httpx and httpcore: others would replace them here alone."""
+"""HTTP, threads and event loops. The only package that knows httpx and httpcore: others would replace them here."""

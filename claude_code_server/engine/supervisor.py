@@ -60,7 +60,8 @@ def main(spec_path: str, *arguments: str) -> int:
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
         code = _reap(child.pid)
-    _terminate_all(known)
+    if not (_LINUX and _is_childless()):
+        _terminate_all(known)
     child.returncode = code or 0
     return child.returncode
 
@@ -101,8 +102,18 @@ def _reap(child: int) -> int | None:
     return code if code is None or code >= 0 else 128 - code
 
 
+def _is_childless() -> bool:
+    """Reap all exited children; return True if none is left. A subreaper's descendants are below its children."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
 def _descendants() -> set[psutil.Process]:
-    # Imported after the child has started, so that the child does not wait for the import.
+    # Imported when it is needed: neither the child's start nor the usual end of a task waits for the import.
     import psutil
 
     return set(psutil.Process().children(recursive=True))

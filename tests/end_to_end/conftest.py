@@ -70,7 +70,7 @@ def shared_server(_server: ServerProcess) -> SharedServer:
 
 @dataclass(frozen=True)
 class Upstream:
-    """A scripted endpoint and a server that uses it, for the tests of the group ``upstream``: each start costs seconds."""
+    """A scripted endpoint and a server that uses it, for the group ``upstream``: each start costs seconds."""
 
     endpoint: ScriptedMessages
     local: ClaudeClient

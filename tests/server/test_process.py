@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,10 +18,6 @@ import pytest
 from support.contract_check import check_response
 from support.servers.embedded_server import events_of
 from support.servers.messages_endpoint import ScriptedMessages, message, tool
-
-from claude_code_server.domain.settings import Settings
-from claude_code_server.process import bootstrap as starting
-from claude_code_server.process import cli
 
 pytestmark = pytest.mark.slow
 
@@ -219,57 +214,6 @@ def test_state_survives_restarts_and_belongs_to_one_server(workspace: Path, temp
             server.process.send_signal(signal.SIGTERM)
             assert server.end() == (0, "")
     assert len(replies) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "part"),
-    [
-        (["--workspace", "nowhere"], 1, "is not a directory"),
-        (["--workspace", "/"], 1, "--allow-home-workspace"),
-        (["--state-dir", "state"], 1, "--state-dir"),
-        (["--upstream", "anthropic"], 1, "ANTHROPIC_API_KEY"),
-        (["--upstream", "ftp://x"], 1, "http"),
-        (["--api-key", ""], 1, "empty"),
-        (["--port", "70000"], 1, "70000"),
-        (["--host", "nowhere.invalid"], 1, "nowhere.invalid"),
-        (["--state-dir", "/dev/null/x"], 1, "/dev/null/x"),
-        (["--port", "x"], 2, "--port"),
-        (["--nonsense"], 2, "--nonsense"),
-    ],
-)
-def test_errors_that_prevent_a_start_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str], code: int, part: str,
-) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    given = arguments if "--port" in arguments else ["--port", "0", *arguments]
-    assert cli.run_foreground(given) == code
-    captured = capsys.readouterr()
-    last = captured.err.splitlines()[-1]
-    assert last.startswith("claude-code-client serve: ")
-    assert part in last
-    assert "Traceback" not in captured.err
-    if code == 1:
-        assert len(captured.err.splitlines()) == 1
-
-
-def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        assert cli.run_foreground(["--port", port, "--workspace", str(tmp_path)]) == 1
-    error = capsys.readouterr().err
-    assert error == f"claude-code-client serve: port {port} on 127.0.0.1 is in use; choose another with --port\n"
-
-
-def test_an_address_beyond_loopback_causes_a_warning(tmp_path: Path) -> None:
-    settings = Settings(workspace=tmp_path, api_keys=("k",))
-    for host, warned in (("0.0.0.0", True), ("192.0.2.1", True), ("127.0.0.1", False), ("::1", False)):
-        assert ("WARNING" in cli._banner(settings, "http://x/v1", host)) is warned
-
-
-def test_responses_do_not_wait_for_acknowledgements() -> None:
-    with starting.bind("127.0.0.1", 0) as sock:
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_child_serves_until_its_stdin_is_closed(workspace: Path, temporary: Path) -> None:
