@@ -31,8 +31,9 @@ _CHUNK: Final = 1 << 20
 class _OpenFile:
     """Descriptor of a file that may be dropped: Ctrl-C between any two lines leaves it, and its lock, to nobody."""
 
+    descriptor = -1
+
     def __init__(self, path: str) -> None:
-        self.descriptor = -1
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self.descriptor = os.open(path, flags, _OWNER_ONLY)
 

@@ -66,13 +66,13 @@ class TaskTracker:
         self._ledger.reserve()
         try:
             yield from self._ledger.note_submitting()
+            self._lifecycle.apply(Trigger.SUBMIT)
         except BaseException as error:
             self._ledger.release()
             if isinstance(error, Aborted):
                 # The entry may have been written; recover() must not submit a task that nobody wants.
                 yield from self._ledger.note_done()
             raise
-        self._lifecycle.apply(Trigger.SUBMIT)
         try:
             yield from self._observe(task_endpoints.submit(self._request, deadline, self._delivery))
         except ClaudeAPIError as error:
@@ -154,6 +154,11 @@ class TaskTracker:
         This happens once; a failure is ignored, and after a timeout the cancel goes on in the background.
         """
         if not self._lifecycle.apply(Trigger.LEAVE):
+            return
+        if self._snapshot is None and not self._delivery.sent:
+            # Interrupted before anything was sent: there is nothing to cancel, or to pay for.
+            self._ledger.release()
+            yield from self._ledger.note_done()
             return
         background_deadline = cancel_deadline(time.monotonic())
         try:

@@ -169,7 +169,8 @@ async def detach(round_: Round) -> None:
 
 async def recover(round_: Round) -> None:
     for handle in await get(round_, round_.client.recover()):
-        await get(round_, handle.wait())
+        # A task whose handle was lost runs until it is cancelled.
+        await get(round_, handle.cancel() if round_.is_handle_lost else handle.wait())
 
 
 async def complete(round_: Round) -> None:
