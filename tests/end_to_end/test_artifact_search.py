@@ -36,7 +36,10 @@ class Runner:
         self.client = client
         self.workspace = folder
         """Folder in which the tasks work."""
-        self.options = {"allow_tools": TOOLS, "working_directory": str(folder.relative_to(server.workspace))}
+        self.options: dict[str, Any] = {
+            "allow_tools": TOOLS,
+            "working_directory": str(folder.relative_to(server.workspace)),
+        }
 
     def script(self, *calls: dict[str, Any]) -> None:
         replies = iter([*(message(call) for call in calls), message("Done.")])
