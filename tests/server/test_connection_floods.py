@@ -62,7 +62,7 @@ def test_bodies_without_a_key_use_no_memory(tmp_path: Path) -> None:
         watching = threading.Thread(target=watch)
         watching.start()
         try:
-            with flood(server, 100, task_head("wrong", 10 * MB)) as connections:
+            with flood(server, 40, task_head("wrong", 10 * MB)) as connections:
                 for connection in connections:
                     with suppress(ConnectionError, TimeoutError):
                         connection.send(b"x" * 9 * MB)
