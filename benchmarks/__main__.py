@@ -1,9 +1,70 @@
-"""All benchmarks. Each figure is a ratio to a baseline of the same run, because machines differ."""
+"""All benchmarks, or those that are named: prints the table, and writes it with a plot if nothing was left out."""
 
-from benchmarks.calls import bench_calls
-from benchmarks.startup import bench_startup
-from benchmarks.streams import bench_stream
+from __future__ import annotations
 
-bench_startup()
-bench_calls()
-bench_stream()
+import argparse
+import gc
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from benchmarks.plot import plot
+from benchmarks.rows import Chart, Row, as_json, table
+
+RESULTS: Final = Path(__file__).with_name("results")
+
+_NAMES: Final = ("calls", "in_flight", "tasks", "streams", "followers", "startup", "server", "agent")
+
+
+def main() -> int:
+    """Run, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(_NAMES)}; default: all")
+    names: list[str] = parser.parse_args().names
+    if unknown := set(names) - set(_NAMES):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    for name in [name for name in os.environ if name.startswith(("ANTHROPIC_", "CLAUDE_", "OPENAI_"))]:
+        del os.environ[name]
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
+    rows: list[Row] = []
+    charts: list[Chart] = []
+    for name in names or _NAMES:
+        start = time.monotonic()
+        bench: Callable[[], tuple[list[Row], list[Chart]]] = getattr(
+            import_module(f"benchmarks.{name}"), f"bench_{name}"
+        )
+        more_rows, more_charts = bench()
+        rows += more_rows
+        charts += more_charts
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+        gc.collect()
+    print(table(rows))
+    if not names:
+        _write(rows, charts)
+    return 0
+
+
+def _write(rows: list[Row], charts: list[Chart]) -> None:
+    about = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.1f}",
+    }
+    RESULTS.mkdir(exist_ok=True)
+    for name, text in (
+        ("results.json", as_json(rows, charts, about)),
+        ("table.md", table(rows) + "\n"),
+        ("plot.svg", plot(charts)),
+    ):
+        (RESULTS / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

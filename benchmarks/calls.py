@@ -1,101 +1,98 @@
-"""CPU that calls cost the client's process, one at a time and many at a time, as ratios to httpx."""
+"""CPU of calls one at a time: this library's, and those of other clients for the same body on the same server."""
 
 from __future__ import annotations
 
-import asyncio
-import statistics
-import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
 
+import anthropic
+import httpcore
 import httpx
+import httpx2
+import openai
+import requests
 from claude_code_api.api.completions import create_completion
 from claude_code_api.models import CreateCompletionRequest
 
+from benchmarks.common import BODY, KEY, PATH
 from benchmarks.loopback import loopback_server
-from claude_code_client import AsyncClaudeClient, ClaudeClient
+from benchmarks.rows import Bar, Chart, Row
+from benchmarks.timing import cpu_of, in_process, in_turn, median, ratio
+from claude_code_client import ClaudeClient
 
-KEY: Final = "sk-proj-bench"
-BODY: Final = {"messages": [{"role": "user", "content": "Hello"}]}
-ROUNDS: Final = 5
+HTTPX: Final = "httpx.Client.post"
 
-
-def cpu_per_call(call: Callable[[], object], calls: int = 400) -> float:
-    """Return the median over some rounds of the CPU seconds of one call."""
-    call()
-    rounds = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        for _ in range(calls):
-            call()
-        rounds.append((time.process_time() - start) / calls)
-    return statistics.median(rounds)
+_ROUNDS: Final = 5
+_CALLS: Final = 200
 
 
-async def cpu_in_flight(call: Callable[[], Awaitable[object]], in_flight: int, calls: int) -> float:
-    """Return the same for coroutines of which ``in_flight`` run at a time."""
-
-    async def several(number: int) -> None:
-        for _ in range(number):
-            await call()
-
-    async def round_(number: int) -> None:
-        await asyncio.gather(*(several(max(number // in_flight, 1)) for _ in range(in_flight)))
-
-    await round_(in_flight)
-    rounds = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        await round_(calls)
-        rounds.append((time.process_time() - start) / max(calls, in_flight))
-    return statistics.median(rounds)
+def bench_calls() -> tuple[list[Row], list[Chart]]:
+    with loopback_server() as url, ExitStack() as stack:
+        calls = _clients(url, stack)
+        samples = in_turn({name: cpu_of(call, _CALLS) for name, call in calls.items()}, _ROUNDS)
+        growth = in_process("memory", url)["megabytes"]
+    baseline = f"{HTTPX} ({median(samples, HTTPX) * 1e6:.0f} µs)"
+    rows = [
+        Row("complete()", ratio(samples, "complete()", HTTPX), "", baseline, 0.60),
+        Row("client.api, direct call", ratio(samples, "client.api", HTTPX), "", baseline, 0.80),
+        Row("20,000 calls of one client: growth", growth, "MB", "resident memory after 2,000 calls", 1.0),
+    ]
+    bars = [Bar(name, ratio(samples, name, HTTPX), ours=name == "complete()") for name in calls]
+    chart = Chart("CPU of one call, as a ratio to httpx", "", sorted(bars, key=lambda bar: bar.value))
+    return rows, [chart]
 
 
-def report(name: str, measured: float, baseline: float, than: str) -> None:
-    print(f"{name:42} {measured * 1e6:8.0f} µs   {measured / baseline:6.2f} of {than} ({baseline * 1e6:.0f} µs)")
+def _clients(url: str, stack: ExitStack) -> dict[str, Callable[[], object]]:
+    http = stack.enter_context(httpx.Client(trust_env=False))
+    http2 = stack.enter_context(httpx2.Client(trust_env=False))
+    session = stack.enter_context(requests.Session())
+    session.trust_env = False
+    client = stack.enter_context(ClaudeClient(KEY, f"{url}/v1"))
+    endpoint_body = CreateCompletionRequest.from_dict(BODY)
+    openai_client = stack.enter_context(openai.OpenAI(api_key=KEY, base_url=f"{url}/openai"))
+    anthropic_client = stack.enter_context(anthropic.Anthropic(api_key=KEY, base_url=f"{url}/anthropic"))
+    messages: Any = BODY["messages"]
+    target = url + PATH
+    return {
+        HTTPX: lambda: http.post(target, json=BODY).json(),
+        "complete()": lambda: client.complete("Hello"),
+        "client.api": lambda: create_completion.sync(client=client.api, body=endpoint_body),
+        "raw socket + json": stack.enter_context(raw_call(url)),
+        "httpcore, one connection": stack.enter_context(_httpcore_call(url)),
+        "httpx2": lambda: http2.post(target, json=BODY).json(),
+        "requests": lambda: session.post(target, json=BODY).json(),
+        "anthropic": lambda: anthropic_client.messages.create(model="m", max_tokens=10, messages=messages),
+        "openai": lambda: openai_client.chat.completions.create(model="m", messages=messages),
+    }
 
 
-def bench_one_at_a_time(url: str) -> None:
-    with httpx.Client(base_url=url, trust_env=False) as http, ClaudeClient(KEY, url) as client:
-        baseline = cpu_per_call(lambda: http.post("/chat/completions", json=BODY).json())
-        report("complete()", cpu_per_call(lambda: client.complete("Hello")), baseline, "httpx.Client.post")
-        body = CreateCompletionRequest.from_dict(BODY)
-        endpoint = cpu_per_call(lambda: create_completion.sync(client=client.api, body=body))
-        report("client.api", endpoint, baseline, "the same")
+@contextmanager
+def raw_call(url: str) -> Iterator[Callable[[], object]]:
+    """Yield a call without any HTTP library: the least that a call can cost in Python."""
+    address = urlsplit(url)
+    assert address.hostname is not None
+    body = json.dumps(BODY).encode()
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    with socket.create_connection((address.hostname, address.port)) as connection:
+
+        def call() -> object:
+            connection.sendall(head + json.dumps(BODY).encode())
+            return json.loads(connection.recv(65536).partition(b"\r\n\r\n")[2])
+
+        yield call
 
 
-async def bench_in_flight(url: str) -> None:
-    alone = 0.0
-    for in_flight, calls in ((1, 400), (10, 1000), (100, 1000), (500, 1000)):
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        async with (
-            httpx.AsyncClient(base_url=url, trust_env=False, limits=limits, timeout=60) as http,
-            AsyncClaudeClient(KEY, url) as client,
-        ):
-            baseline = await cpu_in_flight(lambda: http.post("/chat/completions", json=BODY), in_flight, calls)
-            measured = await cpu_in_flight(lambda: client.complete("Hello"), in_flight, calls)
-        alone = alone or measured
-        report(f"async complete(), {in_flight} in flight", measured, baseline, "httpx.AsyncClient.post")
-        print(f"{'':42} {measured / alone:26.2f} of one in flight")
-
-
-async def bench_tasks_in_flight(url: str, hold: float) -> None:
-    per_task: dict[int, float] = {}
-    for in_flight in (100, 1000):
-        async with AsyncClaudeClient(KEY, url) as client:
-            started, cpu = time.monotonic(), time.process_time()
-            await asyncio.gather(*(client.execute_task("Count") for _ in range(in_flight)))
-            per_task[in_flight] = (time.process_time() - cpu) / in_flight
-            wall = time.monotonic() - started
-        ratio = per_task[in_flight] / per_task[100]
-        name = f"{in_flight} execute_task() in flight"
-        end = f"{ratio:6.2f} of 100 in flight; {wall:.1f} s, each held {hold:g} s"
-        print(f"{name:42} {per_task[in_flight] * 1e6:8.0f} µs   {end}")
-
-
-def bench_calls(hold: float = 6.0) -> None:
-    with loopback_server() as url:
-        bench_one_at_a_time(url)
-        asyncio.run(bench_in_flight(url))
-    with loopback_server(hold) as url:
-        asyncio.run(bench_tasks_in_flight(url, hold))
+@contextmanager
+def _httpcore_call(url: str) -> Iterator[Callable[[], object]]:
+    headers = [("Host", urlsplit(url).netloc), ("Content-Type", "application/json")]
+    with httpcore.HTTPConnection(httpcore.URL(url).origin) as connection:
+        yield lambda: json.loads(
+            connection.request("POST", url + PATH, headers=headers, content=json.dumps(BODY).encode()).content
+        )

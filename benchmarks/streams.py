@@ -1,46 +1,77 @@
-"""Cost of decoding event streams, as ratios to json.loads on the same data."""
+"""Events per CPU second of a stream, with decoded JSON: this library's, and those of other clients."""
 
 from __future__ import annotations
 
 import json
+import statistics
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final
 
-from benchmarks.timing import report, seconds
-from claude_code_common.sse import EventDecoder
+import anthropic
+import openai
 
+from benchmarks.common import BODY, KEY
+from benchmarks.loopback import EVENTS, loopback_server, task_events
+from benchmarks.rows import Bar, Chart, Row
+from benchmarks.timing import in_turn, ratio
+from claude_code_client import ClaudeClient
 
-def split_chunks(stream: bytes) -> list[bytes]:
-    """Split a stream into chunks, as a connection delivers it."""
-    return [stream[start : start + 65536] for start in range(0, len(stream), 65536)]
-
-
-def decoding(stream: bytes) -> Callable[[], None]:
-    """Return a function that decodes the events of a stream, and their JSON."""
-    chunks = split_chunks(stream)
-
-    def decode() -> None:
-        decoder = EventDecoder()
-        for chunk in chunks:
-            for event in decoder.feed(chunk):
-                json.loads(event.data)
-
-    return decode
+_SPLIT: Final = "split + json.loads"
+_OURS: Final = "stream_task()"
+_ROUNDS: Final = 5
 
 
-def event(data: str) -> bytes:
-    lines = "".join(f"data: {line}\n" for line in data.split("\n"))
-    return f"id: 1\nevent: tool_result\n{lines}\n".encode()
+def bench_streams() -> tuple[list[Row], list[Chart]]:
+    with loopback_server() as url, ExitStack() as stack:
+        samples = in_turn(_readers(url, stack), _ROUNDS)
+        peers = in_turn(_peers(url, stack), 1)
+    speed = {name: 1 / statistics.median(rounds) for name, rounds in {**samples, **peers}.items()}
+    # Events per second, so the other way around than seconds per event.
+    row = Row(
+        f"{_OURS}: events/s",
+        ratio(samples, _SPLIT, _OURS),
+        "",
+        f"{_SPLIT} ({speed[_SPLIT]:,.0f} events/s)",
+        0.80,
+        at_least=True,
+    )
+    bars = [Bar(name, speed[name] / 1e3, ours=name == _OURS) for name in sorted(speed, key=lambda name: -speed[name])]
+    return [row], [Chart("Small events per CPU second, in thousands", "", bars)]
 
 
-def bench_stream() -> None:
-    def bench(name: str, value: object, count: int = 1, *, indent: int | None = None) -> None:
-        data = json.dumps(value, ensure_ascii=False, indent=indent)
-        body = data.encode()
-        baseline = seconds(lambda: [json.loads(body) for _ in range(count)], 15)
-        report(name, seconds(decoding(event(data) * count), 15), baseline, "json.loads")
+def _readers(url: str, stack: ExitStack) -> dict[str, Callable[[], float]]:
+    client = stack.enter_context(ClaudeClient(KEY, f"{url}/v1"))
+    stream = task_events()
 
-    bench("1000 small events", {"type": "thinking", "content": "Let me see."}, 1000)
-    for size in (8, 16, 32):
-        bench(f"one event of {size} MB", {"type": "tool_result", "result": "x" * size * 1_000_000})
-    bench("8 MB, not ASCII", {"type": "tool_result", "result": "é€" * 1_600_000})
-    bench("8 MB, in 250,000 lines", {"type": "tool_result", "result": ["x" * 26] * 250_000}, indent=1)
+    def split() -> int:
+        return sum(1 for part in stream.split(b"\n\n") if part and json.loads(part[part.index(b"data: ") + 6 :]))
+
+    return {_SPLIT: _cpu_of_event(split), _OURS: _cpu_of_event(lambda: sum(1 for _ in client.stream_task("Count")))}
+
+
+def _peers(url: str, stack: ExitStack) -> dict[str, Callable[[], float]]:
+    """Return readers of as many events in the other clients' own formats."""
+    openai_client = stack.enter_context(openai.OpenAI(api_key=KEY, base_url=f"{url}/openai"))
+    anthropic_client = stack.enter_context(anthropic.Anthropic(api_key=KEY, base_url=f"{url}/anthropic"))
+    messages: Any = BODY["messages"]
+
+    def with_openai() -> int:
+        return sum(1 for _ in openai_client.chat.completions.create(model="m", messages=messages, stream=True))
+
+    def with_anthropic() -> int:
+        created = anthropic_client.messages.create(model="m", max_tokens=10, messages=messages, stream=True)
+        return sum(1 for _ in created)
+
+    return {"anthropic": _cpu_of_event(with_anthropic), "openai": _cpu_of_event(with_openai)}
+
+
+def _cpu_of_event(read: Callable[[], int]) -> Callable[[], float]:
+    def measure() -> float:
+        start = time.process_time()
+        received = read()
+        assert received >= EVENTS, received
+        return (time.process_time() - start) / EVENTS
+
+    return measure

@@ -1,22 +1,64 @@
-"""Median times, and their report as ratios: each figure is compared with a baseline of the same run."""
+"""Measuring: rounds of the compared things in turn, medians, and the CPU of a process."""
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import psutil
+
+Samples = Mapping[str, list[float]]
+"""Cost of one call in each round, by name."""
+
+_TIMEOUT: Final = 120.0
+"""Seconds that a process of a benchmark may take."""
 
 
-def seconds(work: Callable[[], object], rounds: int) -> float:
-    """Return the median seconds of one round."""
-    times = []
+def in_turn(works: Mapping[str, Callable[[], float]], rounds: int) -> Samples:
+    """Return what each work measures, round by round: a busy moment of the machine meets all of them."""
+    samples: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        for name, work in works.items():
+            samples[name].append(work())
+    return samples
 
 
-def report(name: str, measured: float, baseline: float, than: str) -> None:
-    """Print a time (seconds) and its ratio to a baseline."""
-    print(f"{name:42} {measured * 1000:9.3f} ms   {measured / baseline:6.2f} of {than} ({baseline * 1000:.3f} ms)")
+def cpu_of(call: Callable[[], object], calls: int) -> Callable[[], float]:
+    """Return a work that measures the CPU seconds of one call; the first call is made at once, and not measured."""
+    call()
+
+    def measure() -> float:
+        start = time.process_time()
+        for _ in range(calls):
+            call()
+        return (time.process_time() - start) / calls
+
+    return measure
+
+
+def cpu_of_process(pid: int) -> float:
+    """Return the CPU seconds of another process so far."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def median(samples: Samples, name: str) -> float:
+    return statistics.median(samples[name])
+
+
+def ratio(samples: Samples, name: str, baseline: str) -> float:
+    """Return the median of the ratios within each round."""
+    return statistics.median(a / b for a, b in zip(samples[name], samples[baseline], strict=True))
+
+
+def in_process(module: str, *arguments: str | float) -> dict[str, Any]:
+    """Run a module of the benchmarks in a process of its own; return the JSON that it prints."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=_TIMEOUT).stdout
+    result: dict[str, Any] = json.loads(output)
+    return result

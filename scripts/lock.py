@@ -9,7 +9,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "# Versions of the development environment. Written by `make lock`. Do not edit."
+HEADER = "# Versions of the development and benchmark environments. Written by `make lock`. Do not edit."
+_GROUPS = ("dev", "bench")
 _EXCLUDED = ("claude-code-client", "setuptools")
 
 
@@ -19,7 +20,8 @@ def main() -> int:
         venv.create(work, with_pip=True)
         pip = [str(Path(work, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "-qq", "--upgrade", "pip"], check=True)
-        subprocess.run([*pip, "install", "-qq", "--editable", ".[server]", "--group", "dev"], cwd=ROOT, check=True)
+        groups = [option for name in _GROUPS for option in ("--group", name)]
+        subprocess.run([*pip, "install", "-qq", "--editable", ".[server]", *groups], cwd=ROOT, check=True)
         excluded = [option for name in _EXCLUDED for option in ("--exclude", name)]
         listing = subprocess.run([*pip, "list", "--format", "freeze", *excluded], check=True, stdout=subprocess.PIPE)
     lines = [HEADER, *sorted(listing.stdout.decode().splitlines(), key=str.lower)]
