@@ -73,7 +73,7 @@ test-pythons: ## Run the tests on every Python of PYTHONS that is there, each in
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
-check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and import layers
+check: check-style check-mypy check-pyright check-generated check-spec check-imports ## Check style, types, generated code, contract and imports
 
 check-style: $(INSTALLED)
 	@echo "== ruff"
@@ -101,6 +101,8 @@ check-spec: $(INSTALLED) $(NODE_INSTALLED)
 check-imports: $(INSTALLED)
 	@echo "== import layers"
 	@$(call quietly,$(VENV)/bin/lint-imports --no-logo)
+	@echo "== what a completion imports"
+	@$(RUN) scripts/check_module_budget.py
 
 generate: $(INSTALLED) ## Regenerate what is written from the contract, the asynchronous client and the docstrings
 	@for script in $(GENERATORS); do $(RUN) scripts/$$script.py || exit 1; done

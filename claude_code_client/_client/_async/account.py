@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..._operations import account
 from ...models import Capabilities, Health, ModelInfo, UsageReport
 from ..tracebacks import strip_tracebacks_async
 from .base import AsyncBase
+
+# Operations are imported when they are first used: most programs need none of these.
 
 
 class AsyncAccount(AsyncBase):
@@ -18,6 +19,8 @@ class AsyncAccount(AsyncBase):
         Raises:
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return await self._connection.run(account.list_models(self._config))
 
     @strip_tracebacks_async
@@ -31,6 +34,8 @@ class AsyncAccount(AsyncBase):
             InvalidRequestError: The period is none of these; nothing was sent.
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return await self._connection.run(account.get_usage(self._config, period))
 
     @strip_tracebacks_async
@@ -40,6 +45,8 @@ class AsyncAccount(AsyncBase):
         Raises:
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return await self._connection.run(account.get_capabilities(self._config))
 
     @strip_tracebacks_async
@@ -49,4 +56,6 @@ class AsyncAccount(AsyncBase):
         Raises:
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return await self._connection.run(account.get_health(self._config))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
 
-from ..._operations.task_run import TaskRun
 from ..._transport.async_connection import AsyncConnection
 from ..._wire.requests import check_callback, check_waiting, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent, Usage
@@ -14,6 +13,9 @@ from ..artifact_reader import attach_reader
 from ..pickling import refuse
 from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .streams import AsyncTaskStream, open_task_stream
+
+if TYPE_CHECKING:
+    from ..._operations.task_run import TaskRun
 
 
 class AsyncTaskHandle:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from ..._operations import tasks
-from ..._operations.recovery import recover
-from ..._operations.task_request import task_request
-from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
 from ..._wire.requests import check_callback, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent
@@ -17,6 +13,11 @@ from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .base import AsyncBase
 from .streams import AsyncStream, AsyncTaskStream, open_stream, open_task_stream
 from .task_handle import AsyncTaskHandle
+
+if TYPE_CHECKING:
+    from ..._operations.task_run import TaskRun
+
+# Operations are imported when they are first used: many programs need completions only.
 
 
 class AsyncTasks(AsyncBase):
@@ -128,6 +129,8 @@ class AsyncTasks(AsyncBase):
             InvalidRequestError: ``after`` is not the ID of an event so far.
             ClaudeAPIError: As for :meth:`stream_task`.
         """
+        from ..._operations import tasks
+
         cursor = cursor_after(after)
         operation = tasks.stream_events(
             self._config, self._connection.state, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout
@@ -170,6 +173,8 @@ class AsyncTasks(AsyncBase):
             CostExceededError: An open budget does not allow what the tasks may cost.
             ClaudeAPIError: The server cannot be reached at the moment. The journal is unchanged: call again.
         """
+        from ..._operations.recovery import recover
+
         runs = await self._connection.run(recover(self._config, self._connection.state))
         return [AsyncTaskHandle(self._connection, run) for run in runs]
 
@@ -181,6 +186,8 @@ class AsyncTasks(AsyncBase):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
+        from ..._operations import tasks
+
         return await self._connection.run(tasks.get_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks_async
@@ -191,6 +198,8 @@ class AsyncTasks(AsyncBase):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
+        from ..._operations import tasks
+
         return await self._connection.run(tasks.cancel_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks
@@ -207,10 +216,15 @@ class AsyncTasks(AsyncBase):
             InvalidRequestError: An argument is invalid; nothing was sent.
             ClaudeAPIError: A request failed; raised by the loop.
         """
+        from ..._operations import tasks
+
         operation = tasks.list_tasks(self._config, status=status, page_size=page_size)
         return open_stream(self._connection, operation)
 
     def _task_run(self, fields: dict[str, Any], stall_timeout: float | None = None) -> TaskRun:
+        from ..._operations.task_request import task_request
+        from ..._operations.task_run import TaskRun
+
         key = fields.pop("idempotency_key", None)
         request = task_request(self._config, fields, idempotency_key=key, stall_timeout=stall_timeout)
         return TaskRun(request, self._connection.state)

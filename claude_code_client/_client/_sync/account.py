@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from ..._operations import account
 from ...models import Capabilities, Health, ModelInfo, UsageReport
 from ..tracebacks import strip_tracebacks
 from .base import Base
+
+# Operations are imported when they are first used: most programs need none of these.
 
 
 class Account(Base):
@@ -20,6 +21,8 @@ class Account(Base):
         Raises:
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return self._connection.run(account.list_models(self._config))
 
     @strip_tracebacks
@@ -33,6 +36,8 @@ class Account(Base):
             InvalidRequestError: The period is none of these; nothing was sent.
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return self._connection.run(account.get_usage(self._config, period))
 
     @strip_tracebacks
@@ -42,6 +47,8 @@ class Account(Base):
         Raises:
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return self._connection.run(account.get_capabilities(self._config))
 
     @strip_tracebacks
@@ -51,4 +58,6 @@ class Account(Base):
         Raises:
             ClaudeAPIError: The call failed.
         """
+        from ..._operations import account
+
         return self._connection.run(account.get_health(self._config))

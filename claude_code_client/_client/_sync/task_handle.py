@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import NoReturn, Self, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, Self, SupportsIndex
 
-from ..._operations.task_run import TaskRun
 from ..._transport.sync_connection import SyncConnection
 from ..._wire.requests import check_callback, check_waiting, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent, Usage
@@ -16,6 +15,9 @@ from ..artifact_reader import attach_reader
 from ..pickling import refuse
 from ..tracebacks import strip_tracebacks
 from .streams import TaskStream, open_task_stream
+
+if TYPE_CHECKING:
+    from ..._operations.task_run import TaskRun
 
 
 class TaskHandle:

@@ -5,12 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from ..._operations import tasks
-from ..._operations.recovery import recover
-from ..._operations.task_request import task_request
-from ..._operations.task_run import TaskRun
 from ..._wire.event_cursor import EventCursor
 from ..._wire.requests import check_callback, cursor_after
 from ...models import AgenticTaskResponse, TaskEvent
@@ -19,6 +15,11 @@ from ..tracebacks import strip_tracebacks
 from .base import Base
 from .streams import Stream, TaskStream, open_stream, open_task_stream
 from .task_handle import TaskHandle
+
+if TYPE_CHECKING:
+    from ..._operations.task_run import TaskRun
+
+# Operations are imported when they are first used: many programs need completions only.
 
 
 class Tasks(Base):
@@ -129,6 +130,8 @@ class Tasks(Base):
             InvalidRequestError: ``after`` is not the ID of an event so far.
             ClaudeAPIError: As for :meth:`stream_task`.
         """
+        from ..._operations import tasks
+
         cursor = cursor_after(after)
         operation = tasks.stream_events(
             self._config, self._connection.state, task_id, cursor, timeout=timeout, stall_timeout=stall_timeout
@@ -171,6 +174,8 @@ class Tasks(Base):
             CostExceededError: An open budget does not allow what the tasks may cost.
             ClaudeAPIError: The server cannot be reached at the moment. The journal is unchanged: call again.
         """
+        from ..._operations.recovery import recover
+
         runs = self._connection.run(recover(self._config, self._connection.state))
         return [TaskHandle(self._connection, run) for run in runs]
 
@@ -182,6 +187,8 @@ class Tasks(Base):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
+        from ..._operations import tasks
+
         return self._connection.run(tasks.get_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks
@@ -192,6 +199,8 @@ class Tasks(Base):
             NotFoundError: The server does not know the task.
             ClaudeAPIError: The call failed in another way.
         """
+        from ..._operations import tasks
+
         return self._connection.run(tasks.cancel_task(self._config, self._connection.state, task_id))
 
     @strip_tracebacks
@@ -206,10 +215,15 @@ class Tasks(Base):
             InvalidRequestError: An argument is invalid; nothing was sent.
             ClaudeAPIError: A request failed; raised by the loop.
         """
+        from ..._operations import tasks
+
         operation = tasks.list_tasks(self._config, status=status, page_size=page_size)
         return open_stream(self._connection, operation)
 
     def _task_run(self, fields: dict[str, Any], stall_timeout: float | None = None) -> TaskRun:
+        from ..._operations.task_request import task_request
+        from ..._operations.task_run import TaskRun
+
         key = fields.pop("idempotency_key", None)
         request = task_request(self._config, fields, idempotency_key=key, stall_timeout=stall_timeout)
         return TaskRun(request, self._connection.state)
