@@ -17,6 +17,10 @@ from benchmarks.plot import plot
 from benchmarks.rows import Chart, Row, as_json, table
 
 RESULTS: Final = Path(__file__).with_name("results")
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+
+_BEGIN: Final = "<!-- benchmarks -->\n"
+_END: Final = "\n<!-- end -->"
 
 _NAMES: Final = ("calls", "in_flight", "tasks", "streams", "followers", "startup", "server", "agent")
 
@@ -64,6 +68,9 @@ def _write(rows: list[Row], charts: list[Chart]) -> None:
         ("plot.svg", plot(charts)),
     ):
         (RESULTS / name).write_text(text, encoding="utf-8")
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, tail = rest.partition(_END)
+    PAGE.write_text(f"{head}{_BEGIN}\n{table(rows)}\n{_END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from claude_code_client import ClaudeClient
 from claude_code_server.engine.launch import build_environment
 
 _KEY: Final = "sk-dummy"
-_ROUNDS: Final = 9
+_ROUNDS: Final = 7
 _TIMEOUT: Final = 30.0
 _ROOT: Final = Path(__file__).resolve().parent.parent
 

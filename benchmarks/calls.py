@@ -27,7 +27,7 @@ from claude_code_client import ClaudeClient
 HTTPX: Final = "httpx.Client.post"
 
 _ROUNDS: Final = 5
-_CALLS: Final = 200
+_CALLS: Final = 100
 
 
 def bench_calls() -> tuple[list[Row], list[Chart]]:

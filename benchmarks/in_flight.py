@@ -24,7 +24,7 @@ HTTPX: Final = "httpx.AsyncClient.post"
 OURS: Final = "async complete()"
 
 _MANY: Final = 500
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 _CALLS: Final = 500
 """Calls of a round: a multiple of the calls in flight."""
 

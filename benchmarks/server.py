@@ -23,7 +23,7 @@ from claude_code_client._embedded.local_server import LocalServer
 
 _BARE: Final = "bare Starlette route on h11"
 _OURS: Final = "create_completion, offline"
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 _REQUESTS: Final = 300
 _TIMEOUT: Final = 10.0
 _ONE_AT_A_TIME: Final = 10

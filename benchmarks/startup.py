@@ -13,7 +13,7 @@ from benchmarks.timing import in_turn
 
 _HTTPX: Final = "import httpx"
 _OURS: Final = "import and make a ClaudeClient"
-_ROUNDS: Final = 9
+_ROUNDS: Final = 7
 _URL: Final = "http://127.0.0.1:1/v1"
 _CODE: Final = {
     "nothing": "pass",
