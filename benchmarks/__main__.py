@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,7 @@ def main() -> int:
         del os.environ[name]
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
+    status = 0
     rows: list[Row] = []
     charts: list[Chart] = []
     for name in names or _NAMES:
@@ -43,7 +45,13 @@ def main() -> int:
         bench: Callable[[], tuple[list[Row], list[Chart]]] = getattr(
             import_module(f"benchmarks.{name}"), f"bench_{name}"
         )
-        more_rows, more_charts = bench()
+        try:
+            more_rows, more_charts = bench()
+        except Exception:
+            # The others are worth having; the exit status says that one is missing.
+            traceback.print_exc()
+            status = 1
+            continue
         rows += more_rows
         charts += more_charts
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
@@ -51,7 +59,7 @@ def main() -> int:
     print(table(rows))
     if not names:
         _write(rows, charts)
-    return 0
+    return status
 
 
 def _write(rows: list[Row], charts: list[Chart]) -> None:

@@ -15,7 +15,7 @@ import psutil
 Samples = Mapping[str, list[float]]
 """Cost of one call in each round, by name."""
 
-_TIMEOUT: Final = 120.0
+_TIMEOUT: Final = 90.0
 """Seconds that a process of a benchmark may take."""
 
 
