@@ -107,7 +107,7 @@ check-imports: $(INSTALLED)
 generate: $(INSTALLED) ## Regenerate what is written from the contract, the asynchronous client and the docstrings
 	@for script in $(GENERATORS); do $(RUN) scripts/$$script.py || exit 1; done
 
-bench: $(BENCH_INSTALLED) ## Measure speed against other clients, in less than three minutes (BENCH="calls server" selects)
+bench: $(BENCH_INSTALLED) ## Measure speed against other clients, in about three minutes (BENCH="calls server" selects)
 	@PYTHONPATH=tests $(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
 
 $(BENCH_INSTALLED): pyproject.toml constraints.txt
