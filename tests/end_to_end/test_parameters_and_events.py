@@ -25,6 +25,10 @@ PARAMETERS: dict[str, Any] = {
     "model": "haiku",
     "working_directory": "src",
 }
+IN_BOTH_WAYS = pytest.mark.parametrize(
+    ("both", "streamed"), [("sync", False), ("async", True)], ids=["sync-whole", "async-streamed"], indirect=["both"]
+)
+"""Each client in one way, because a task takes a second, and the synchronous client is generated from the other one."""
 TYPES = {"thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke"}
 
 
@@ -67,7 +71,7 @@ def check_lists(both: ClientKind, client: Any, task: Any) -> None:
 
 
 @pytest.mark.xdist_group("upstream")
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@IN_BOTH_WAYS
 def test_a_scripted_model(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     workspace, client = upstream.workspace, upstream.client(both)
     upstream.endpoint.follow(everything())
@@ -155,7 +159,7 @@ DEEP = "[" * 970 + "]" * 970
 
 
 @pytest.mark.xdist_group("upstream")
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@IN_BOTH_WAYS
 def test_a_result_that_json_cannot_express(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     deep: list[Any] = []
     for _ in range(300):
