@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.xdist_group("evolution"), pytest.mark.timeout(180)]
 OPTIONS = "claude_code_client/_client/options.py"
 HAND_EDIT = (
     ("        idempotency_key: Calls with the same key run one task.", "        priority: From 1 to 5. Default: 3.\n"),
-    ("    idempotency_key: str | None\n\n\nclass CompletionOptions", "    priority: int | None\n"),
+    ("    extra_headers: Mapping[str, str] | None\n\n\nclass CompletionOptions", "    priority: int | None\n"),
 )
 """Lines of TaskOptions, each inserted before a text that occurs once: one of documentation, one of code."""
 PROJECT = f"{ROOT}:{ROOT / 'generated'}"
