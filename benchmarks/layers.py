@@ -1,4 +1,4 @@
-"""Where the time of ``complete()`` goes, by layer, as the profiler sees it.
+"""Profile of ``complete()``: its time by layer, as the profiler sees it.
 
 Run as a program: ``PYTHONPATH=tests .venv-bench/bin/python -m benchmarks.layers``. The profiler makes many small
 functions look dearer than they are, so the figures are good for comparing the layers, not for adding up.

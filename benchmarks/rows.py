@@ -20,7 +20,7 @@ class Row:
     unit: str
     """Empty for a ratio."""
     baseline: str
-    """What the figure is a ratio to, or how it came about."""
+    """Baseline that the figure is a ratio to, or how it was taken."""
     goal: float
     at_least: bool = False
     """True if the figure has to reach the goal, and not to stay below it."""

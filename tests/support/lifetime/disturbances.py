@@ -27,7 +27,7 @@ class LineInterrupt:
         self._lines: dict[str, int] = {}
         """Lines that each call has executed at most."""
         self.hit = ""
-        """Where the last interruption took place; empty if there was none."""
+        """Place of the last interruption; empty if there was none."""
 
     def interrupt(self, frame: FrameType | None) -> None:
         """Raise KeyboardInterrupt, as the handler of SIGINT does, and note where."""
