@@ -39,7 +39,7 @@ _BOOKKEEPING = (
     "task_ledger.py",
     "<attrs generated methods claude_code_client._operations.cost",
 )
-"""Places where an interruption may leave something reserved: between taking money out of a budget and noting for whom."""
+"""Places where an interruption may leave money reserved: between taking it out of a budget and noting for whom."""
 _OF_ANYIO = "try_connect' was never awaited"
 """Warning of anyio about a connection attempt that a loop ends before its first step."""
 
