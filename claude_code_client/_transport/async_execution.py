@@ -60,7 +60,7 @@ class AsyncExecution(Generic[T]):
         self._rest: deque[Any] = deque()
         """Values that the operation emitted while it was being ended."""
         self._failure: ClaudeAPIError | None = None
-        """What the operation raised then."""
+        """Exception that the operation raised then."""
         self._aborted = False
         """If so, the operation belongs to its background work."""
         self._cleanup: AsyncBackground | None = None

@@ -11,12 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-import trustme
 from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
+from support.servers.trusted_tls import trusted_tls
 
 from claude_code_client import errors
-from claude_code_client._transport import http_options
 
 COMPLETION = {"id": "msg_1", "content": "Hi", "model": "m", "cost": 0.25}
 
@@ -74,14 +73,8 @@ def test_large_request_that_is_refused_before_its_end(both: ClientKind) -> None:
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
     """TLS context of a.example, which clients trust."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("a.example").configure_cert(context)
-    http_options._tls_context.cache_clear()
-    yield context
-    http_options._tls_context.cache_clear()
+    with trusted_tls("a.example", tmp_path, monkeypatch) as context:
+        yield context
 
 
 def tunnel_to(target: str, heads: list[bytes]) -> Callable[[socket.socket], None]:

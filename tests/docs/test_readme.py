@@ -1,4 +1,4 @@
-"""Code blocks of the README, run as written, on a shared server where they do not show how to start one."""
+"""Code blocks of the README, run as written."""
 
 from __future__ import annotations
 
@@ -27,20 +27,10 @@ pytestmark = pytest.mark.xdist_group("docs_server")
 BLOCKS = blocks("README.md")
 
 
-def on_shared_server(block: Block) -> str:
-    """Return the code of a block; past the quick start, a server without options of its own is the shared one.
-
-    Each start would cost three seconds, and the quick start and the block with a journal show that it works.
-    """
-    if block.heading == "Quick start":
-        return block.code
-    return block.code.replace("with ClaudeClient.local() as client", "with ClaudeClient() as client")
-
-
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)
 def test_python_blocks_run(block: Block, docs_environment: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(on_shared_server(block), str(block), "exec"), names)
+    exec(compile(block.code, str(block), "exec"), names)
     assert capsys.readouterr().out
     if isinstance(names.get("client"), ClaudeClient):
         names["client"].close()

@@ -25,10 +25,6 @@ PARAMETERS: dict[str, Any] = {
     "model": "haiku",
     "working_directory": "src",
 }
-IN_BOTH_WAYS = pytest.mark.parametrize(
-    ("both", "streamed"), [("sync", False), ("async", True)], ids=["sync-whole", "async-streamed"], indirect=["both"]
-)
-"""Each client in one way, because a task takes a second, and the synchronous client is generated from the other one."""
 TYPES = {"thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke"}
 
 
@@ -71,7 +67,7 @@ def check_lists(both: ClientKind, client: Any, task: Any) -> None:
 
 
 @pytest.mark.xdist_group("upstream")
-@IN_BOTH_WAYS
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_scripted_model(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     workspace, client = upstream.workspace, upstream.client(both)
     upstream.endpoint.follow(everything())
@@ -108,12 +104,11 @@ DESCRIPTIONS = [
 
 
 @pytest.mark.xdist_group("shared_server")
-def test_the_offline_model(both: ClientKind, shared_server: SharedServer) -> None:
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_offline_model(both: ClientKind, streamed: bool, shared_server: SharedServer) -> None:
     client = both.client(shared_server.base_url)
     options = {**PARAMETERS, "working_directory": f"{shared_server.name}/src"}
-    for number, (description, action, name) in enumerate(DESCRIPTIONS):
-        # What one client waits for, the other one streams: a task takes a second.
-        streamed = (number % 2 == 0) is (both.kind == "sync")
+    for description, action, name in DESCRIPTIONS:
         log, task = run(both, client, streamed, description, **options)
         assert task.status == "completed"
         [step] = [step for step in log if step["action"] == action]
@@ -123,8 +118,9 @@ def test_the_offline_model(both: ClientKind, shared_server: SharedServer) -> Non
 
 
 @pytest.mark.xdist_group("upstream")
-def test_the_error_event(both: ClientKind, upstream: Upstream) -> None:
-    def fail(streamed: bool, error: type[CostExceededError | TimeoutError], **options: Any) -> Any:
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_error_event(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
+    def fail(client: Any, error: type[CostExceededError | TimeoutError], **options: Any) -> Any:
         with pytest.raises(error) as caught:
             run(both, client, streamed, "Work", allow_tools=["Bash"], **options)
         assert caught.value.task_id is not None
@@ -138,11 +134,8 @@ def test_the_error_event(both: ClientKind, upstream: Upstream) -> None:
         message(tool("Bash", command="sleep 60")),
     ]
     upstream.endpoint.follow(script)
-    client, one = upstream.client(both), both.kind == "sync"
-    ended = [
-        fail(one, CostExceededError, max_cost=0.5, model="opus"),
-        fail(not one, TimeoutError, timeout=8),
-    ]
+    client = upstream.client(both)
+    ended = [fail(client, CostExceededError, max_cost=0.5, model="opus"), fail(client, TimeoutError, timeout=8)]
     assert [task.status for task in ended] == ["cost_exceeded", "timeout"]
     assert {task.id for task in both.each(client.list_tasks())} >= {task.id for task in ended}
     for task in ended:
@@ -159,7 +152,7 @@ DEEP = "[" * 970 + "]" * 970
 
 
 @pytest.mark.xdist_group("upstream")
-@IN_BOTH_WAYS
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_result_that_json_cannot_express(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     deep: list[Any] = []
     for _ in range(300):

@@ -109,7 +109,7 @@ class Killing(threading.Thread):
             self._server.process.start()
 
 
-@pytest.mark.parametrize(("both", "away"), [("sync", 0.0), ("async", 2.0)], indirect=["both"])
+@pytest.mark.parametrize("away", [0.0, 2.0])
 def test_a_stream_survives_a_restart(both: ClientKind, server: Server, away: float) -> None:
     seen: list[Any] = []
     before = _task_ids(both, server)
@@ -149,7 +149,7 @@ def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> N
             killing.seen.set()
 
 
-@pytest.mark.parametrize(("both", "watched"), [("sync", False), ("async", True)], indirect=["both"])
+@pytest.mark.parametrize("watched", [False, True])
 def test_waiting_survives_a_restart_and_ends_with_the_task(both: ClientKind, server: Server, watched: bool) -> None:
     seen: list[Any] = []
     client = both.client(server.base_url)

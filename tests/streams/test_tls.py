@@ -9,26 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 from support.clients.client_kinds import KEY, ClientKind
 from support.servers import raw_http, responses
 from support.servers.scripted_stream import StreamScript, send_then_cut, send_then_end, send_then_stall, thinking_events
+from support.servers.trusted_tls import trusted_tls
 
 from claude_code_client import ClaudeClient, ClosedError
-from claude_code_client._transport import http_options
 
 
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
     """TLS context of a server that clients trust."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    http_options._tls_context.cache_clear()
-    yield context
-    http_options._tls_context.cache_clear()
+    with trusted_tls("127.0.0.1", tmp_path, monkeypatch) as context:
+        yield context
 
 
 def test_cut_stream_resumes_over_tls(both: ClientKind, tls: ssl.SSLContext) -> None:
