@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -47,3 +48,9 @@ def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the backoff of retries and reconnects to hundredths of a second, for tests that exhaust them."""
     for module in ("reconnect", "retry"):
         monkeypatch.setattr(f"claude_code_client._policy.{module}.BASE_DELAY", 0.02)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what has been collected out of garbage collections, of which some tests need many."""
+    gc.collect()
+    gc.freeze()

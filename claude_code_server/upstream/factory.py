@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from .http_upstream import HttpUpstream
 from .offline.upstream import OfflineUpstream
 from .protocol import Upstream
 
@@ -19,6 +18,8 @@ def open_upstream(spec: str, api_key: str | None = None) -> Upstream:
     """
     if spec == "offline":
         return OfflineUpstream()
+    from .http_upstream import HttpUpstream  # with httpx, which the offline upstream does without
+
     if spec != "anthropic":
         return HttpUpstream(spec, api_key)
     if not api_key:

@@ -43,7 +43,7 @@ def test_odd_model_calls_are_refused_and_the_server_stays_responsive(tmp_path: P
         server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-real") as server,
         ClaudeClient(api_key=KEY, base_url=server.base_url, timeout=60) as client,
     ):
-        [process] = [one for one in psutil.Process().children() if f"--state-dir={server.state_dir}" in one.cmdline()]
+        process = server.process
         before = process.memory_info().rss
         watcher = threading.Thread(target=watch, args=(client.with_options(timeout=10), process))
         watcher.start()

@@ -20,8 +20,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import psutil
+
+from . import fork_server
+from .fork_server import ForkedServer
 
 TIMEOUT = 20.0
 """Seconds that tests wait for something before they fail."""
@@ -60,11 +64,11 @@ class ServerProcess:
             *(f"--api-key={key}" for key in api_keys),
             *options,
         ]
-        self._prefix = [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
+        self._open_files = open_files
         self._launcher = launcher
         self._port = 0
         self._log = folder / "server.log"
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | ForkedServer | None = None
         self._changing = threading.Lock()
         self._over = False
 
@@ -74,20 +78,7 @@ class ServerProcess:
         with self._changing, self._log.open("a") as log:
             assert self._process is None
             assert not self._over
-            process = self._process = subprocess.Popen(
-                [
-                    *self._prefix,
-                    *self._launcher,
-                    *(sys.executable, "-m", "claude_code_server", "serve", f"--port={self._port}"),
-                    *self._arguments,
-                ],
-                env=self._environment,
-                cwd=self._temporary,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            process = self._process = self._spawn(log)
         assert process.stdout is not None
         output = ""
         while "Press Ctrl-C" not in output:
@@ -97,6 +88,23 @@ class ServerProcess:
         found = _ADDRESS.search(output)
         assert found is not None
         self.base_url, self._port = found[1], int(found[2])
+
+    def _spawn(self, log: IO[str]) -> subprocess.Popen[str] | ForkedServer:
+        command = ["serve", f"--port={self._port}", *self._arguments]
+        if fork_server.AVAILABLE and not self._launcher:
+            return ForkedServer(
+                command, env=self._environment, cwd=self._temporary, stderr=log, open_files=self._open_files
+            )
+        limit = [] if self._open_files is None else ["sh", "-c", f'ulimit -n {self._open_files} && exec "$@"', "sh"]
+        return subprocess.Popen(
+            [*limit, *self._launcher, sys.executable, "-m", "claude_code_server", *command],
+            env=self._environment,
+            cwd=self._temporary,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
 
     @property
     def is_running(self) -> bool:
