@@ -6,9 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from .._config import Config
 from .._operations.client_state import ClientState
@@ -21,10 +19,14 @@ from .async_pool import AsyncPools
 from .async_transport import AsyncRetryTransport
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
-from .endpoint_clients import AsyncEndpointClient
 from .foreign_errors import await_callback, call_callback
 from .request_builder import RequestBuilder
 from .sync_connection import finish_in_thread
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .endpoint_clients import AsyncEndpointClient
 
 Attach = Callable[[Any, "AsyncConnection"], object]
 """Called with every value that leaves the connection: results, emitted values and exceptions."""
@@ -55,6 +57,8 @@ class AsyncConnection:
     @property
     def checked_http(self) -> httpx.AsyncClient:
         """An httpx client for generated endpoints, which raises for responses that they cannot read."""
+        from .endpoint_clients import AsyncEndpointClient  # with httpx, which own calls do without
+
         http, current = self.http, self._checked_http
         if current is None or current[0] is not http or current[1].is_closed:
             self._checked_http = current = (http, AsyncEndpointClient(http, self.config))

@@ -11,16 +11,16 @@ from typing import Any, Final, Protocol
 
 import attrs
 import httpcore
-import httpx
 
 from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
 from .async_network import AsyncioBackend
 from .async_origin_transport import AsyncOriginTransport
+from .base_url import parse_base_url
 from .cancellation import running_loop
-from .http_options import CLIENT_CLOSED, check_url, proxy_for, tls_context
-from .request_builder import server_of
+from .http_options import CLIENT_CLOSED, proxy_for, tls_context
+from .messages import Server
 
 
 class Call(Protocol):
@@ -42,8 +42,7 @@ class AsyncPools:
     """Connections of one client and of the clients made from it by ``with_options``."""
 
     def __init__(self, config: Config) -> None:
-        check_url(config)
-        self._config = config
+        self._server = parse_base_url(config.base_url).server
         # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
         self._by_loop: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
         # Strong references: the collector would close an operation together with the cycle that holds it, before the
@@ -60,7 +59,7 @@ class AsyncPools:
         loop = running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
-            transport = _open(httpx.URL(self._config.base_url))
+            transport = _open(self._server)
             guard = self._close_with_loop(loop, transport)
             # Run the guard to its yield, so that the loop knows it and closes it when asyncio.run() ends.
             with suppress(StopIteration):
@@ -114,9 +113,8 @@ def _abandon_calls() -> None:
             call.abandon()
 
 
-def _open(base_url: httpx.URL) -> AsyncOriginTransport:
-    server, proxy = server_of(base_url), proxy_for(base_url)
-    context, backend = tls_context(base_url), AsyncioBackend()
+def _open(server: Server) -> AsyncOriginTransport:
+    context, proxy, backend = tls_context(server), proxy_for(server), AsyncioBackend()
     if proxy is None:
         return AsyncOriginTransport(
             server, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context, network_backend=backend)

@@ -15,11 +15,11 @@ import httpx
 
 from .._config import Config
 from .async_transport import AsyncRetryTransport
+from .base_url import server_of
 from .content_decoding import ACCEPTED
 from .foreign_errors import cleaned
 from .http_options import default_headers
 from .messages import HttpRequest, HttpResponse
-from .request_builder import server_of
 from .response_check import check, check_async
 from .sync_transport import SyncRetryTransport
 

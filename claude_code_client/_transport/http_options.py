@@ -7,17 +7,20 @@ import importlib.util
 import os
 import ssl
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import httpcore
-import httpx
 
 from claude_code_common.loopback import is_loopback
 from claude_code_common.version import __version__
 
 from .._config import Config, merge_headers
 from ..errors import ConfigurationError
+from .messages import Server
+
+if TYPE_CHECKING:
+    import httpx
 
 CLIENT_CLOSED: Final = "This client is closed: make a new one."
 _PROXIES: Final = (
@@ -33,8 +36,13 @@ def _tls_context() -> ssl.SSLContext:
 
     Raises ConfigurationError if the environment names certificates that cannot be loaded.
     """
+    import certifi
+
+    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
-        return httpx.create_ssl_context()
+        if not file and directory:
+            return ssl.create_default_context(capath=directory)
+        return ssl.create_default_context(cafile=file or certifi.where())
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         problem = (getattr(error, "strerror", None) or str(error)).rstrip(".")
     names = " or ".join(name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name))
@@ -53,20 +61,9 @@ def default_headers(config: Config) -> dict[str, str]:
     return merge_headers({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
-def tls_context(url: httpx.URL) -> ssl.SSLContext:
-    """Return the TLS context for connections to a URL."""
-    return _tls_context() if url.scheme == "https" else _no_tls_context()
-
-
-def check_url(config: Config) -> None:
-    """Raise ConfigurationError for an unusable base_url, such as one whose host is not a host name."""
-    try:
-        httpx.URL(config.base_url).host.encode("idna")  # as the socket does
-    except (httpx.InvalidURL, UnicodeError) as error:
-        problem = str(error).rstrip(".")
-    else:
-        return
-    raise ConfigurationError(f"base_url is not a URL: {problem}.", param="base_url")
+def tls_context(server: Server) -> ssl.SSLContext:
+    """Return the TLS context for connections to a server."""
+    return _tls_context() if server.scheme == b"https" else _no_tls_context()
 
 
 @attrs.frozen
@@ -78,27 +75,28 @@ class Proxy:
     """Keyword arguments of httpcore's class."""
 
 
-def proxy_for(url: httpx.URL) -> Proxy | None:
-    """Return the proxy that the environment names for a URL; None for a direct connection.
+def proxy_for(server: Server) -> Proxy | None:
+    """Return the proxy that the environment names for a server; None for a direct connection.
 
     Raises ConfigurationError for a proxy that cannot be used.
     """
     # With a transport of its own, httpx ignores the proxy variables. Traffic on this machine needs no proxy.
-    if is_loopback(url.host):
+    if is_loopback(server.name):
         return None
     from urllib.request import getproxies, proxy_bypass  # 40 ms
 
-    if proxy_bypass(url.host):
+    if proxy_bypass(server.name):
         return None
     proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(server.scheme.decode()) or proxies.get("all")
     if proxy is None:
         return None
     return _proxy(_checked_proxy(proxy if "://" in proxy else f"http://{proxy}"))
 
 
 def _proxy(url: str) -> Proxy:
-    # httpx separates the credentials from the URL.
+    import httpx  # which separates the credentials from the URL
+
     proxy = httpx.Proxy(url)
     options: dict[str, Any] = {"proxy_url": _core_url(proxy.url), "proxy_auth": proxy.raw_auth}
     is_socks = proxy.url.scheme.startswith("socks")
@@ -112,6 +110,8 @@ def _core_url(url: httpx.URL) -> httpcore.URL:
 
 
 def _checked_proxy(proxy: str) -> str:
+    import httpx
+
     scheme = ""
     with suppress(httpx.InvalidURL, UnicodeError):
         url = httpx.URL(proxy)

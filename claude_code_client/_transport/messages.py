@@ -27,6 +27,8 @@ class Server:
     host_header: str
     scheme: bytes
     host: bytes
+    name: str
+    """The host as people write it; ``host`` is its IDNA encoding."""
     port: int | None
 
     def core_url(self, target: bytes) -> httpcore.URL:

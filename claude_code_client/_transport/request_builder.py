@@ -8,15 +8,14 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
-
 from .._config import Config
 from .._operations.effects import Open, Request, Send
 from ..errors import InvalidRequestError
+from .base_url import parse_base_url
 from .cancellation import CancelToken
 from .content_decoding import ACCEPTED
 from .http_options import default_headers
-from .messages import HttpRequest, OnCancelled, Server
+from .messages import HttpRequest, OnCancelled
 
 _COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED}
 _MAX_TARGET: Final = 1 << 16
@@ -24,25 +23,12 @@ _MAX_TARGET: Final = 1 << 16
 _TARGET: Final = re.compile(r"[!-~]*")
 
 
-def server_of(url: httpx.URL) -> Server:
-    """Return the server of a URL."""
-    port = f":{url.port}" if url.port else ""
-    return Server(
-        url=f"{url.scheme}://{url.host}{port}",
-        host_header=url.netloc.decode("ascii"),
-        scheme=url.raw_scheme,
-        host=url.raw_host,
-        port=url.port,
-    )
-
-
 class RequestBuilder:
     """Builds the requests of one client."""
 
     def __init__(self, config: Config) -> None:
-        base_url = httpx.URL(config.base_url)
-        self.server = server_of(base_url)
-        self._path = base_url.raw_path.decode("ascii").rstrip("/")
+        base_url = parse_base_url(config.base_url)
+        self.server, self._path = base_url.server, base_url.path
         headers = {"host": self.server.host_header} | _COMMON_HEADERS | _lower(default_headers(config))
         self._headers = _encoded(headers)
 
@@ -103,6 +89,8 @@ class RequestBuilder:
             body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             own.setdefault("content-type", "application/json")
         if arguments:  # another kind of body, such as a form
+            import httpx
+
             encoded = httpx.Request(method, self.server.url, headers=own, **arguments)
             body = encoded.read()
             own["content-type"] = encoded.headers.get("Content-Type", "application/octet-stream")
@@ -117,12 +105,18 @@ class RequestBuilder:
         """Return the path and query of a request. Raises InvalidRequestError if an ID in it is too long or the like."""
         problem = "it is too long or has characters that must be escaped"
         try:
-            target = f"{self._path}{path}?{httpx.QueryParams(params)}" if params else self._path + path
+            target = f"{self._path}{path}?{_query(params)}" if params else self._path + path
             if len(target) <= _MAX_TARGET and _TARGET.fullmatch(target):
                 return target
         except UnicodeError:  # its message shows what cannot be encoded
             problem = "it is not valid Unicode"
         raise InvalidRequestError(f"The request has no usable URL: {problem}. Check the IDs that were passed.")
+
+
+def _query(params: dict[str, Any]) -> str:
+    import httpx  # which completions and tasks do without
+
+    return str(httpx.QueryParams(params))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

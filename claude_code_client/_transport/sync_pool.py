@@ -7,14 +7,14 @@ import weakref
 from typing import Any
 
 import httpcore
-import httpx
 
 from .._config import Config
 from ..errors import ConfigurationError
+from .base_url import parse_base_url
 from .cancellation import CancelRegistry
 from .deadline_network import DeadlineBackend
-from .http_options import CLIENT_CLOSED, check_url, proxy_for, tls_context
-from .request_builder import server_of
+from .http_options import CLIENT_CLOSED, proxy_for, tls_context
+from .messages import Server
 from .sync_origin_transport import SyncOriginTransport
 from .sync_stream import SyncStream
 
@@ -26,8 +26,7 @@ class SyncPool:
     """Connections of one client and of the clients made from it by ``with_options``."""
 
     def __init__(self, config: Config) -> None:
-        check_url(config)
-        self._config = config
+        self._server = parse_base_url(config.base_url).server
         # A forked process must not use its parent's sockets: it opens its own, and leaves those open.
         self._by_process: dict[int, SyncOriginTransport] = {}
         self._streams: _Streams = {}
@@ -43,7 +42,7 @@ class SyncPool:
         process = os.getpid()
         transport = self._by_process.get(process)
         if transport is None:
-            transport = self._by_process.setdefault(process, _open(httpx.URL(self._config.base_url)))
+            transport = self._by_process.setdefault(process, _open(self._server))
         return transport
 
     def keep(self, stream: SyncStream) -> None:
@@ -63,9 +62,8 @@ class SyncPool:
         self._finalize.detach()
 
 
-def _open(base_url: httpx.URL) -> SyncOriginTransport:
-    server, proxy = server_of(base_url), proxy_for(base_url)
-    context, backend = tls_context(base_url), DeadlineBackend()
+def _open(server: Server) -> SyncOriginTransport:
+    context, proxy, backend = tls_context(server), proxy_for(server), DeadlineBackend()
     if proxy is None:
         return SyncOriginTransport(
             server, lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)

@@ -1,7 +1,8 @@
 """Server processes that are forked from one that has imported the server and Claude Code's SDK.
 
-A new interpreter needs more than a second of CPU for these imports, and the tests start a hundred servers. What is forked
-is otherwise a process like any other: it has its own environment, directory, streams and limits, and runs the same command.
+A new interpreter needs more than a second of CPU for these imports, and the tests start a hundred servers. What is
+forked is otherwise a process like any other: it has its own environment, directory, streams and limits, and runs the
+same command.
 
 Run as a program, with the descriptor of a socket, it is the process that forks. Linux only.
 """
