@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any, Final
 
 import anthropic
@@ -15,12 +16,16 @@ import openai
 from benchmarks.common import BODY, KEY
 from benchmarks.loopback import EVENTS, loopback_server, task_events
 from benchmarks.rows import Bar, Chart, Row
-from benchmarks.timing import in_turn, ratio
+from benchmarks.timing import cpu_of, in_turn, median, ratio
 from claude_code_client import ClaudeClient
+from claude_code_common.sse import EventDecoder
 
 _SPLIT: Final = "split + json.loads"
 _OURS: Final = "stream_task()"
 _ROUNDS: Final = 5
+_LARGE: Final = 8_000_000
+"""Bytes of a large event."""
+_CHUNK: Final = 64 * 1024
 
 
 def bench_streams() -> tuple[list[Row], list[Chart]]:
@@ -38,7 +43,23 @@ def bench_streams() -> tuple[list[Row], list[Chart]]:
         at_least=True,
     )
     bars = [Bar(name, speed[name] / 1e3, ours=name == _OURS) for name in sorted(speed, key=lambda name: -speed[name])]
-    return [row], [Chart("Small events per CPU second, in thousands", "", bars)]
+    return [row, _large_event()], [Chart("Small events per CPU second, in thousands", "", bars)]
+
+
+def _large_event() -> Row:
+    data = json.dumps({"type": "tool_result", "result": "x" * _LARGE})
+    stream = f"id: 1\ndata: {data}\n\n".encode()
+    chunks = [stream[start : start + _CHUNK] for start in range(0, len(stream), _CHUNK)]
+
+    def decode() -> None:
+        decoder = EventDecoder()
+        [event] = chain.from_iterable(map(decoder.feed, chunks))
+        json.loads(event.data)
+
+    parse = cpu_of(lambda: json.loads(data), 1)
+    samples = in_turn({"decode": cpu_of(decode, 1), "parse": parse}, _ROUNDS)
+    baseline = f"json.loads ({median(samples, 'parse') * 1e3:.0f} ms)"
+    return Row("an event of 8 MB: decoding and parsing", ratio(samples, "decode", "parse"), "", baseline, 5.0)
 
 
 def _readers(url: str, stack: ExitStack) -> dict[str, Callable[[], float]]:

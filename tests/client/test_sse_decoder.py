@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import time
 import tracemalloc
 from collections import deque
-from collections.abc import Callable
 from itertools import chain
 
 import pytest
@@ -174,26 +171,3 @@ def test_memory_is_bounded_by_the_events_size(chunk: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert used < 1.5 * pieces * len(chunk)
-
-
-def _fastest(work: Callable[[], object]) -> float:
-    times: list[float] = []
-    for _ in range(7):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-@pytest.mark.slow
-def test_decoding_8_mb_takes_less_than_five_times_its_json_parsing() -> None:
-    data = json.dumps({"type": "tool_result", "result": "x" * 8_000_000})
-    stream = f"id: 1\ndata: {data}\n\n".encode()
-    chunks = [stream[start : start + 65536] for start in range(0, len(stream), 65536)]
-
-    def decode() -> None:
-        decoder = EventDecoder()
-        [event] = chain.from_iterable(map(decoder.feed, chunks))
-        json.loads(event.data)
-
-    assert _fastest(decode) < 5 * _fastest(lambda: json.loads(data))
