@@ -13,9 +13,8 @@ from .messages import Server
 if TYPE_CHECKING:
     import httpx
 
-_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_LABEL: Final = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,60}[a-z0-9])?"
-_HOST: Final = rf"(?:{_OCTET}(?:\.{_OCTET}){{3}}|(?:{_LABEL}\.)*(?=[a-z]){_LABEL})"
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST: Final = rf"127\.0\.0\.1|(?!.*xn--)(?:{_LABEL}\.)*(?=[a-z]){_LABEL}"
 _PLAIN: Final = re.compile(rf"(https?)://({_HOST})(?::([1-9][0-9]{{0,3}}))?((?:/(?!\.)[A-Za-z0-9._~-]+)*)/?")
 """URLs that mean what they look like. httpx reads the others, but takes longer to import than all of this library."""
 
