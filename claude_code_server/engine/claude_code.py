@@ -169,7 +169,8 @@ class _Run:
         except (ClaudeSDKError, UnavailableError) as error:
             self._failure = " · ".join([str(error), *self._stderr])
         finally:
-            await self._launch.terminate()
+            # After the result there is nothing that Claude Code would have to finish.
+            await self._launch.terminate(kill=self._result is not None)
             await client.disconnect()
 
     def _receive(self, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Results that callers share: those who ask for the same at once, or soon after each other, cause it to be made once."""
+"""Results that callers share: who asks for the same at once, or soon after another, gets what was made once."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from claude_code_server.runtime.shared_results import SharedResults
 class Maker:
     """Maker of results, which waits until it may end."""
 
-    def __init__(self, result: bytes | None | Exception) -> None:
+    def __init__(self, result: bytes | Exception | None) -> None:
         self.result = result
         self.made = 0
         self.may_end = asyncio.Event()
@@ -46,7 +46,7 @@ def test_callers_at_once_share_a_result_and_later_ones_the_kept_one() -> None:
 
 
 @pytest.mark.parametrize("end", [None, OSError("full")], ids=["none", "failure"])
-def test_what_is_no_result_is_not_kept(end: None | OSError) -> None:
+def test_what_is_no_result_is_not_kept(end: OSError | None) -> None:
     async def test(results: SharedResults[bytes]) -> None:
         make = Maker(end)
         make.may_end.set()
