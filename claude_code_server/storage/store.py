@@ -130,21 +130,24 @@ class Store(TaskReader):
 
     # ---- usage
 
-    def reserve(self, key_hash: str, at: str, model: str, usage: Usage) -> int:
+    def reserve(self, key_hash: str, at: str, model: str, usage: Usage) -> int | None:
         """Store the most that a completion may use, before it is paid for; return the number of the reservation.
 
+        A completion that costs nothing needs none: return None.
         Raise sqlite3.Error if that fails, or while earlier completions wait to be stored.
         """
         self._store_deferred()
         if self._deferred_completions:
             raise sqlite3.OperationalError("completions wait to be stored")
+        if not usage.cost:
+            return None
         with self._transaction():
             cursor = self._db.execute(
                 "INSERT INTO reservations (key, at, model, input_tokens, output_tokens, cost)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
             )
-        return int(cursor.lastrowid or 0)
+        return cursor.lastrowid
 
     def charge_reservations(self) -> None:
         """Charge what a server reserved that crashed before it could store what the completions had cost."""

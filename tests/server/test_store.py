@@ -193,6 +193,7 @@ def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
         db.execute("ALTER TABLE tasks DROP COLUMN warnings")
         db.execute("ALTER TABLE tasks DROP COLUMN reserved")
         db.execute("DROP TABLE reservations")
+        db.execute("DROP INDEX responses_by_age")
         db.execute("PRAGMA user_version = 1")
     db.close()
     with Store(folder) as store:
@@ -213,6 +214,26 @@ def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
         assert store.unfinished_tasks() == []
         [plan] = store._db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
     assert "tasks_unfinished" in plan["detail"]
+
+
+def test_old_responses_are_found_by_their_index(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+        store.delete_responses("completion", before=LATER)
+        [deletion] = [statement for statement in statements if statement.startswith("DELETE")]
+        plan = store._db.execute(f"EXPLAIN QUERY PLAN {deletion}").fetchall()
+    assert any("responses_by_age" in row["detail"] for row in plan)
+
+
+def test_a_completion_that_costs_nothing_needs_no_reservation(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+        assert store.reserve("k", AT, "m", Usage(10, 20, 0.0)) is None
+        assert statements == []
+        assert store.reserve("k", AT, "m", Usage(10, 20, 0.5)) == 1
+        assert "COMMIT" in statements
 
 
 def test_what_cannot_be_read_is_left_out_with_a_warning(folder: Path) -> None:
