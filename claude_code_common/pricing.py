@@ -52,7 +52,7 @@ class ModelPrice:
 
     def cost(self, counts: Mapping[str, Any]) -> float:
         """Return the cost in USD of a ``usage`` object of the Messages format."""
-        price = self.for_prompt(prompt_tokens(counts))
+        price = self.base if self.long_context_over is None else self.for_prompt(prompt_tokens(counts))
         written = token_count(counts, "cache_creation_input_tokens")
         by_life = counts.get("cache_creation")
         written_1h = token_count(by_life, "ephemeral_1h_input_tokens") if isinstance(by_life, Mapping) else 0
@@ -102,8 +102,11 @@ def token_count(counts: Mapping[str, Any], name: str) -> int:
 
 def prompt_tokens(counts: Mapping[str, Any]) -> int:
     """Return the prompt tokens of a ``usage`` object: new ones and those read from or written to the cache."""
-    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    return sum(token_count(counts, name) for name in names)
+    return (
+        token_count(counts, "input_tokens")
+        + token_count(counts, "cache_read_input_tokens")
+        + token_count(counts, "cache_creation_input_tokens")
+    )
 
 
 def has_count(counts: Mapping[str, Any], name: str) -> bool:

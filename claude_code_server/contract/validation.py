@@ -10,6 +10,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from .acceptance import acceptor
+
 _ROOT: Final = "urn:contract"
 _TYPE_NAMES: Final = {
     "string": "a string",
@@ -50,6 +52,7 @@ class SchemaValidator:
     def __init__(self, schema: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         registry = Registry().with_resource(_ROOT, DRAFT202012.create_resource(dict(document)))
         self._validator = Draft202012Validator(dict(schema), registry=registry)
+        self._accepts = acceptor(schema)
 
     @staticmethod
     def absolute_reference(reference: str) -> str:
@@ -58,6 +61,8 @@ class SchemaValidator:
 
     def first_violation(self, value: Any) -> Violation | None:
         """Validate ``value`` and return the first violation."""
+        if self._accepts(value):
+            return None
         error = next(self._validator.iter_errors(value), None)
         return None if error is None else _violation(error)
 

@@ -73,7 +73,8 @@ class ClaudeCodeEngine:
             return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
         await self.preload()
         search = ArtifactSearch(spec.working_directory, cancellation)
-        await search.begin()
+        # While Claude Code starts, which takes longer.
+        beginning = asyncio.create_task(search.begin())
         with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
             launch = Launch(
                 self._state_dir,
@@ -82,7 +83,7 @@ class ClaudeCodeEngine:
                 key=credential.key,
                 small_model=self._proxy.tariff.catalog.small_model(spec.model),
             )
-            run = _Run(spec, events, cancellation, launch)
+            run = _Run(spec, events, cancellation, launch, beginning)
             self._launches.append(launch)
             try:
                 if cancellation.reason is None:
@@ -90,6 +91,7 @@ class ClaudeCodeEngine:
             finally:
                 await asyncio.shield(asyncio.ensure_future(self._end(launch)))
             end = run.end(credential.last_error)
+        await beginning
         found = await search.finish(run.reader.written)
         status, error = status_and_error(end, spec)
         text = summary(end)
@@ -112,8 +114,12 @@ class ClaudeCodeEngine:
 class _Run:
     """One conversation with Claude Code."""
 
-    def __init__(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken, launch: Launch) -> None:
+    def __init__(
+        self, spec: TaskSpec, events: EventSink, cancellation: CancelToken, launch: Launch, ready: asyncio.Task[None]
+    ) -> None:
+        """Prepare a conversation. The prompt, which may change files, is sent once ``ready`` is done."""
         self.reader = EventReader()
+        self._ready = ready
         self._spec = spec
         self._events = events
         self._cancellation = cancellation
@@ -163,13 +169,15 @@ class _Run:
             await client.connect()
             _ = self._launch.pid  # read before the agent can run commands
             self._client = client
+            await asyncio.shield(self._ready)
             await client.query(build_prompt(self._spec))
             async for message in client.receive_response():
                 self._receive(message)
         except (ClaudeSDKError, UnavailableError) as error:
             self._failure = " · ".join([str(error), *self._stderr])
         finally:
-            await self._launch.terminate()
+            # After the result there is nothing that Claude Code would have to finish.
+            await self._launch.terminate(kill=self._result is not None)
             await client.disconnect()
 
     def _receive(self, message: Any) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,12 +17,14 @@ import psutil
 
 from ..runtime.files import remove_tree
 from ..runtime.work_limit import run_in_own_thread
+from . import supervisor
 
-_SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _PREFIX: Final = "run-"
 _GRACE: Final = 2.0
 """Seconds that the supervisor may take to terminate its descendants."""
-_POLL_INTERVAL: Final = 0.02
+_POLL_INTERVAL: Final = 0.002
+_POLL_SHARE: Final = 0.2
+"""Share of the time that has been waited so far: a short wait ends on time, a long one costs little."""
 _INHERITED: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _FLAGS: Final = {
@@ -71,13 +73,15 @@ class Launch:
         self._pid: int | None = None
         self._closed = False
         self.command = self._private / "claude"
-        spec = {
-            "cli": str(cli),
-            "env": build_environment(os.environ, self._private, url=url, key=key, small_model=small_model),
-            "parent": os.getpid(),
-        }
-        self._write(self._private / "spec.json", json.dumps(spec), 0o600)
-        self._write(self.command, self._script(), 0o700)
+        self._spec = self._private / "spec"
+        supervisor.write_spec(
+            self._spec,
+            cli=str(cli),
+            env=build_environment(os.environ, self._private, url=url, key=key, small_model=small_model),
+            parent=os.getpid(),
+        )
+        self.command.touch(0o700, exist_ok=False)
+        self.command.write_text(self._script(), encoding="utf-8")
 
     def is_supervisor(self, process: psutil.Process) -> bool:
         """Return whether a child of this process is the supervisor of the run."""
@@ -99,15 +103,15 @@ class Launch:
                 self._pid = int(self._pid_file.read_text())
         return self._pid
 
-    async def terminate(self) -> None:
-        """Terminate the supervisor and with it every process of the run. Do nothing if it has exited already."""
-        supervisor = self._supervisor()
-        if supervisor is None:
+    async def terminate(self, *, kill: bool = False) -> None:
+        """Terminate, or ``kill`` at once, every process of the run. Do nothing if the supervisor has exited already."""
+        running = self._supervisor()
+        if running is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
-            supervisor.terminate()
-            if not await _wait_exited(supervisor, _GRACE):
-                for process in (*supervisor.children(recursive=True), supervisor):
+            running.send_signal(supervisor.KILL if kill else signal.SIGTERM)
+            if not await _wait_exited(running, _GRACE):
+                for process in (*running.children(recursive=True), running):
                     process.kill()
 
     async def aclose(self) -> None:
@@ -122,13 +126,8 @@ class Launch:
         return self._closed and (self._pid is None or not psutil.pid_exists(self._pid))
 
     def _script(self) -> str:
-        words = ["env", "-i", sys.executable, "-I", str(_SUPERVISOR), str(self._private / "spec.json")]
+        words = ["env", "-i", sys.executable, "-I", "-S", supervisor.__file__, str(self._spec)]
         return f'#!/bin/sh\necho $$ >{shlex.quote(str(self._pid_file))}\nexec {shlex.join(words)} "$@"\n'
-
-    @staticmethod
-    def _write(path: Path, text: str, mode: int) -> None:
-        path.touch(mode, exist_ok=False)
-        path.write_text(text, encoding="utf-8")
 
     def _supervisor(self) -> psutil.Process | None:
         """Return the running supervisor, which is a child of this process."""
@@ -149,9 +148,10 @@ def remove_stale_directories(state_dir: Path) -> None:
 
 async def _wait_exited(process: psutil.Process, timeout: float) -> bool:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
+    start = loop.time()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        if loop.time() > deadline:
+        waited = loop.time() - start
+        if waited > timeout:
             return False
-        await asyncio.sleep(_POLL_INTERVAL)
+        await asyncio.sleep(max(_POLL_INTERVAL, waited * _POLL_SHARE))
     return True

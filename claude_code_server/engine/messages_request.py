@@ -15,10 +15,9 @@ from typing import Any, Final
 
 import attrs
 
-from claude_code_common.token_estimate import estimate_tokens
-
 from ..contract.strict_json import parse
 from ..domain.pricing import Need
+from .repeated_texts import estimate_texts
 
 MAX_BODY_BYTES: Final = 32_000_000
 """Limit of the Messages API."""
@@ -213,7 +212,7 @@ def _measure(body: Mapping[str, Any]) -> _Contents:
                 contents.tokens += _TOKENS_PER_ITEM + (media or 0)
             case _:
                 contents.tokens += len(str(value)) // 2 + 1
-    contents.tokens += estimate_tokens("\n".join(texts))
+    contents.tokens += estimate_texts(texts)
     return contents
 
 

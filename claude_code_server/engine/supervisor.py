@@ -2,27 +2,33 @@
 
     supervisor.py SPEC [ARGUMENT...]
 
-SPEC is a JSON file, deleted after reading: {"cli": path, "env": {...}, "parent": pid}. The child gets the arguments,
-exactly that environment, the supervisor's standard streams, and a session of its own. When the child exits, or when
-the supervisor is terminated or loses its parent, the supervisor terminates all descendants, in whatever session.
+SPEC is a file, deleted after reading, that ``write_spec`` wrote. The child gets the arguments, exactly the environment
+of SPEC, the supervisor's standard streams, and a session of its own. When the child exits, or when the supervisor loses
+its parent or is terminated (SIGTERM, SIGHUP; SIGUSR1 kills at once), it ends all descendants, in whatever session.
+
+Every task waits for the start of this script: it runs without ``site`` (``python -S``), and imports little.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
+import marshal
 import os
 import select
-import signal
-import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import psutil
+    import signal
+    from collections.abc import Callable, Mapping
+    from typing import Final, NoReturn
 
+    import psutil
+else:
+    # The module signal is this one with enumerations, which take a third of the start.
+    import _signal as signal
+
+KILL: Final = signal.SIGUSR1
+"""Signal that makes the supervisor kill all descendants, which then get no time to end by themselves."""
 _LINUX: Final = sys.platform == "linux"
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -31,39 +37,66 @@ _GRACE: Final = 0.4
 _ROUNDS: Final = 20
 _TICK: Final = 0.5
 """Seconds between looks at the process tree where the kernel does not reparent orphans to the supervisor."""
+_CANNOT_EXECUTE: Final = 126
+
+
+def write_spec(path: str | os.PathLike[str], *, cli: str, env: Mapping[str, str], parent: int) -> None:
+    """Write SPEC to a new file that nobody else can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        marshal.dump((cli, dict(env), parent), file)
 
 
 def main(spec_path: str, *arguments: str) -> int:
     """Run the child until it exits or the supervisor has to stop; return the child's exit code."""
     received: list[int] = []
     wake = _install_signal_handlers(received)
-    spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
-    Path(spec_path).unlink()
+    with open(spec_path, "rb") as file:  # noqa: PTH123 (pathlib takes as long to import as all modules above)
+        cli, env, parent = marshal.load(file)  # noqa: S302 (from this server)
+    os.unlink(spec_path)  # noqa: PTH108
     prctl = _load_prctl()
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != spec["parent"]:
+    if os.getppid() != parent:
         return 1
-    child = subprocess.Popen(
-        [spec["cli"], *arguments],
-        env=spec["env"],
-        start_new_session=True,
-        preexec_fn=lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
-    )
+    child = os.fork()
+    if not child:
+        _execute(cli, arguments, env, prctl)
     known: set[psutil.Process] = set()
     code: int | None = None
-    while code is None and not received and os.getppid() == spec["parent"]:
+    while code is None and not received and os.getppid() == parent:
         # Without a subreaper, orphans leave the process tree: remember them before they do.
         if not _LINUX:
             known |= _descendants()
         select.select([wake], [], [], None if _LINUX else _TICK)
-        with contextlib.suppress(BlockingIOError):
+        try:  # noqa: SIM105 (contextlib is another import)
             os.read(wake, 4096)
-        code = _reap(child.pid)
+        except BlockingIOError:
+            pass
+        code = _reap(child)
+    if code is None and KILL in received:
+        os.kill(child, signal.SIGKILL)
+        # Usually there is nobody else.
+        os.waitpid(child, 0)
     if not (_LINUX and _is_childless()):
-        _terminate_all(known)
-    child.returncode = code or 0
-    return child.returncode
+        _terminate_all(known, kill=KILL in received)
+    return code or 0
+
+
+def _execute(
+    cli: str, arguments: tuple[str, ...], env: Mapping[str, str], prctl: Callable[[int, int], object]
+) -> NoReturn:
+    """Become the child."""
+    try:
+        # Python ignores these signals, and what a process ignores, the program that it becomes ignores too.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.execve(cli, [cli, *arguments], env)  # noqa: S606
+    except OSError as error:
+        os.write(2, f"cannot execute {cli}: {error.strerror}\n".encode(errors="replace"))
+    finally:
+        os._exit(_CANNOT_EXECUTE)
 
 
 def _install_signal_handlers(received: list[int]) -> int:
@@ -76,7 +109,7 @@ def _install_signal_handlers(received: list[int]) -> int:
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, KILL):
         signal.signal(number, lambda number, _: received.append(number))
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -95,10 +128,12 @@ def _load_prctl() -> Callable[[int, int], object]:
 def _reap(child: int) -> int | None:
     """Reap all exited children, adopted ones included; return the exit code of ``child`` if it is among them."""
     code = None
-    with contextlib.suppress(ChildProcessError):
+    try:
         while (exited := os.waitpid(-1, os.WNOHANG))[0]:
             if exited[0] == child:
                 code = os.waitstatus_to_exitcode(exited[1])
+    except ChildProcessError:
+        pass
     return code if code is None or code >= 0 else 128 - code
 
 
@@ -114,24 +149,30 @@ def _is_childless() -> bool:
 
 def _descendants() -> set[psutil.Process]:
     # Imported when it is needed: neither the child's start nor the usual end of a task waits for the import.
+    if "site" not in sys.modules:
+        import site
+
+        site.main()
     import psutil
 
     return set(psutil.Process().children(recursive=True))
 
 
-def _terminate_all(known: set[psutil.Process]) -> None:
+def _terminate_all(known: set[psutil.Process], *, kill: bool) -> None:
     """Terminate every descendant, then kill the rest, repeatedly: new ones may have started meanwhile."""
-    import psutil
-
     for attempt in range(_ROUNDS):
         family = _descendants() | {process for process in known if process.is_running()}
         if not family:
             return
+        import psutil
+
         for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate() if attempt == 0 else process.kill()
+            try:  # noqa: SIM105
+                process.kill() if kill or attempt else process.terminate()
+            except psutil.NoSuchProcess:
+                pass
         psutil.wait_procs(family, timeout=_GRACE)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    os._exit(main(*sys.argv[1:]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,10 @@ from ..domain.errors import ApiError, invalid_request
 _CLOSE: Final = {"Connection": "close"}
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
 """Value of a ``Host`` header: a name or an address, and perhaps a port."""
+
+
+_is_loopback: Final = lru_cache(64)(is_loopback)
+"""The same few names come with every request."""
 
 
 class HeadCheck:
@@ -48,7 +53,7 @@ class HeadCheck:
             raise _forbidden("Origin", "Web pages of other sites may not call it.")
 
     def _accepts(self, name: str, local_address: str) -> bool:
-        return bool(name) and (is_loopback(name) or name in self._allowed or name == _normalize(local_address))
+        return bool(name) and (_is_loopback(name) or name in self._allowed or name == _normalize(local_address))
 
 
 def _host_name(value: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 import attrs
@@ -92,14 +93,20 @@ def _progress_event(event: TaskEvent) -> dict[str, Any]:
 
 
 def _modelled_event(event: TaskEvent, model: Any) -> dict[str, Any]:
-    # Generated names that would hide a Python builtin end with an underscore.
-    parameters = {field.name.rstrip("_"): field.name for field in attrs.fields(model) if field.init}
+    parameters = _parameters(model)
     fields = {name: _for_model(value) for name, value in event.fields.items()}
     known = {parameters[name]: value for name, value in fields.items() if name in parameters}
     serialized = model(type_=event.type, timestamp=event.timestamp, **known)
     serialized.additional_properties = {name: value for name, value in fields.items() if name not in parameters}
     data: dict[str, Any] = serialized.to_dict()
     return data
+
+
+@cache
+def _parameters(model: Any) -> Mapping[str, str]:
+    """Return the parameters of a generated model by the names of their fields."""
+    # Generated names that would hide a Python builtin end with an underscore.
+    return {field.name.rstrip("_"): field.name for field in attrs.fields(model) if field.init}
 
 
 def _for_model(value: Any) -> Any:

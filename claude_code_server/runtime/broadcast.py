@@ -23,6 +23,8 @@ class Broadcast:
 
 async def wait_for_event(event: asyncio.Event, timeout: float | None = None) -> bool:
     """Wait until ``event`` is set; return False after ``timeout`` seconds."""
+    if timeout is None:
+        return await event.wait()
     try:
         async with asyncio.timeout(timeout):
             await event.wait()

@@ -15,13 +15,16 @@ from ..domain.model_catalog import Tariff
 from ..domain.settings import Settings
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
+from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
 from ..upstream.factory import open_upstream
 from ..upstream.protocol import Upstream
 from .auth import ApiKeys
 from .completions import CompletionRunner
+from .event_batches import EventBatch
 from .task_runner import TaskRunner
 
+_EVENT_BATCH_BYTES: Final = 2_000_000
 _PRELOAD_DELAY: Final = 2.0
 """Seconds. A server that stops soon, or serves completions only, never needs the preload."""
 
@@ -33,6 +36,8 @@ class Services:
     engine: Engine
     task_runner: TaskRunner
     completions: CompletionRunner
+    event_batches: SharedResults[EventBatch]
+    """Events that were read and encoded last: many followers of one task ask for the same ones."""
     loop: asyncio.AbstractEventLoop
 
     def __init__(
@@ -49,6 +54,7 @@ class Services:
         self.settings = settings
         self.contract = contract or Contract.bundled()
         self.api_keys = ApiKeys(settings.api_keys)
+        self.event_batches = SharedResults(_EVENT_BATCH_BYTES, lambda batch: len(batch.data))
         self._owns_upstream = upstream is None
         self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
         self.tariff = Tariff(settings.catalog, free=self.upstream.free, local=self.upstream.local)

@@ -10,6 +10,7 @@ import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -95,6 +96,7 @@ class FailureLimiter:
         return max(0.0, known.failures - (self._clock() - known.updated) * _RECOVERY)
 
 
+@lru_cache(_MAX_ADDRESSES)
 def _network(address: str) -> str:
     """Return the group of addresses that one user may have: all of loopback, or an IPv6 network."""
     try:

@@ -40,6 +40,8 @@ _NOT_STORED: Final = Outcome("failed", error=("server_error", "The server could 
 
 _INEXACT: Final = "JSON cannot express {} exactly: some values are given as text."
 _MAX_WARNINGS: Final = 50
+_MAX_AT_ONCE: Final = 100
+"""Events of one transaction."""
 
 
 @attrs.define(eq=False)
@@ -50,7 +52,9 @@ class _ActiveTask:
     spec: TaskSpec
     cancellation: CancelToken = attrs.field(factory=CancelToken)
     seq: int = 0
-    """Sequence number of the last event."""
+    """Sequence number of the last stored event."""
+    emitted: list[TaskEvent] = attrs.field(factory=list)
+    """Events that are still to be stored, together."""
     storage_failed: bool = False
     """True if part of the task could not be stored; the task can then only end as failed."""
     changed: Broadcast = attrs.field(factory=Broadcast)
@@ -178,14 +182,24 @@ class TaskRunner:
         return Outcome(active.cancellation.reason or "failed")
 
     def publish(self, active: _ActiveTask, type: str, fields: Mapping[str, Any]) -> None:
-        """Store an event and notify followers."""
+        """Store an event, together with those that come at once with it, and then notify followers."""
         if active.ended.is_set():
             return
         expressed = express(fields)
+        seq = active.seq + len(active.emitted) + 1
         if not expressed.exact:
-            active.task = _with_warnings(active.task, (_INEXACT.format(f"event {active.seq + 1} ({type})"),))
-        if self._try_store(active, self._store.add_event, TaskEvent(active.seq + 1, type, now(), expressed.value)):
-            active.seq += 1
+            active.task = _with_warnings(active.task, (_INEXACT.format(f"event {seq} ({type})"),))
+        active.emitted.append(TaskEvent(seq, type, now(), expressed.value))
+        if len(active.emitted) == 1:
+            asyncio.get_running_loop().call_soon(self._store_events, active)
+        elif len(active.emitted) == _MAX_AT_ONCE:
+            self._store_events(active)
+
+    def _store_events(self, active: _ActiveTask) -> None:
+        """Store the events that were emitted, and notify followers."""
+        events, active.emitted = active.emitted, []
+        if events and self._try_store(active, self._store.add_events, events):
+            active.seq += len(events)
             active.changed.notify()
 
     def update_usage(self, active: _ActiveTask, usage: Usage, reserved: float) -> None:
@@ -210,6 +224,7 @@ class TaskRunner:
     def _end(self, active: _ActiveTask, outcome: Outcome, event_type: str) -> None:
         if self._active.pop(active.task.id, None) is None:
             return
+        self._store_events(active)
         if active.storage_failed:
             outcome, event_type = attrs.evolve(_NOT_STORED, usage=outcome.usage), ERROR
         active.task = self._store_end(active.task, outcome, active.seq + 1, event_type)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 _RESERVATIONS = """
 CREATE TABLE reservations (
     n INTEGER PRIMARY KEY,
@@ -14,6 +14,7 @@ CREATE TABLE reservations (
     cost REAL NOT NULL
 );
 """
+_RESPONSES_BY_AGE = "CREATE INDEX responses_by_age ON idempotency (scope, created_at);"
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
@@ -55,6 +56,7 @@ CREATE TABLE idempotency (
     created_at TEXT NOT NULL,
     PRIMARY KEY (key, scope, name)
 ) WITHOUT ROWID;
+{_RESPONSES_BY_AGE}
 CREATE TABLE usage (
     key TEXT NOT NULL,
     at TEXT NOT NULL,
@@ -65,7 +67,7 @@ CREATE TABLE usage (
 );
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 COMMIT;
 """
 MIGRATIONS = {
@@ -80,6 +82,12 @@ BEGIN;
 ALTER TABLE tasks ADD COLUMN reserved REAL NOT NULL DEFAULT 0;
 {_RESERVATIONS}
 PRAGMA user_version = 3;
+COMMIT;
+""",
+    3: f"""
+BEGIN;
+{_RESPONSES_BY_AGE}
+PRAGMA user_version = 4;
 COMMIT;
 """,
 }

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Self
@@ -79,10 +79,10 @@ class Store(TaskReader):
         with self._transaction():
             self._db.execute("UPDATE tasks SET status = ? WHERE id = ?", (RUNNING, task_id))
 
-    def add_event(self, task_id: str, event: TaskEvent) -> None:
-        """Store an event."""
+    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> None:
+        """Store events, all or none of them."""
         with self._transaction():
-            self._add_event(task_id, event)
+            self._add_events(task_id, events)
 
     def set_usage(self, task_id: str, usage: Usage, reserved: float = 0.0) -> None:
         """Store the usage of a task so far, and the most in USD that its calls in progress may add."""
@@ -130,21 +130,24 @@ class Store(TaskReader):
 
     # ---- usage
 
-    def reserve(self, key_hash: str, at: str, model: str, usage: Usage) -> int:
+    def reserve(self, key_hash: str, at: str, model: str, usage: Usage) -> int | None:
         """Store the most that a completion may use, before it is paid for; return the number of the reservation.
 
+        A completion that costs nothing needs none: return None.
         Raise sqlite3.Error if that fails, or while earlier completions wait to be stored.
         """
         self._store_deferred()
         if self._deferred_completions:
             raise sqlite3.OperationalError("completions wait to be stored")
+        if not usage.cost:
+            return None
         with self._transaction():
             cursor = self._db.execute(
                 "INSERT INTO reservations (key, at, model, input_tokens, output_tokens, cost)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
             )
-        return int(cursor.lastrowid or 0)
+        return cursor.lastrowid
 
     def charge_reservations(self) -> None:
         """Charge what a server reserved that crashed before it could store what the completions had cost."""
@@ -222,7 +225,7 @@ class Store(TaskReader):
         row = task_to_row(task)
         values = ", ".join(f"{name} = :{name}" for name in row)
         self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
-        self._add_event(task.id, event)
+        self._add_events(task.id, [event])
         self._add_usage(task.key_hash, event.timestamp, task.model, task.usage)
 
     def _fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
@@ -233,10 +236,13 @@ class Store(TaskReader):
         with closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
-    def _add_event(self, task_id: str, event: TaskEvent) -> None:
-        self._db.execute(
+    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> None:
+        self._db.executemany(
             "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
-            (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)),
+            [
+                (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str))
+                for event in events
+            ],
         )
 
     def _save_completion(self, completion: PaidCompletion) -> None:

@@ -1,6 +1,5 @@
 """The supervisor alone, with ordinary commands."""
 
-import json
 import os
 import signal
 import subprocess
@@ -16,10 +15,9 @@ pytestmark = pytest.mark.slow
 
 
 def start(tmp_path: Path, script: str, *arguments: str, parent: int | None = None) -> subprocess.Popen[str]:
-    spec = tmp_path / "spec.json"
-    content = {"cli": "/bin/sh", "env": {"ONLY": "this é"}, "parent": parent or os.getpid()}
-    spec.write_text(json.dumps(content), encoding="utf-8")
-    command = [sys.executable, "-I", str(supervisor.__file__), str(spec), "-c", script, *arguments]
+    spec = tmp_path / "spec"
+    supervisor.write_spec(spec, cli="/bin/sh", env={"ONLY": "this é"}, parent=parent or os.getpid())
+    command = [sys.executable, "-I", "-S", supervisor.__file__, str(spec), "-c", script, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
 
@@ -44,6 +42,18 @@ def test_termination_ends_all_descendants(tmp_path: Path, number: int) -> None:
         process.send_signal(number)
         assert process.wait(10) == 0
     assert not [one for one in family if one.is_running()]
+
+
+def test_killing_leaves_no_time_to_end(tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    script = f"trap 'echo >{noted}; exit' TERM; (trap '' TERM; sleep 300) & echo $!; while :; do sleep 0.01; done"
+    with start(tmp_path, script) as process:
+        assert process.stdout is not None
+        other = psutil.Process(int(process.stdout.readline()))
+        process.send_signal(supervisor.KILL)
+        assert process.wait(10) == 0
+    assert not other.is_running()
+    assert not noted.exists()
 
 
 def test_sigint_is_left_to_the_parent(tmp_path: Path) -> None:

@@ -169,9 +169,11 @@ def test_a_fast_follower_does_not_starve_others(workspace: Path) -> None:
                 connection.set_trace_callback(None)
 
     with serving(workspace, engine) as server, server.client() as client:
-        task_id = start(client)
-        with Follower(server, task_id) as follower:
+        # Another task, so that the store has a connection, but no events of the task have been read.
+        with Follower(server, start(client)) as follower:
             follower.ids()
+        task_id = start(client)
+        assert ended(client, task_id)["status"] == "completed"
         noting = asyncio.run_coroutine_threadsafe(note_turns(), server.services.loop)
         with Follower(server, task_id) as follower:
             assert len(follower.ids()) == count + 1

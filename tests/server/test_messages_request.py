@@ -1,6 +1,7 @@
 """Requests of the model proxy: the fields that pass, and the estimate of the most that a request may use."""
 
 import base64
+import hashlib
 import json
 import zlib
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import pytest
 from support.token_samples import TEXTS
 
+from claude_code_common.token_estimate import estimate_tokens
+from claude_code_server.engine import repeated_texts
 from claude_code_server.engine.messages_request import AgentRequest, RefusedRequestError, parse_request
+from claude_code_server.engine.repeated_texts import estimate_texts
 
 
 def parsed(*, web_search: bool = False, **fields: Any) -> AgentRequest:
@@ -82,6 +86,16 @@ def test_prompts_are_not_estimated_too_low_wherever_the_text_is(name: str) -> No
         parsed(tools=in_tool),
     ):
         assert request.need.prompt - empty >= 0.95 * (whole - empty)
+
+
+def test_texts_that_are_sent_again_are_estimated_once_and_not_kept() -> None:
+    text = TEXTS["English"][:5_000]
+    first = estimate_texts(["short", text])
+    before = dict(repeated_texts._known)
+    assert estimate_texts([text, "short"]) == first
+    assert estimate_tokens(text) <= first <= estimate_tokens(text) + 10
+    assert repeated_texts._known == before
+    assert hashlib.sha256(text.encode()).digest() in before
 
 
 def test_cache_lifetimes_are_found() -> None:

@@ -39,7 +39,7 @@ def test_tasks_and_events_are_persistent(folder: Path) -> None:
     events = [TaskEvent(1, "thinking", AT, {"content": "half of a pair: \ud83d"}), TaskEvent(2, "error", LATER)]
     with Store(folder) as store:
         store.add_task(new)
-        store.add_event(new.id, events[0])
+        store.add_events(new.id, events[:1])
         assert store.get_task(new.id) == new
         store.set_usage(new.id, Usage(1, 2, 0.125))
         assert store.get_task(new.id) == attrs.evolve(new, usage=Usage(1, 2, 0.125))
@@ -61,16 +61,16 @@ def test_tasks_and_events_are_persistent(folder: Path) -> None:
 
 def test_sequence_numbers_are_unique(folder: Path) -> None:
     with Store(folder) as store:
-        store.add_event("task_1", TaskEvent(1, "thinking", AT))
+        store.add_events("task_1", [TaskEvent(1, "thinking", AT)])
         with pytest.raises(sqlite3.IntegrityError):
-            store.add_event("task_1", TaskEvent(1, "thinking", AT))
+            store.add_events("task_1", [TaskEvent(1, "thinking", AT)])
         assert store.last_seq("task_1") == 1
 
 
 def test_ending_a_task_is_atomic(folder: Path) -> None:
     with Store(folder) as store:
         store.add_task(task())
-        store.add_event("task_1", TaskEvent(1, "thinking", AT))
+        store.add_events("task_1", [TaskEvent(1, "thinking", AT)])
         with pytest.raises(sqlite3.IntegrityError):
             store.end_task(attrs.evolve(task(), status="completed", completed_at=LATER), TaskEvent(1, "result", AT))
         assert [unfinished.id for unfinished in store.unfinished_tasks()] == ["task_1"]
@@ -81,7 +81,7 @@ def test_a_deferred_end_is_visible_before_it_is_stored(folder: Path) -> None:
     ended = attrs.evolve(task(), status="failed", completed_at=LATER, usage=Usage(1, 2, 0.5))
     with Store(folder) as store:
         store.add_task(task())
-        store.add_event("task_1", TaskEvent(1, "thinking", AT))
+        store.add_events("task_1", [TaskEvent(1, "thinking", AT)])
         store._db.execute("PRAGMA query_only = ON")
         with pytest.raises(sqlite3.OperationalError):
             store.end_task(ended, TaskEvent(2, "error", LATER))
@@ -193,6 +193,7 @@ def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
         db.execute("ALTER TABLE tasks DROP COLUMN warnings")
         db.execute("ALTER TABLE tasks DROP COLUMN reserved")
         db.execute("DROP TABLE reservations")
+        db.execute("DROP INDEX responses_by_age")
         db.execute("PRAGMA user_version = 1")
     db.close()
     with Store(folder) as store:
@@ -215,11 +216,31 @@ def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
     assert "tasks_unfinished" in plan["detail"]
 
 
+def test_old_responses_are_found_by_their_index(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+        store.delete_responses("completion", before=LATER)
+        [deletion] = [statement for statement in statements if statement.startswith("DELETE")]
+        plan = store._db.execute(f"EXPLAIN QUERY PLAN {deletion}").fetchall()
+    assert any("responses_by_age" in row["detail"] for row in plan)
+
+
+def test_a_completion_that_costs_nothing_needs_no_reservation(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+        assert store.reserve("k", AT, "m", Usage(10, 20, 0.0)) is None
+        assert statements == []
+        assert store.reserve("k", AT, "m", Usage(10, 20, 0.5)) == 1
+        assert "COMMIT" in statements
+
+
 def test_what_cannot_be_read_is_left_out_with_a_warning(folder: Path) -> None:
     deep = "[" * 100_000 + "]" * 100_000
     with Store(folder) as store:
         store.add_task(task())
-        store.add_event("task_1", TaskEvent(1, "thinking", AT, {"content": "a"}))
+        store.add_events("task_1", [TaskEvent(1, "thinking", AT, {"content": "a"})])
         store._db.execute("UPDATE tasks SET result = ?, artifacts = '{', failure = '[]', cost = 9e999", (deep,))
         store._db.execute("UPDATE events SET fields = ?", (deep,))
         store._db.commit()

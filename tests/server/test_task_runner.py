@@ -87,6 +87,31 @@ def test_an_event_is_stored_before_followers_are_notified(tmp_path: Path) -> Non
     run(Bench(tmp_path, says("a"), gate, says("b")), test)
 
 
+def test_events_at_once_are_stored_in_one_transaction_and_heard_of_after_it(tmp_path: Path) -> None:
+    gate = Gate()
+    at_once = 50
+
+    async def test(bench: Bench) -> None:
+        commits: list[int] = []
+        task_id = bench.submit()
+        await asyncio.to_thread(gate.reached.wait, 5)
+        bench.store._db.set_trace_callback(
+            lambda sql: commits.append(bench.runner._active[task_id].seq) if sql == "COMMIT" else None
+        )
+        follower = asyncio.create_task(bench.runner.wait_for_event(task_id, 0, 5))
+        gate.open()
+        assert await follower
+        assert bench.types(task_id)[:at_once] == ["thinking"] * at_once
+        bench.store._db.set_trace_callback(None)
+        # Nobody could hear of an event while its transaction was still to come.
+        assert commits[0] == 0
+        assert len(commits) <= 2
+        assert await bench.runner.wait(task_id)
+        assert bench.types(task_id) == ["thinking"] * at_once + ["result"]
+
+    run(Bench(tmp_path, gate, *[says("a")] * at_once), test)
+
+
 def test_tasks_beyond_the_limit_stay_pending_in_order(tmp_path: Path) -> None:
     gate = Gate()
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
-import attrs
 from starlette.responses import Response
 
 from ...domain.entities import Task
 from ...domain.errors import invalid_request
 from ...services.container import Services
+from ...services.event_batches import EventBatch
 from ...storage.store import Store
 from ..request import RequestContext
 from ..serializers import serialize_event
@@ -41,9 +41,12 @@ async def _events(services: Services, task: Task, after: int) -> AsyncIterator[b
     """Read events from the store batch by batch, so that a slow client costs no more memory than one batch."""
     runner, store, ping_interval = services.task_runner, services.store, services.settings.ping_interval
     while True:
-        # Asked first: the task may end while its events are being read.
+        # Asked first: the task may end while its events are being read. And part of the key: whoever asks after the
+        # end must not share what was read before it.
         active = runner.is_active(task.id)
-        batch = await store.in_thread(partial(_read_batch, after, task, store))
+        batch = await services.event_batches.get(
+            (task.id, after, active), partial(store.in_thread, partial(_read_batch, after, task, store))
+        )
         if batch is not None:
             yield batch.data
             if batch.terminal:
@@ -56,18 +59,7 @@ async def _events(services: Services, task: Task, after: int) -> AsyncIterator[b
             yield PING
 
 
-@attrs.frozen
-class _Batch:
-    """Encoded events."""
-
-    data: bytes
-    last_seq: int
-    """Sequence number of the last event."""
-    terminal: bool
-    """True if the last event is the terminal event of the task."""
-
-
-def _read_batch(after: int, task: Task, store: Store) -> _Batch | None:
+def _read_batch(after: int, task: Task, store: Store) -> EventBatch | None:
     events = store.list_events(task.id, after, _BATCH_EVENTS, _BATCH_CHARACTERS)
     if not events:
         return None
@@ -75,4 +67,4 @@ def _read_batch(after: int, task: Task, store: Store) -> _Batch | None:
     if last.terminal:
         task = store.get_task(task.id) or task
     data = b"".join(encode_event(event.type, serialize_event(event, task), event.seq) for event in events)
-    return _Batch(data, last.seq, last.terminal)
+    return EventBatch(data, last.seq, last.terminal)

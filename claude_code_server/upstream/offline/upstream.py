@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..messages_stream import MessagesEvent, message_events
+
+_SHORT: Final = 4_000
+"""Characters of a plain request up to which the reply takes less time than to start a thread."""
 
 
 class OfflineUpstream:
@@ -20,6 +23,8 @@ class OfflineUpstream:
         # Imported on first use: the rules are large, and only this upstream needs them.
         from .model import respond
 
+        if _is_short(request):
+            return respond(request)
         return await asyncio.to_thread(respond, request)
 
     async def stream(
@@ -34,3 +39,11 @@ class OfflineUpstream:
 
     async def aclose(self) -> None:
         return None
+
+
+def _is_short(request: Mapping[str, Any]) -> bool:
+    """Return whether a request is a plain completion with little text."""
+    if request.get("tools"):
+        return False
+    texts = [request.get("system") or "", *(message.get("content") for message in request.get("messages") or ())]
+    return all(isinstance(text, str) for text in texts) and sum(map(len, texts)) <= _SHORT
