@@ -17,8 +17,8 @@ TYPED := claude_code_client claude_code_common claude_code_server generated/clau
 TYPED_TWICE := claude_code_client claude_code_common claude_code_server generated/claude_code_api $(wildcard tests/typing)
 # The contract's package first, because the other scripts import or describe it.
 GENERATORS := generate generate_sync generate_api_reference generate_module_tables
-# Three workers for two cores, because many tests wait for a deadline or a process.
-TEST_OPTIONS ?= -n 3 --dist loadgroup
+# Four workers for two cores, because many tests wait for a deadline or a process.
+TEST_OPTIONS ?= -n 4 --dist loadgroup
 
 # Run $(1), and show its output only if it fails.
 quietly = output=$$($(1) 2>&1) || { printf '%s\n' "$$output"; exit 1; }
