@@ -160,16 +160,16 @@ class Campaign:
 
 
 def _is_of_asyncio(record: logging.LogRecord) -> bool:
-    """Return whether the record tells of a future that was cancelled while it received the result of a thread.
+    """Return whether the record tells of a future that was cancelled while asyncio's own code was setting its result.
 
     asyncio.run() cancels its main task in the signal handler of SIGINT, which may interrupt the event loop anywhere:
-    https://github.com/python/cpython/issues/95592
+    https://github.com/python/cpython/issues/95592. Found in _copy_future_state() and _sock_connect_cb().
     """
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, AssertionError | asyncio.InvalidStateError):
         return False
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_code is asyncio.futures._copy_future_state.__code__  # type: ignore[attr-defined]
+    return str(frame.f_globals["__name__"]).startswith("asyncio.")
 
 
 def _wait_for_threads() -> None:
