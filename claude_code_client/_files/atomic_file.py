@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from ..errors import ArtifactError, InvalidRequestError, StorageError, UnsafePathError
+from .descriptor import Descriptor
 from .directory import Directory
 from .safe_path import path_segments
 
@@ -62,7 +63,7 @@ class AtomicFile:
         self._created: list[tuple[Directory, str]] = []
         """Directories that did not exist, each as its parent and its name."""
         self._temporary = ""
-        self._file: int | None = None
+        self._file: Descriptor | None = None
         self._discarded = False
 
     @classmethod
@@ -149,7 +150,7 @@ class AtomicFile:
     def _close(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
-            os.close(file)
+            file.close()
 
     @contextmanager
     def _guard(self) -> Iterator[int]:
@@ -157,7 +158,7 @@ class AtomicFile:
         with self._lock, storage_errors(self._destination):
             if self._discarded:
                 raise ArtifactError("The download was cancelled.")
-            yield -1 if self._file is None else self._file
+            yield -1 if self._file is None else self._file.fileno()
 
     def _enter(self) -> None:
         """Open the directories on the route to the file, and create missing ones."""
@@ -196,7 +197,7 @@ class AtomicFile:
             self._temporary, _CREATE_EXCLUSIVELY, _NEW_FILE if mode is None else stat.S_IRUSR | stat.S_IWUSR
         )
         if mode is not None:
-            os.fchmod(self._file, mode)
+            os.fchmod(self._file.fileno(), mode)
 
 
 def _mode_to_keep(old: os.stat_result) -> int | None:

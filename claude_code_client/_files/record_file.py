@@ -15,9 +15,11 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+
+from .descriptor import Descriptor
 
 Record = dict[str, Any]
 
@@ -26,24 +28,7 @@ _LOCK_TIMEOUT: Final = 5.0
 _PAUSE: Final = 0.005
 _OWNER_ONLY: Final = 0o600
 _CHUNK: Final = 1 << 20
-
-
-class _OpenFile:
-    """Descriptor of a file that may be dropped: Ctrl-C between any two lines leaves it, and its lock, to nobody."""
-
-    descriptor = -1
-
-    def __init__(self, path: str) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        self.descriptor = os.open(path, flags, _OWNER_ONLY)
-
-    def close(self) -> None:
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def __del__(self) -> None:
-        self.close()
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class RecordFile:
@@ -88,16 +73,13 @@ class RecordFile:
         """Open the file that has the path now, with a shared lock."""
         limit = time.monotonic() + _LOCK_TIMEOUT
         while True:
-            opened = _OpenFile(self._path)
-            try:
-                file = opened.descriptor
+            with closing(Descriptor(self._path, _FLAGS, _OWNER_ONLY)) as opened:
+                file = opened.fileno()
                 _check_kind(file)
                 _lock(file, limit)
                 if self._has_path(file):
                     yield file
                     return
-            finally:
-                opened.close()
 
     def _has_path(self, file: int) -> bool:
         with suppress(FileNotFoundError):
@@ -179,22 +161,17 @@ def _write_line(file: int, line: bytes) -> None:
 
 
 def _write_file(path: Path, lines: Iterable[bytes]) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _OWNER_ONLY)
-    try:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with closing(Descriptor(path, flags, _OWNER_ONLY)) as file:
         left = memoryview(b"".join(line + b"\n" for line in lines))
         while left:
-            left = left[os.write(file, left) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
+            left = left[os.write(file.fileno(), left) :]
+        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with closing(Descriptor(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as folder:
+        os.fsync(folder.fileno())
 
 
 def _read(file: int) -> bytes:

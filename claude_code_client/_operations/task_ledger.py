@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from .client_state import ClientState
 from .cost import ReservedCost
 from .effects import Operation, RunBlocking
 from .task_request import TaskRequest
+
+if TYPE_CHECKING:
+    from .._files.journal import Journal
 
 logger = logging.getLogger("claude_code_client")
 
@@ -24,6 +29,9 @@ class TaskLedger:
         self._key = request.idempotency_key
         self._cost = cost or ReservedCost()
         self._task_id: str | None = None
+        self._writing = threading.RLock()
+        self._is_done = False
+        """True once nobody has to look for the task any more."""
 
     def reserve(self) -> None:
         """Reserve the task's maximum cost. Raises CostExceededError if a budget cannot bear it."""
@@ -65,8 +73,7 @@ class TaskLedger:
     def note_submitting(self) -> Operation[None]:
         """Note that the submit is about to be sent. Raises ConfigurationError if the journal cannot be written."""
         if (journal := self._state.journal) is not None:
-            body = self._request.body.to_dict()
-            yield RunBlocking(partial(journal.submitting, self._key, body, self._request.timeout))
+            yield RunBlocking(partial(self._write_submitting, journal))
 
     def note_submitted(self, task_id: str) -> Operation[None]:
         """Note that the server has the task."""
@@ -76,9 +83,20 @@ class TaskLedger:
     def note_done(self) -> Operation[None]:
         """Note that nobody has to look for the task any more."""
         journal = self._state.journal
-        if journal is not None and (yield from _note(partial(journal.done, self._key))):
+        if journal is not None and (yield from _note(partial(self._write_done, journal))):
             # Until then, recover() may find the task, and must not settle it once more.
             self._state.open_costs.pop(self._key, None)
+
+    def _write_submitting(self, journal: Journal) -> None:
+        with self._writing:
+            # Nobody may wait for this thread any more, and another one have noted that the task is not wanted.
+            if not self._is_done:
+                journal.submitting(self._key, self._request.body.to_dict(), self._request.timeout)
+
+    def _write_done(self, journal: Journal) -> None:
+        with self._writing:
+            self._is_done = True
+            journal.done(self._key)
 
 
 def _note(write: Callable[[], None]) -> Operation[bool]:

@@ -6,9 +6,10 @@ for what nobody waits for. It also learns what the task has cost, so that budget
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from .._policy.polling import PollPace
 from .._policy.reconnect import ReconnectBudget, is_transient
@@ -35,7 +36,20 @@ from .task_events import StreamTimeouts, TerminalEvent, follow_task
 from .task_request import TaskRequest
 from .task_tracker import TaskTracker
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _guarded(
+    method: Callable[Concatenate[TaskRun, P], Operation[T]],
+) -> Callable[Concatenate[TaskRun, P], Operation[T]]:
+    """Decorate an operation that leaves the task: nothing that interrupts it lets the task run on."""
+
+    @functools.wraps(method)
+    def guarded(run: TaskRun, /, *args: P.args, **kwargs: P.kwargs) -> Operation[T]:
+        return run.tracker.guard(method(run, *args, **kwargs))
+
+    return guarded
 
 
 class TaskRun:
@@ -107,6 +121,7 @@ class TaskRun:
         """Cancel the task and wait for its end."""
         return self._about(self._tracker.cancel(time.monotonic() + timeout))
 
+    @_guarded
     def leave(self) -> Operation[None]:
         """Cancel the task if its caller leaves it running, without delaying the caller for long."""
         yield from self._tracker.leave(cancel_deadline(time.monotonic()))
@@ -190,6 +205,7 @@ class TaskRun:
 
     # ---- failures
 
+    @_guarded
     def _cancel_on_failure(
         self,
         operation: Operation[T],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from claude_code_api import models as generated
 
@@ -19,7 +19,9 @@ from .effects import Aborted, Delivery, Operation, Spawn
 from .task_deadlines import cancel_deadline
 from .task_ledger import TaskLedger
 from .task_request import TaskRequest
-from .task_state import TaskLifecycle, TaskSnapshot, Trigger
+from .task_state import TaskLifecycle, TaskSnapshot, TaskState, Trigger
+
+T = TypeVar("T")
 
 logger = logging.getLogger("claude_code_client")
 
@@ -63,13 +65,13 @@ class TaskTracker:
 
     def submit(self, deadline: float) -> Operation[None]:
         """Reserve the cost, note the task in the journal and submit it."""
-        self._ledger.reserve()
         try:
+            self._ledger.reserve()
             yield from self._ledger.note_submitting()
             self._lifecycle.apply(Trigger.SUBMIT)
         except BaseException as error:
             self._ledger.release()
-            if isinstance(error, Aborted):
+            if not isinstance(error, GeneratorExit | ClaudeAPIError):
                 # The entry may have been written; recover() must not submit a task that nobody wants.
                 yield from self._ledger.note_done()
             raise
@@ -142,7 +144,10 @@ class TaskTracker:
         if self._snapshot is None:
             # The response to the submit may be lost: its key finds the task, and does not run a second one.
             yield from self._observe(task_endpoints.submit(self._request, deadline, self._delivery))
-        if not self.snapshot.task.is_terminal:
+        if self.snapshot.task.is_terminal:
+            # Ctrl-C may have come before that.
+            yield from self._settle(self.snapshot.task)
+        else:
             yield from self._observe(task_endpoints.cancel(self.id, deadline))
         return self.snapshot.task
 
@@ -153,22 +158,33 @@ class TaskTracker:
 
         This happens once; a failure is ignored, and after a timeout the cancel goes on in the background.
         """
-        if not self._lifecycle.apply(Trigger.LEAVE):
-            return
-        if self._snapshot is None and not self._delivery.sent:
-            # Interrupted before anything was sent: there is nothing to cancel, or to pay for.
-            self._ledger.release()
-            yield from self._ledger.note_done()
+        if not self.needs_cancel:
             return
         background_deadline = cancel_deadline(time.monotonic())
         try:
-            yield from self.cancel(deadline)
+            if self._lifecycle.apply(Trigger.LEAVE):
+                yield from self._let_go(deadline)
         except ClaudeAPIError as error:
             if isinstance(error, ClosedError | TimeoutError) and time.monotonic() < background_deadline:
-                yield Spawn(suppress_errors(self.cancel(background_deadline)))
-        except Aborted:
+                yield self._let_go_later(background_deadline)
+        except GeneratorExit:
+            raise
+        except BaseException:
             # The caller stops waiting, but the task must not go on.
-            yield Spawn(suppress_errors(self.cancel(background_deadline)))
+            if self._lifecycle.state is not TaskState.ENDED:
+                yield self._let_go_later(background_deadline)
+            raise
+
+    def guard(self, operation: Operation[T]) -> Operation[T]:
+        """Carry out an operation that leaves the task if it fails, and leave the task if Ctrl-C keeps it from that."""
+        try:
+            return (yield from operation)
+        except (GeneratorExit, ClaudeAPIError):
+            raise
+        except BaseException:
+            if self.needs_cancel:
+                self._lifecycle.apply(Trigger.LEAVE)
+                yield self._let_go_later(cancel_deadline(time.monotonic()))
             raise
 
     def detach(self) -> None:
@@ -196,11 +212,25 @@ class TaskTracker:
         if task.is_terminal or self._snapshot is None or not self._snapshot.is_final:
             self._snapshot = TaskSnapshot(task)
         if task.is_terminal:
-            self._ledger.settle(task.usage.cost)
-            yield from self._end()
+            yield from self._settle(task)
         else:
             self._lifecycle.apply(Trigger.CONFIRM)
         return task
+
+    def _let_go(self, deadline: float) -> Operation[None]:
+        if self._snapshot is None and not self._delivery.sent:
+            # Interrupted before anything was sent: there is nothing to cancel, or to pay for.
+            self._ledger.release()
+            yield from self._ledger.note_done()
+        else:
+            yield from self.cancel(deadline)
+
+    def _let_go_later(self, deadline: float) -> Spawn:
+        return Spawn(suppress_errors(self._let_go(deadline)))
+
+    def _settle(self, task: AgenticTaskResponse) -> Operation[None]:
+        self._ledger.settle(task.usage.cost)
+        yield from self._end()
 
     def _end(self) -> Operation[None]:
         if self._lifecycle.apply(Trigger.END):

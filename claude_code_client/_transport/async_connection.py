@@ -98,12 +98,12 @@ class AsyncConnection:
         finally:
             await execution.aclose()
 
-    async def run_cleanup(self, operation: Operation[None]) -> None:
+    async def run_cleanup(self, operation: Callable[[], Operation[None]]) -> None:
         """Carry out an operation that cleans up; in a thread if this connection is closed.
 
         Cancelling the caller ends the wait, not the operation.
         """
-        background = self._in_background(BackgroundWork.spawn(operation))
+        background = self._in_background(BackgroundWork.spawn(operation()))
         try:
             await asyncio.shield(background.done)
         except BaseException:

@@ -159,7 +159,8 @@ class _Protocol(asyncio.Protocol):
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:
     if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+        with suppress(asyncio.InvalidStateError):  # Ctrl-C cancels it in a signal handler
+            waiter.set_result(None)
 
 
 class _AsyncioStream(httpcore.AsyncNetworkStream):

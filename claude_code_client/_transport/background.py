@@ -24,7 +24,7 @@ Who cancels it, and when
     asynchronous generators), stops while nobody waits, or is dropped; a coroutine is closed outside of its loop; the
     loop is so busy that the deadline passes before the request is sent. A thread with a connection of its own repeats
     the effect that was cut and carries out the rest, since the task on the server costs money. A process waits for such
-    threads before it ends. In the synchronous client, a second Ctrl-C during the cleanup cuts it.
+    threads before it ends. In the synchronous client, Ctrl-C during the cleanup ends the wait in the same way.
 
 Forked children
     A child drops its copies of its parent's operations.
@@ -79,12 +79,16 @@ class BackgroundWork:
         self._advance(lambda: operation.send(outcome) if failure is None else operation.throw(failure))
 
     def _advance(self, step: Callable[[], Effect]) -> None:
-        self.effect = None
         try:
             self.effect = step()
         except (StopIteration, Aborted, ClaudeAPIError):
             # Nobody is there to receive a result or an exception.
-            return
+            self.effect = None
+        except BaseException:
+            # Ctrl-C may come before the operation has taken the outcome: the effect is then repeated.
+            if not is_suspended(self._operation):
+                self.effect = None
+            raise
 
 
 def is_suspended(operation: Operation[Any]) -> bool:

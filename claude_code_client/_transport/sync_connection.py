@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .._config import Config
@@ -12,11 +13,11 @@ from .._operations.client_state import ClientState
 from .._operations.effects import Operation, T
 from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork
-from .background_threads import is_collecting, start_thread
+from .background_threads import start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
 from .foreign_errors import call_callback
 from .request_builder import RequestBuilder
-from .sync_driver import SyncDriver
+from .sync_driver import OwnedOperation, SyncDriver
 from .sync_origin_transport import SyncOriginTransport
 from .sync_pool import SyncPool
 from .sync_stream import SyncStream
@@ -48,6 +49,8 @@ class SyncConnection:
         self._requests = RequestBuilder(config)
         self._http: tuple[SyncOriginTransport, SyncRetryTransport] | None = None
         self._checked_http: tuple[SyncRetryTransport, SyncEndpointClient] | None = None
+        # Without a reference to the connection, which background work must not keep alive.
+        self._finish_in_thread = partial(finish_in_thread, config, state)
 
     @property
     def http(self) -> SyncRetryTransport:
@@ -94,11 +97,18 @@ class SyncConnection:
             except BaseException as error:
                 values.throw(error)
 
-    def run_cleanup(self, operation: Operation[None]) -> None:
-        """Carry out an operation that cleans up; on a connection of its own if this one is closed."""
-        with suppress(ConfigurationError):  # closed: raised before the operation starts
-            return self.run(operation)
-        return _finish(self.config, self.state, BackgroundWork.spawn(operation))
+    def run_cleanup(self, operation: Callable[[], Operation[None]]) -> None:
+        """Carry out an operation that cleans up; on a connection of its own if this one is closed.
+
+        If Ctrl-C ends it, a thread begins it again: it does what is left to do.
+        """
+        try:
+            with suppress(ConfigurationError):  # closed: raised before the operation starts
+                return self.run(operation())
+            return self._finish_here(BackgroundWork.spawn(operation()))
+        except BaseException:
+            self._spawn(operation())
+            raise
 
     def stream(self, operation: Operation[Any]) -> SyncStream:
         """Return the values that an operation emits. The stream ends with the client, or with the process."""
@@ -114,8 +124,9 @@ class SyncConnection:
     def _emit(self, operation: Operation[T], token: CancelToken) -> Generator[Any, None, T]:
         self._pool.transport()  # on a closed client the operation does not even start
         driver = SyncDriver(self._http_in_call, token, self._spawn)
+        owned = OwnedOperation(operation, self._finish_here, self._finish_in_thread)
         with self._pool.tokens.registered(token):
-            return (yield from driver.emit(operation, self._attached, self._abort))
+            return (yield from driver.emit(operation, self._attached, owned.abort))
 
     def _http_in_call(self) -> SyncRetryTransport:
         with suppress(ConfigurationError):
@@ -130,20 +141,14 @@ class SyncConnection:
             self._attach(value, self)
         return value
 
-    def _abort(self, operation: Operation[Any], cause: BaseException | None) -> bool:
-        """Abort the operation; return whether a thread carries out the rest."""
-        work = BackgroundWork.abort(operation, cause)
-        if is_collecting():
-            finish_in_thread(self.config, self.state, work)
-            return True
+    def _finish_here(self, work: BackgroundWork) -> None:
         if self._pool.closed:
             _finish(self.config, self.state, work)
         else:
             self.finish(work)
-        return False
 
     def _spawn(self, operation: Operation[Any]) -> None:
-        finish_in_thread(self.config, self.state, BackgroundWork.spawn(operation))
+        self._finish_in_thread(BackgroundWork.spawn(operation))
 
 
 def finish_in_thread(
@@ -161,7 +166,7 @@ def finish_in_thread(
             if on_done is not None:
                 on_done()
 
-    if threading.main_thread().is_alive() and start_thread(run, BACKGROUND_THREAD):
+    if not work.is_left or (threading.main_thread().is_alive() and start_thread(run, BACKGROUND_THREAD)):
         return
     run()
 

@@ -9,6 +9,7 @@ from typing import Any
 from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
 from ..errors import ClaudeAPIError
 from .background import BackgroundWork, in_progress, is_suspended
+from .background_threads import is_collecting
 from .cancellation import CancelToken
 from .foreign_errors import gate
 from .sync_response import SyncOpenResponse
@@ -16,6 +17,53 @@ from .sync_transport import SyncRetryTransport
 
 Outcome = tuple[Any, ClaudeAPIError | None]
 """Outcome of an effect, and the exception that it failed with."""
+
+
+class OwnedOperation:
+    """An operation and what aborts it: its driver or, if Ctrl-C keeps that from it, the end of this object.
+
+    Args:
+        operation: The operation.
+        finish: Carries out the rest of an aborted operation.
+        finish_in_thread: Does the same in a thread.
+    """
+
+    _process = 0
+    """Process of the call; 0 until this object is complete."""
+
+    def __init__(
+        self,
+        operation: Operation[Any],
+        finish: Callable[[BackgroundWork], None],
+        finish_in_thread: Callable[[BackgroundWork], None],
+    ) -> None:
+        self._operation = operation
+        self._finish = finish
+        self._finish_in_thread = finish_in_thread
+        self._handed_over = False
+        self._process = os.getpid()
+
+    def abort(self, cause: BaseException | None) -> None:
+        """Abort the operation if it is suspended. Ctrl-C ends the wait, and a thread carries out the rest."""
+        if not self._is_left:
+            return
+        work = BackgroundWork.abort(self._operation, cause)
+        try:
+            if not is_collecting():
+                self._finish(work)
+        finally:
+            if work.is_left:
+                self._handed_over = True
+                self._finish_in_thread(work)
+
+    def __del__(self) -> None:
+        if self._is_left:
+            self._finish_in_thread(BackgroundWork.abort(self._operation, None))
+
+    @property
+    def _is_left(self) -> bool:
+        # A fork has a copy of the call, and drops it; the task is its parent's.
+        return self._process == os.getpid() and not self._handed_over and is_suspended(self._operation)
 
 
 class SyncDriver:
@@ -40,18 +88,15 @@ class SyncDriver:
         self,
         operation: Operation[T],
         attached: Callable[[Any], Any],
-        abort: Callable[[Operation[Any], BaseException], bool],
+        abort: Callable[[BaseException], None],
     ) -> Generator[Any, None, T]:
         """Carry out an operation and yield the values that it emits.
 
         Args:
             operation: The operation.
             attached: Called with every value that leaves the operation, exceptions included; returns it.
-            abort: Called if an exception, such as GeneratorExit, leaves the operation suspended; returns whether
-                somebody else carries out the rest.
+            abort: Called if an exception, such as GeneratorExit, may have left the operation suspended.
         """
-        process = os.getpid()
-        handed_over = False
         in_progress.add(operation)
         try:
             effect = next(operation)
@@ -66,16 +111,14 @@ class SyncDriver:
             result: T = attached(stop.value)
             return result
         except BaseException as cause:
-            attached(cause)
-            self._response.close()
-            # A fork has a copy of the call, and drops it; the task is its parent's.
-            if process == os.getpid() and is_suspended(operation):
-                handed_over = abort(operation, cause)
+            try:
+                attached(cause)
+                self._response.close()
+            finally:  # Ctrl-C may have come while a stream is being closed
+                abort(cause)
             raise
         finally:
             in_progress.discard(operation)
-            if not handed_over:
-                operation.close()
             self._response.close()
 
     def finish(self, work: BackgroundWork) -> None:

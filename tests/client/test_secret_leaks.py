@@ -1,4 +1,4 @@
-"""Marked keys and prompts, which no log, error or traceback may show, with every logger on DEBUG."""
+"""Marked keys and prompts, which no log, error or traceback of a call may show, with every logger on DEBUG."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ import asyncio
 import io
 import json
 import logging
-import pickle
 import signal
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from claude_code_api.api.tasks import create_task, get_task
 from claude_code_api.models import CreateTaskRequest
+from support.canaries import (
+    CONTEXT,
+    HEADERS,
+    KEY,
+    MARK,
+    PROMPT,
+    SECRET,
+    TURNS,
+    chain,
+    open_client,
+    outcome,
+    recorded_logs,
+    shown,
+    with_locals,
+)
 from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
 
 from claude_code_client import AsyncClaudeClient, errors
-
-KEY = "sk-proj-CANARY-key"
-SECRET = "CANARY-header"
-PROMPT = "CANARY-prompt"
-MARK = "CANARY"
-HEADERS = {"Authorization": f"Basic {SECRET}", "X-Access-Token": SECRET, "Cookie": f"session={SECRET}"}
-TURNS = [{"role": "user", "content": PROMPT}]
-CONTEXT = {"notes": PROMPT, "deep": [{"er": PROMPT}]}
-TESTS = str(Path(__file__).parents[1])
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "complete": lambda client: client.complete(PROMPT),
@@ -49,70 +52,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.fixture(autouse=True)
 def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """The output of all loggers on DEBUG, through a real handler."""
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s %(args)s"))
-    stack = ("claude_code_client", "httpx", "httpcore", "httpcore.http11", "httpcore.connection", "asyncio", "anyio")
-    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in {*logging.root.manager.loggerDict, *stack})]
-    before = [(logger, logger.level) for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-    logging.getLogger().addHandler(handler)
-    try:
+    with recorded_logs() as written:
         yield written
-    finally:
-        logging.getLogger().removeHandler(handler)
-        for logger, level in before:
-            logger.setLevel(level)
-
-
-def outcome(both: ClientKind, call: Callable[[], Any]) -> Any:
-    """Return a call's result or the exception that it raises."""
-    try:
-        result = both.call(call())
-        is_stream = hasattr(result, "__next__") or hasattr(result, "__anext__")
-        return list(both.each(result)) if is_stream else result
-    except BaseException as error:
-        return error
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """Return the exception with its causes, contexts (suppressed ones too) and groups."""
-    found: list[BaseException] = []
-    todo = [error]
-    while todo:
-        current = todo.pop()
-        if any(current is other for other in found):
-            continue
-        found.append(current)
-        todo += [other for other in (current.__cause__, current.__context__) if other is not None]
-        todo += getattr(current, "exceptions", ())
-    return iter(found)
-
-
-def with_locals(error: BaseException) -> str:
-    """Return the traceback as a crash reporter formats it: with the locals of all frames except the tests' own."""
-    frames = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if not f.f_code.co_filename.startswith(TESTS)]
-    return "".join(traceback.StackSummary.extract(iter(frames), capture_locals=True).format())
-
-
-def shown(result: Any) -> str:
-    """Return all text of a result or an exception that is printed, logged, pickled or reported."""
-    if not isinstance(result, BaseException):
-        return repr(result)
-    parts = [str(result), repr(result), *map(repr, result.args)]
-    for error in chain(result):
-        parts += [str(error), repr(error), repr(vars(error)), with_locals(error), *getattr(error, "__notes__", ())]
-    if isinstance(result, errors.ClaudeAPIError):
-        stored = pickle.dumps(result)
-        parts += [repr(stored), json.dumps(vars(pickle.loads(stored)), default=lambda model: model.to_dict())]
-    return "\n".join(parts)
-
-
-def open_client(both: ClientKind, base_url: str, **options: Any) -> Any:
-    return both.client(base_url, api_key=KEY, headers=HEADERS, **{"max_retries": 0, **options})
 
 
 TASK = responses.task(description=PROMPT)
@@ -340,85 +282,6 @@ def test_timed_out_task_is_attached_without_its_description(
     assert (result.task_id, result.task.status, result.task.description) == ("task_1", "running", None)
     assert MARK not in shown(result)
     assert MARK not in logs.getvalue()
-
-
-ARGUMENTS: dict[str, Callable[[Any], Any]] = {
-    "temperature": lambda client: client.complete(PROMPT, temperature=9),
-    "prompt": lambda client: client.complete(f"{PROMPT} \ud800"),
-    "prompt and messages": lambda client: client.complete(PROMPT, messages=TURNS),
-    "role": lambda client: client.complete(messages=[{"role": PROMPT, "content": PROMPT}]),
-    "message": lambda client: client.complete(messages=[PROMPT]),
-    "stop": lambda client: client.complete(PROMPT, stop=PROMPT),
-    "timeout": lambda client: client.complete(PROMPT, timeout=-1),
-    "idempotency_key": lambda client: client.complete(PROMPT, idempotency_key=f"{PROMPT} x"),
-    "max_tokens": lambda client: client.stream_complete(PROMPT, max_tokens=0),
-    "max_cost": lambda client: client.execute_task(PROMPT, max_cost=-1, context=CONTEXT),
-    "allow_tools": lambda client: client.execute_task(PROMPT, PROMPT),
-    "context": lambda client: client.execute_task(PROMPT, context={**CONTEXT, "x": {PROMPT}}),
-    "context surrogate": lambda client: client.stream_task(PROMPT, context={PROMPT: f"{PROMPT} \ud800"}),
-    "task_id": lambda client: client.get_task(f"{PROMPT}\n"),
-}
-
-
-@pytest.mark.parametrize("name", ARGUMENTS)
-def test_invalid_argument_leaks_nothing(both: ClientKind, logs: io.StringIO, name: str) -> None:
-    client = open_client(both, "http://127.0.0.1:9")
-    result = outcome(both, lambda: ARGUMENTS[name](client))
-    assert isinstance(result, errors.InvalidRequestError | errors.ConfigurationError)
-    assert MARK not in shown(result)
-    assert MARK not in logs.getvalue()
-
-
-def test_unknown_argument_leaks_nothing(both: ClientKind) -> None:
-    client = open_client(both, "http://127.0.0.1:9")
-    result = outcome(both, lambda: client.complete(PROMPT, nonsense=PROMPT))
-    assert isinstance(result, TypeError)
-    assert MARK not in shown(result)
-
-
-SETUPS: dict[str, dict[str, Any]] = {
-    "swapped": {"api_key": "https://a.example", "base_url": KEY},
-    "key in the URL": {"base_url": f"https://a.example/v1?key={KEY}"},
-    "key in a broken URL": {"base_url": f"https://[{KEY}"},
-    "key as port": {"base_url": f"https://a.example:{KEY}"},
-    "key as password": {"base_url": f"https://user:{KEY}@a.example"},
-    "clear text": {"base_url": "http://a.example/v1"},
-    "timeout": {"timeout": -1},
-    "key as retries": {"max_retries": KEY},
-    "key as timeout": {"timeout": KEY},
-    "line break in a key": {"api_key": f"{KEY}\n{KEY}"},
-    "line break in a header": {"headers": {"X-Token": f"{SECRET}\n{SECRET}"}},
-    "header that is no name": {"headers": {f"{SECRET} {SECRET}": "x"}},
-    "headers that are a text": {"headers": KEY},
-    "host with an empty label": {"base_url": "https://a..example"},
-    "host that IDNA refuses": {"base_url": "https://xn--.example"},
-    "host of unprintable characters": {"base_url": "https://a\x7f.example"},
-}
-
-
-@pytest.mark.parametrize("name", SETUPS)
-def test_unusable_configuration_leaks_nothing(both: ClientKind, name: str) -> None:
-    options = {"api_key": KEY, "headers": HEADERS, **SETUPS[name]}
-    result = outcome(both, lambda: both.client_class(**options))
-    assert isinstance(result, errors.ConfigurationError | errors.AuthenticationError), result
-    assert MARK not in shown(result)
-    client = open_client(both, "http://127.0.0.1:9")
-    if "headers" in SETUPS[name]:
-        for change in (
-            lambda: client.with_options(**SETUPS[name]),
-            lambda: client.api.with_headers(options["headers"]),
-        ):
-            result = outcome(both, change)
-            assert isinstance(result, errors.ConfigurationError)
-            assert MARK not in shown(result)
-
-
-def test_client_representations_leak_nothing(both: ClientKind) -> None:
-    client = open_client(both, "http://127.0.0.1:9")
-    for thing in (client, client.with_options(timeout=9), client.api, client.api.with_headers({"X-Token": SECRET})):
-        assert MARK not in repr(thing) + str(thing) + repr(vars(thing)) + repr(getattr(thing, "_config", None))
-    assert MARK.encode() not in pickle.dumps(client)
-    assert MARK not in repr(client._connection) + repr(vars(client._connection))
 
 
 def test_generated_endpoints_do_not_leak_the_key(both: ClientKind, logs: io.StringIO) -> None:

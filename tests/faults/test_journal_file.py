@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import resource
 import stat
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +17,10 @@ from typing import Any
 
 import pytest
 from support.clients import journal_program
-from support.clients.client_kinds import ClientKind
+from support.clients.client_kinds import KEY, ClientKind
 from support.servers import raw_http, responses
 
+from claude_code_client import AsyncClaudeClient
 from claude_code_client.errors import ConfigurationError
 
 PROMPT = "CANARY-prompt"
@@ -152,3 +156,29 @@ def test_processes_that_are_killed_and_that_share_the_file(tmp_path: Path, tasks
     done = subprocess.run(program, capture_output=True, text=True, timeout=raw_http.TIMEOUT * 3, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) > 10, done.stdout
+
+
+def test_cancelled_submit_leaves_no_entry(server: raw_http.SocketServer, tmp_path: Path) -> None:
+    """The thread that writes it may get its turn after the one that notes that nobody wants the task."""
+    journal = tmp_path / "journal"
+
+    def writing() -> int:
+        stacks = (traceback.walk_stack(frame) for frame in sys._current_frames().values())
+        return sum(any(frame.f_code.co_name.startswith("_write") for frame, _ in stack) for stack in stacks)
+
+    async def main() -> None:
+        async with AsyncClaudeClient(KEY, server.base_url, journal=journal) as client:
+            with journal.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                call = asyncio.ensure_future(client.execute_task("x"))
+                for threads in (1, 2):
+                    while writing() < threads:  # noqa: ASYNC110 (what holds a thread up sets no event)
+                        await asyncio.sleep(0.001)
+                    call.cancel()
+            await asyncio.wait([call])
+            assert call.cancelled()
+            assert await client.recover() == []
+
+    for _ in range(8):
+        asyncio.run(main())
+    assert server.requests == []

@@ -71,7 +71,7 @@ class AsyncTaskHandle:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._connection.run_cleanup(self._run.leave())
+        await self._connection.run_cleanup(self._run.leave)
 
     @strip_tracebacks
     def events(

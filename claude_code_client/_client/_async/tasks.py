@@ -164,7 +164,7 @@ class AsyncTasks(AsyncBase):
         except BaseException:
             if run.task is not None:
                 # Ctrl-C, after the server has accepted the task: nobody has a handle to cancel it.
-                await self._connection.run_cleanup(run.leave())
+                await self._connection.run_cleanup(run.leave)
             raise
 
     @strip_tracebacks_async

@@ -73,7 +73,7 @@ class TaskHandle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._connection.run_cleanup(self._run.leave())
+        self._connection.run_cleanup(self._run.leave)
 
     @strip_tracebacks
     def events(

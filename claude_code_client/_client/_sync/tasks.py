@@ -165,7 +165,7 @@ class Tasks(Base):
         except BaseException:
             if run.task is not None:
                 # Ctrl-C, after the server has accepted the task: nobody has a handle to cancel it.
-                self._connection.run_cleanup(run.leave())
+                self._connection.run_cleanup(run.leave)
             raise
 
     @strip_tracebacks

@@ -61,6 +61,10 @@ class Round:
         yield
         self.may_stay_reserved = before
 
+    def has_way(self, way: str) -> bool:
+        """Return whether a call so far has this disturbance."""
+        return any(call[1] == way for call in self.calls)
+
     @property
     def prefix(self) -> str:
         """Start of the descriptions of this round's tasks."""

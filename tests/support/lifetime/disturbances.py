@@ -45,7 +45,7 @@ class LineInterrupt:
         before = sys.gettrace()
         sys.settrace(self._enter)
         try:
-            with alarm(at_last, self.interrupt):
+            with alarm(at_last, lambda frame: None if self.hit else self.interrupt(frame)):
                 yield
         finally:
             sys.settrace(before)

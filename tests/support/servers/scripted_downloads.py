@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from claude_code_client.models import Artifact
+from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
+
+DATA = random.Random(5).randbytes(5000)
+ETAG = f'"{hashlib.sha256(DATA).hexdigest()}"'
+OTHER = f'"{"0" * 64}"'
 
 
 @dataclass
@@ -119,3 +125,26 @@ def scripted_downloads(data: bytes, *downloads: DownloadResponse, **record: Any)
     with raw_http.serve(raw_http.SocketServer(script)) as server:
         script.base_url = server.base_url
         yield script
+
+
+def until_closed(size: int = len(DATA)) -> DownloadResponse:
+    """Send the first bytes of a body that ends with its connection."""
+
+    def respond(script: DownloadScript, _: raw_http.Request) -> Iterator[bytes]:
+        head = f"HTTP/1.1 200 OK\r\nETag: {script.etag}\r\nConnection: close\r\n\r\n".encode()
+        return raw_http.then_hang_up([head, script.data[:size]])
+
+    return respond
+
+
+def giving(start: int, said: str | None = None, **headers: str) -> DownloadResponse:
+    return lambda script, request: partial_response(script, start, content_range=said, **headers)
+
+
+def drop(_: DownloadScript, __: raw_http.Request) -> None:
+    return None
+
+
+def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) -> Any:
+    client = both.client(options.pop("base_url", script.base_url), max_retries=0)
+    return both.call(client.download_artifact("task_1", options.pop("artifact", script.artifact), to, **options))
