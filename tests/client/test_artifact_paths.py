@@ -186,7 +186,7 @@ def test_directory_removed_by_another_download(tmp_path: Path, monkeypatch: pyte
     other.begin()
     open_file = Directory.open_file
 
-    def late(folder: Directory, *arguments: Any) -> int:
+    def late(folder: Directory, *arguments: Any) -> Any:
         other.discard()
         return open_file(folder, *arguments)
 

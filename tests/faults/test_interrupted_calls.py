@@ -61,6 +61,7 @@ def test_interrupted_anywhere(unraisable: list[Any], name: str, at_most: int) ->
                 CALLS[name](client)
                 CALLS[name](client)  # on the same connection
 
+        gc.freeze()  # so that it looks for garbage among the objects of these calls only
         for step in steps_of(call, at_most, CONNECTION):
             with ClaudeClient(KEY, server.base_url, timeout=9) as client:
                 with suppress(KeyboardInterrupt), Interruption(step, interrupt, CONNECTION).active():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from .servers.fork_server import fork_server_pid
+from .fork_server import running as fork_servers
 
 
 def processes_of(root: Path) -> list[psutil.Process]:
@@ -37,5 +37,5 @@ def no_process_left(but: Callable[[], int | None] = lambda: None) -> Iterator[No
     before = set(psutil.Process().children(recursive=True))
     yield
     left = set(psutil.Process().children(recursive=True)) - before
-    stay = but(), fork_server_pid()
+    stay = {but(), *fork_servers}
     assert psutil.wait_procs([process for process in left if process.pid not in stay], timeout=5)[1] == []

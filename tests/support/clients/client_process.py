@@ -23,6 +23,7 @@ from typing import Any
 from claude_code_client import AsyncClaudeClient, ClaudeClient
 from support.clients import program
 from support.clients.client_kinds import KEY
+from support.fork_server import ForkedProcess
 
 TIMEOUT = 20.0
 """Seconds that tests wait for something before they fail."""
@@ -33,7 +34,7 @@ _MODULE = "support.clients.client_process"
 class ClientProcess:
     """Running process and the lines that it printed."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedProcess
     lines: SimpleQueue[str]
 
     def wait_for(self, word: str) -> str:
@@ -73,13 +74,7 @@ def client_process(
     if "journal" in options:
         client["journal"] = options["journal"]
     arguments = {"kind": kind, "client": client, "call": call, "task": task, **options}
-    process = subprocess.Popen(
-        program.command(_MODULE, json.dumps(arguments)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=program.environment(),
-    )
+    process = program.start(_MODULE, json.dumps(arguments))
     lines: SimpleQueue[str] = SimpleQueue()
 
     def read() -> None:

@@ -24,8 +24,8 @@ from typing import IO
 
 import psutil
 
-from . import fork_server
-from .fork_server import ForkedServer
+from support import fork_server
+from support.fork_server import ForkedProcess
 
 TIMEOUT = 20.0
 """Seconds that tests wait for something before they fail."""
@@ -68,7 +68,7 @@ class ServerProcess:
         self._launcher = launcher
         self._port = 0
         self._log = folder / "server.log"
-        self._process: subprocess.Popen[str] | ForkedServer | None = None
+        self._process: subprocess.Popen[str] | ForkedProcess | None = None
         self._changing = threading.Lock()
         self._over = False
 
@@ -89,11 +89,16 @@ class ServerProcess:
         assert found is not None
         self.base_url, self._port = found[1], int(found[2])
 
-    def _spawn(self, log: IO[str]) -> subprocess.Popen[str] | ForkedServer:
+    def _spawn(self, log: IO[str]) -> subprocess.Popen[str] | ForkedProcess:
         command = ["serve", f"--port={self._port}", *self._arguments]
         if fork_server.AVAILABLE and not self._launcher:
-            return ForkedServer(
-                command, env=self._environment, cwd=self._temporary, stderr=log, open_files=self._open_files
+            return ForkedProcess(
+                fork_server.SERVER,
+                command,
+                env=self._environment,
+                cwd=self._temporary,
+                stderr=log,
+                open_files=self._open_files,
             )
         limit = [] if self._open_files is None else ["sh", "-c", f'ulimit -n {self._open_files} && exec "$@"', "sh"]
         return subprocess.Popen(

@@ -1,6 +1,6 @@
-"""Server processes that are forked from one that has imported the server and Claude Code's SDK.
+"""Processes that are forked from one that has imported the client, the server and Claude Code's SDK.
 
-A new interpreter needs more than a second of CPU for these imports, and the tests start a hundred servers. What is
+A new interpreter needs more than a second of CPU for these imports, and the tests start two hundred. What is
 forked is otherwise a process like any other: it has its own environment, directory, streams and limits, and runs the
 same command.
 
@@ -10,10 +10,12 @@ Run as a program, with the descriptor of a socket, it is the process that forks.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
 import resource
+import runpy
 import select
 import signal
 import socket
@@ -21,53 +23,81 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, Final
 
 AVAILABLE: Final = sys.platform == "linux"
-_MODULES: Final = ("claude_code_server.process.cli", "claude_code_server.upstream.http_upstream", "claude_agent_sdk")
+SERVER: Final = "claude_code_server"
+_SERVER_MODULES: Final = (
+    "claude_agent_sdk",
+    "claude_code_server.http.app",
+    "claude_code_server.process.cli",
+    "claude_code_server.upstream.http_upstream",
+)
+_CLIENT_MODULES: Final = (
+    "claude_code_client._client._async.client",
+    "claude_code_client._client._sync.client",
+    "support.clients.client_kinds",
+)
 _MAX_BYTES: Final = 64 * 1024
 _STREAMS: Final = 3
 
 
-class ForkedServer:
-    """A running ``claude_code_server``, with what the tests use of ``subprocess.Popen``."""
+running: Final[set[int]] = set()
+"""The processes that fork for this one."""
+
+
+class ForkedProcess:
+    """A running ``python -m MODULE``, with what the tests use of ``subprocess.Popen``."""
 
     def __init__(
         self,
+        module: str,
         arguments: Sequence[str],
         *,
         env: Mapping[str, str],
-        cwd: Path,
-        stderr: IO[str],
+        cwd: Path | None = None,
+        stderr: IO[str] | None = None,
         open_files: int | None = None,
     ) -> None:
-        self._fork_server = _fork_server()
-        reading, writing = os.pipe()
-        with open(os.devnull) as stdin:  # noqa: PTH123
-            request = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd), "open_files": open_files}
-            try:
-                self.pid = self._fork_server.ask(request, (stdin.fileno(), writing, stderr.fileno()))
-            finally:
-                os.close(writing)
-        self.stdout: TextIOWrapper = os.fdopen(reading, encoding="utf-8")
+        """``stderr`` is a pipe if it is None; ``open_files`` limits the descriptors."""
+        # A process each, because what has been imported also takes its time when a process exits.
+        self._fork_server = _fork_server(_SERVER_MODULES if module == SERVER else _CLIENT_MODULES)
+        command = {"module": module, "arguments": list(arguments), "env": dict(env), "open_files": open_files}
+        with ExitStack() as stack:
+            stdin = stack.enter_context(open(os.devnull))  # noqa: PTH123
+            self.stdout, output = _pipe(stack)
+            self.stderr: TextIOWrapper | None = None
+            if stderr is None:
+                self.stderr, errors = _pipe(stack)
+            else:
+                errors = stderr.fileno()
+            streams = (stdin.fileno(), output, errors)
+            self.pid = self._fork_server.ask({**command, "cwd": str(cwd or Path.cwd())}, streams)
         self._ended = os.pidfd_open(self.pid)
         self._returncode: int | None = None
 
-    def __enter__(self) -> ForkedServer:
+    def __enter__(self) -> ForkedProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.wait()
         self.stdout.close()
+        if self.stderr is not None:
+            self.stderr.close()
         os.close(self._ended)
 
     def send_signal(self, number: int) -> None:
         """Send a signal. Do nothing if the process has been waited for."""
         if self._returncode is None:
             os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL. Do nothing if the process has been waited for."""
+        self.send_signal(signal.SIGKILL)
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the process runs."""
@@ -77,7 +107,7 @@ class ForkedServer:
         """Wait for the end; return the exit code, negative for a signal. Raise ``subprocess.TimeoutExpired``."""
         code = self._returncode if self._returncode is not None else self._wait(timeout)
         if code is None:
-            raise subprocess.TimeoutExpired("claude_code_server", timeout or 0)
+            raise subprocess.TimeoutExpired("forked process", timeout or 0)
         return code
 
     def _wait(self, timeout: float | None) -> int | None:
@@ -88,18 +118,26 @@ class ForkedServer:
         return self._returncode
 
 
+def _pipe(stack: ExitStack) -> tuple[TextIOWrapper, int]:
+    """Return a pipe's two ends, of which ``stack`` closes the second."""
+    reading, writing = os.pipe()
+    stack.callback(os.close, writing)
+    return os.fdopen(reading, encoding="utf-8"), writing
+
+
 class _ForkServer:
     """The process that forks. It answers one request at a time, and ends with this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "support.servers.fork_server", str(theirs.fileno())],
+                [sys.executable, "-m", "support.fork_server", str(theirs.fileno()), *modules],
                 pass_fds=[theirs.fileno()],
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])},
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1])},
                 stdin=subprocess.DEVNULL,
             )
+        running.add(self.process.pid)
         self._lock = threading.Lock()
         atexit.register(self._close)
 
@@ -115,20 +153,16 @@ class _ForkServer:
 
 
 @cache
-def _fork_server() -> _ForkServer:
-    return _ForkServer()
+def _fork_server(modules: tuple[str, ...]) -> _ForkServer:
+    return _ForkServer(modules)
 
 
-def fork_server_pid() -> int | None:
-    """Return the process that forks servers for this one; None if it has not been needed."""
-    return _fork_server().process.pid if _fork_server.cache_info().currsize else None
-
-
-def main(descriptor: int) -> int:
-    """Answer the requests that arrive at a socket; in a forked process, run a server and return its exit code."""
+def main(descriptor: int, modules: Sequence[str]) -> int:
+    """Answer the requests that arrive at a socket; in a forked process, run a module and return its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for module in _MODULES:
+    for module in modules:
         importlib.import_module(module)
+    gc.freeze()  # as recommended before a fork: no collection, of which an exit makes several, visits what is here
     with socket.socket(fileno=descriptor) as requests:
         while True:
             data, descriptors, _, _ = socket.recv_fds(requests, _MAX_BYTES, _STREAMS)
@@ -142,10 +176,10 @@ def main(descriptor: int) -> int:
             for stream in descriptors:
                 os.close(stream)
             requests.send(str(answer).encode())
-    return _run_server(request, descriptors)
+    return _run(request, descriptors)
 
 
-def _run_server(request: Mapping[str, Any], streams: Sequence[int]) -> int:
+def _run(request: Mapping[str, Any], streams: Sequence[int]) -> int:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -155,14 +189,17 @@ def _run_server(request: Mapping[str, Any], streams: Sequence[int]) -> int:
     if (limit := request["open_files"]) is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [request["module"], *request["arguments"]]
+    if request["module"] != SERVER:
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        return 0
     # What isolate_process() does, but for the restart that removes keys from the environment that the kernel shows:
     # these have never been in it.
     process_control = importlib.import_module("claude_code_server.runtime.process_control")
     process_control.deny_inspection()
     process_control.adopt_orphans()
-    command = importlib.import_module("claude_code_server.__main__")
-    return int(command.main(request["arguments"]))
+    return int(importlib.import_module(f"{SERVER}.__main__").main(request["arguments"]))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
