@@ -18,6 +18,7 @@ from support.servers.scripted_downloads import DownloadScript, requested_part, s
 
 from claude_code_client import errors
 from claude_code_client._files.atomic_file import AtomicFile
+from claude_code_client._files.descriptor import Descriptor
 from claude_code_client._files.directory import Directory
 from claude_code_client._files.safe_path import path_segments
 
@@ -186,7 +187,7 @@ def test_directory_removed_by_another_download(tmp_path: Path, monkeypatch: pyte
     other.begin()
     open_file = Directory.open_file
 
-    def late(folder: Directory, *arguments: Any) -> Any:
+    def late(folder: Directory, *arguments: Any) -> Descriptor:
         other.discard()
         return open_file(folder, *arguments)
 
