@@ -103,7 +103,7 @@ class RunBlocking:
     work: Callable[[], Any] = attrs.field(repr=False)
 
 
-@attrs.frozen
+@attrs.define
 class Emit:
     """Pass a value to the caller. Outcome: None."""
 

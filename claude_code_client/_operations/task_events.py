@@ -166,26 +166,32 @@ class _Follower:
                 # A stream without events after the last one received: that one may be the terminal event.
                 self._overlap = int(cursor.number == self._start)
                 return _Interruption("the server closed it")
-            number = own_number(sse)
-            match cursor.classify(number):
+            if cursor.comes_next(sse):
+                number: int | None = cursor.number + 1
+                continuity = Continuity.NEXT
+            else:
+                number = own_number(sse)
+                continuity = cursor.classify(number)
+            match continuity:
                 case Continuity.NEXT:
                     event = payload(sse)
-                    if event["type"] == "result":
+                    is_terminal = event["type"] in _TERMINAL
+                    if is_terminal and event["type"] == "result":
                         responses.check_result_event(event)
                     cursor.advance(number)
                     # Once for the events that arrive together.
                     if not has_progress:
                         self._note_progress()
                         has_progress = True
-                    if _is_terminal(event):
+                    if is_terminal:
                         return TerminalEvent(event)
                     yield Emit(event)
                 case Continuity.GAP:
                     self._rereads += 1
                     return _Interruption(f"event {cursor.number + 1} is missing")
                 case Continuity.DUPLICATE:
-                    if sse.id == cursor.last_event_id and _is_terminal(event := payload(sse)):
-                        return TerminalEvent(event, is_duplicate=True)
+                    if sse.id == cursor.last_event_id and payload(sse)["type"] in _TERMINAL:
+                        return TerminalEvent(payload(sse), is_duplicate=True)
 
     def _note_progress(self) -> None:
         self._reconnects.progress()
@@ -242,7 +248,3 @@ def _attempts(reader: EventReader, end: _Interruption) -> tuple[int, tuple[str, 
         return end.error.attempts, end.error.history
     head = reader.head
     return (head.attempts, (*head.history, f"{head.status_code}, then {end.reason}")) if head else (0, ())
-
-
-def _is_terminal(event: dict[str, Any]) -> bool:
-    return event["type"] in _TERMINAL

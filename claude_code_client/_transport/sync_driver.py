@@ -102,7 +102,8 @@ class SyncDriver:
             effect = next(operation)
             while True:
                 if isinstance(effect, Emit):
-                    yield attached(effect.value)
+                    value = effect.value
+                    yield value if type(value) is dict else attached(value)  # an event carries nothing of a client
                     effect = operation.send(None)
                     continue
                 outcome, failure = self._attempt(effect)

@@ -36,6 +36,10 @@ class EventCursor:
         """The number as an event ID; None before the first event."""
         return str(self.number) if self.number else None
 
+    def comes_next(self, event: ServerSentEvent) -> bool:
+        """Return True if the event is numbered, and directly after the cursor, as nearly all are."""
+        return event.has_id and event.id == str(self.number + 1)
+
     def classify(self, number: int | None) -> Continuity:
         """Return the place of an event relative to the cursor, by its own number."""
         if number is None or number == self.number + 1:
