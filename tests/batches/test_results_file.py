@@ -167,11 +167,10 @@ def test_two_batches_do_not_write_one_file(both: ClientKind, path: Path) -> None
         client = both.client(server.base_url)
         batch = client.map_completions((str(number) for number in range(10**6)), results=path)
         results = both.each(batch)
-        next(results)
+        assert next(results).ok
         with pytest.raises(ConfigurationError, match="Another batch is writing"):
             list(both.each(client.map_completions(["a"], results=path)))
         both.call(batch.close() if both.kind == "sync" else batch.aclose())
-        results.close()
 
 
 def test_full_disk_ends_the_batch(both: ClientKind, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,9 @@
 
 The limit climbs the throughput, which accounts for latency by Little's law. It doubles up to the most that is allowed,
 unless that makes the throughput fall (slow start), and settles at the least limit that came close to the best. From
-there it tries a quarter more and a fifth less in turn, keeps what pays, and tries less often the less that pays: a
-limit that only makes calls wait longer is left again. A server that refuses calls because of overload halves it, at
-most once for the calls in flight.
+there it tries a quarter more and a fifth less in turn, and tries less often the less that pays. More has to raise the
+throughput; less has to raise it too, or to leave it while the latency is twice the least or more. A server that refuses
+calls because of overload halves the limit, at most once for the calls in flight.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ START: Final = 4
 _UP: Final = 1.25
 _DOWN: Final = 0.8
 _CUT: Final = 0.5
-_WORTH: Final = 0.3
+_WORTH: Final = 0.1
 """Share of a change of the limit that has to arrive as throughput."""
-_CLOSE: Final = 0.9
+_IMPROVED: Final = 0.05
+"""Gain in throughput for which the limit is lowered in any case."""
+_CROWDED: Final = 2.0
+"""Latency, as a multiple of the least, from which it is lowered for the sake of the latency."""
+_NEAR_PEAK: Final = 0.93
+"""Share of the peak throughput below which the limit is not lowered: many small losses would add up."""
+_FADING: Final = 0.97
+"""Share of the peak that is left after another measurement: the server may have changed."""
+_CLOSE: Final = 0.95
 """Share of the best throughput that is good enough to settle at after the slow start."""
 _FALLS: Final = 0.7
 """Share of the best throughput below which the slow start ends."""
@@ -29,6 +37,9 @@ _ROUNDS: Final = 3
 """Calls for each one in flight that a measurement takes; one during the slow start, whose steps are large."""
 _LEAST: Final = 8
 """Calls that a measurement takes at least."""
+_BRIEF: Final = 0.3
+"""Seconds within which chance decides, of the machine as of the network, unless many calls have ended."""
+_MANY: Final = 200
 _RESTS: Final = 8
 """Most measurements between two trials."""
 _TOLERATED: Final = 0.05
@@ -51,6 +62,12 @@ class AdaptiveConcurrency:
     """Calls per second at that limit; None if it is being measured."""
     _scanned: list[tuple[int, float]] | None = attrs.field(init=False, factory=list)
     """Limits and their calls per second during the slow start; None after it."""
+    _peak: float = attrs.field(init=False, default=0.0)
+    """Best throughput of late."""
+    _least_latency: float = attrs.field(init=False, default=math.inf)
+    """Seconds that a call took at best of late, by Little's law."""
+    _is_sure: bool = attrs.field(init=False, default=False)
+    """True if a limit at which the throughput fell is being measured for the second time."""
     _upwards: bool = attrs.field(init=False, default=True)
     """Direction of the next trial."""
     _rests: int = attrs.field(init=False, default=0)
@@ -93,6 +110,8 @@ class AdaptiveConcurrency:
         if self._ended < max(rounds * self.limit, _LEAST):
             return
         elapsed = now - self._since
+        if elapsed < _BRIEF and self._ended < _MANY:
+            return
         if self._is_held_back or elapsed <= 0:
             self._measure(self.limit)
         elif self._scanned is not None:
@@ -113,26 +132,44 @@ class AdaptiveConcurrency:
         self._settle_at(max(int(min(self.limit, max(in_flight, 1)) * _CUT), 1))
 
     def _scan(self, scanned: list[tuple[int, float]], rate: float) -> None:
+        self._note_latency(rate)
+        best = max([rate, *(rate for _, rate in scanned)])
+        falls = rate < _FALLS * best
+        if falls and not self._is_sure:
+            # It may be chance: the same once more.
+            self._is_sure = True
+            self._measure(self.limit)
+            return
+        self._is_sure = False
         scanned.append((self.limit, rate))
-        best = max(rate for _, rate in scanned)
-        if self.limit < self.most and rate >= _FALLS * best:
+        if self.limit < self.most and not falls:
             self._measure(min(self.limit * 2, self.most))
             return
         self._scanned = None
         self._settle_at(next(limit for limit, rate in scanned if rate >= _CLOSE * best))
 
+    def _note_latency(self, rate: float) -> None:
+        self._least_latency = min(self.limit / rate, self._least_latency / _FADING)
+
     def _settle_at(self, limit: int) -> None:
         self._base, self._base_rate = limit, None
-        self._upwards, self._failures, self._rests = True, 0, 2
+        self._upwards, self._failures, self._rests, self._peak = True, 0, 2, 0.0
         self._measure(limit)
 
     def _compare(self, rate: float) -> None:
         """Judge the trial that has been measured, or note the rate of the limit that it will be compared with."""
         before, after = self._base, self.limit
+        self._note_latency(rate)
+        self._peak = max(rate, self._peak * _FADING)
         if after == before:
             self._base_rate = rate
             self._rests -= 1
-        elif self._base_rate is None or rate / self._base_rate - 1 >= _WORTH * (after / before - 1):
+            if rate < _FALLS * self._peak:
+                # The server has changed: what was measured before does not count, and the limit is to follow soon.
+                self._peak, self._rests = rate, 0
+        elif self._base_rate is None or self._pays(
+            rate / self._base_rate - 1, after / before - 1, rate, self._base_rate
+        ):
             self._base, self._base_rate = after, rate
             self._failures = 0
         else:
@@ -141,6 +178,16 @@ class AdaptiveConcurrency:
             self._failures += 1
             self._rests = min(2 ** (self._failures - 1), _RESTS)
         self._measure(self._base if self._rests > 0 else self._trial())
+
+    def _pays(self, gain: float, growth: float, rate: float, base_rate: float) -> bool:
+        """Return whether a trial with this gain in throughput pays for the growth, which may be negative."""
+        if growth > 0:
+            return gain >= _WORTH * growth
+        if gain >= _IMPROVED:
+            return True
+        # Shorter waits for the same throughput are worth it if calls wait for each other for most of their time.
+        is_crowded = self._base / base_rate >= _CROWDED * self._least_latency
+        return is_crowded and gain >= _WORTH * growth and rate >= _NEAR_PEAK * self._peak
 
     def _trial(self) -> int:
         """Return the next limit to try."""

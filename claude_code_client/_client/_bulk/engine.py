@@ -353,7 +353,8 @@ class BatchEngine:
         is_limited = self._pace.responded(time.monotonic(), status, headers)
         if status in _OVERLOADED or (status == 429 and not is_limited):
             self._concurrency.overloaded(len(self._calls))
-        self._changed.set()
+        if is_limited:
+            self._changed.set()
 
 
 async def _ended(tasks: set[asyncio.Task[Any]]) -> None:

@@ -26,7 +26,8 @@ class RequestLimit:
     seconds: float
     began: float = 0.0
     used: int = 0
-    windows: int = 0
+    windows: list[float] = field(default_factory=list)
+    """Beginning of each window."""
     refused: list[int] = field(default_factory=list)
     """Window of each refused request, from 1."""
 
@@ -34,11 +35,12 @@ class RequestLimit:
         """Count a request; return whether it is allowed, and the headers of its response."""
         now = time.monotonic()
         if now >= self.began + self.seconds:
-            self.began, self.used, self.windows = now, 0, self.windows + 1
+            self.began, self.used = now, 0
+            self.windows.append(now)
         allowed = self.used < self.requests
         self.used += allowed
         if not allowed:
-            self.refused.append(self.windows)
+            self.refused.append(len(self.windows))
         left = f"{self.began + self.seconds - now:.3f}"
         headers = {
             "X_RateLimit_Limit": str(self.requests),
