@@ -113,8 +113,9 @@ def test_ten_thousand_items_through_faults_and_a_kill(kind: str, tmp_path: Path)
     assert runs == count
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("linger", [False, True], ids=["waiting", "in the loop's body"])
+@pytest.mark.parametrize(
+    ("kind", "linger"), [("sync", False), ("sync", True), ("async", True)], ids=["sync, waiting", "sync", "async"]
+)
 def test_ctrl_c_ends_in_seconds_and_says_how_to_go_on(kind: str, linger: bool, tmp_path: Path) -> None:
     path, hold = tmp_path / "out.jsonl", threading.Event()
     options = {"results": str(path), "max_in_flight": 8}
@@ -138,8 +139,8 @@ def test_ctrl_c_ends_in_seconds_and_says_how_to_go_on(kind: str, linger: bool, t
     assert indexes(path) == [0]
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_ctrl_c_cancels_the_tasks(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.long)])
+def test_ctrl_c_cancels_the_tasks(kind: str) -> None:
     cancelled: list[str] = []
 
     def handle(request: raw_http.Request) -> Any:

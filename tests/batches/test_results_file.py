@@ -171,6 +171,7 @@ def test_two_batches_do_not_write_one_file(both: ClientKind, path: Path) -> None
         with pytest.raises(ConfigurationError, match="Another batch is writing"):
             list(both.each(client.map_completions(["a"], results=path)))
         both.call(batch.close() if both.kind == "sync" else batch.aclose())
+        assert list(results) == []
 
 
 def test_full_disk_ends_the_batch(both: ClientKind, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ class AsyncBatches(AsyncBase):
         self,
         items: TaskItems,
         *,
-        max_in_flight: int = 32,
+        max_in_flight: int = 8,
         ordered: bool = False,
         results: str | os.PathLike[str] | None = None,
         budget: float | None = None,
@@ -108,7 +108,8 @@ class AsyncBatches(AsyncBase):
         Args:
             items: The items.
             {options}
-            max_in_flight: Most tasks in progress at once.
+            max_in_flight: Most tasks in progress at once. A task that waits for its turn at the server uses up its
+                call's deadline, which is a tenth longer than its timeout.
             ordered: Yield results in the order of the items, not as they finish.
             results: File of results, with which the same call can be started again.
             budget: USD that all tasks may cost together; each reserves its ``max_cost``.

@@ -1,7 +1,7 @@
 """Adaptive concurrency: how many calls to keep in flight. No I/O, no clock of its own.
 
 The limit climbs the throughput, which accounts for latency by Little's law. It doubles up to the most that is allowed,
-unless that makes the throughput fall (slow start), and settles at the least limit that came close to the best. From
+unless that makes the throughput fall (slow start), and settles at the highest that came close to the best. From
 there it tries a quarter more and a fifth less in turn, and tries less often the less that pays. More has to raise the
 throughput; less has to raise it too, or to leave it while the latency is twice the least or more. A server that refuses
 calls because of overload halves the limit, at most once for the calls in flight.
@@ -29,7 +29,7 @@ _NEAR_PEAK: Final = 0.93
 """Share of the peak throughput below which the limit is not lowered: many small losses would add up."""
 _FADING: Final = 0.97
 """Share of the peak that is left after another measurement: the server may have changed."""
-_CLOSE: Final = 0.95
+_CLOSE: Final = 0.9
 """Share of the best throughput that is good enough to settle at after the slow start."""
 _FALLS: Final = 0.7
 """Share of the best throughput below which the slow start ends."""
@@ -67,7 +67,7 @@ class AdaptiveConcurrency:
     _least_latency: float = attrs.field(init=False, default=math.inf)
     """Seconds that a call took at best of late, by Little's law."""
     _is_sure: bool = attrs.field(init=False, default=False)
-    """True if a limit at which the throughput fell is being measured for the second time."""
+    """True if a measurement that speaks for a lower limit is being repeated."""
     _upwards: bool = attrs.field(init=False, default=True)
     """Direction of the next trial."""
     _rests: int = attrs.field(init=False, default=0)
@@ -146,14 +146,16 @@ class AdaptiveConcurrency:
             self._measure(min(self.limit * 2, self.most))
             return
         self._scanned = None
-        self._settle_at(next(limit for limit, rate in scanned if rate >= _CLOSE * best))
+        # Of limits that are as good as each other, the highest: chance may have favoured a low one, and a limit that is
+        # too low costs throughput. Calls that only wait for each other cost nothing but their latency.
+        self._settle_at(max(limit for limit, rate in scanned if rate >= _CLOSE * best))
 
     def _note_latency(self, rate: float) -> None:
         self._least_latency = min(self.limit / rate, self._least_latency / _FADING)
 
     def _settle_at(self, limit: int) -> None:
         self._base, self._base_rate = limit, None
-        self._upwards, self._failures, self._rests, self._peak = True, 0, 2, 0.0
+        self._upwards, self._failures, self._rests, self._peak, self._is_sure = True, 0, 2, 0.0, False
         self._measure(limit)
 
     def _compare(self, rate: float) -> None:
@@ -167,14 +169,17 @@ class AdaptiveConcurrency:
             if rate < _FALLS * self._peak:
                 # The server has changed: what was measured before does not count, and the limit is to follow soon.
                 self._peak, self._rests = rate, 0
-        elif self._base_rate is None or self._pays(
-            rate / self._base_rate - 1, after / before - 1, rate, self._base_rate
-        ):
-            self._base, self._base_rate = after, rate
+        elif self._pays(rate / (self._base_rate or rate) - 1, after / before - 1, rate, self._base_rate or rate):
             self._failures = 0
+            if after > before or self._is_sure:
+                self._base, self._base_rate, self._is_sure = after, rate, False
+            else:
+                # A stall while the base was measured looks the same: less is taken if it pays twice in a row.
+                self._is_sure, self._rests = True, 1
         else:
             # The rate that it was compared with may be out of date: it is measured again.
             self._upwards = not self._upwards
+            self._is_sure = False
             self._failures += 1
             self._rests = min(2 ** (self._failures - 1), _RESTS)
         self._measure(self._base if self._rests > 0 else self._trial())
@@ -187,7 +192,7 @@ class AdaptiveConcurrency:
             return True
         # Shorter waits for the same throughput are worth it if calls wait for each other for most of their time.
         is_crowded = self._base / base_rate >= _CROWDED * self._least_latency
-        return is_crowded and gain >= _WORTH * growth and rate >= _NEAR_PEAK * self._peak
+        return is_crowded and gain >= 0 and rate >= _NEAR_PEAK * self._peak
 
     def _trial(self) -> int:
         """Return the next limit to try."""

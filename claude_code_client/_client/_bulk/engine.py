@@ -19,17 +19,17 @@ from ..._operations.client_state import ClientState
 from ..._transport.async_connection import AsyncConnection
 from ..._transport.attempts import Observe
 from ..._transport.foreign_errors import cleaned
-from ...errors import AuthenticationError, ClaudeAPIError, CostExceededError, TimeoutError
+from ...errors import AuthenticationError, ClaudeAPIError, TimeoutError
 from .arguments import BatchOptions
-from .calls import operation
+from .calls import CallRunner
 from .concurrency import AdaptiveConcurrency
+from .delivery import ResultDelivery, ended
 from .items import Item, ItemReader
 from .meter import BatchMeter
 from .progress_display import ProgressReporter
 from .rate_limit import RequestPace
-from .result_lines import encode, is_final
+from .result_lines import is_final
 from .results import BatchProgress, BatchResult
-from .results_file import ResultsFile
 from .run_state import RunState, open_run
 
 END: Final = object()
@@ -43,7 +43,7 @@ Connect = Callable[[ClientState, Observe], AsyncConnection]
 
 
 class BatchEngine:
-    """Run of one batch. ``ready`` holds the results that the caller has not taken yet."""
+    """Run of one batch."""
 
     def __init__(
         self,
@@ -56,7 +56,6 @@ class BatchEngine:
         total: int | None,
         on_ready: Callable[[], object],
     ) -> None:
-        self.ready: deque[BatchResult[Any]] = deque()
         self.failure: BaseException | None = None
         """Exception that has ended the batch, to be raised once ``ready`` is empty."""
         self.finished = False
@@ -66,6 +65,7 @@ class BatchEngine:
         self._config = config
         self._client_state = state
         self._on_ready = on_ready
+        self._delivery = ResultDelivery(options.ordered, self._arrived, self._end_with)
         self._concurrency = AdaptiveConcurrency(options.max_in_flight)
         self._pace = RequestPace()
         self._meter = BatchMeter(total, time.monotonic())
@@ -73,21 +73,19 @@ class BatchEngine:
         self._run: RunState
         self._reader: ItemReader
         self._connection: AsyncConnection
+        self._runner: CallRunner
         self._calls: set[asyncio.Task[None]] = set()
-        self._calling = 0
-        """Calls that hold a reservation, or may get one: those that do not wait for the budget."""
-        self._settled = asyncio.Event()
-        """Set, and replaced, when a call ends."""
         self._changed = asyncio.Event()
-        self._read = self._taken = self._next = 0
-        self._waiting: dict[int, BatchResult[Any]] = {}
-        """Results that came before those of earlier items, if the order counts."""
-        self._unwritten: list[tuple[bytes, BatchResult[Any]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._read = self._taken = 0
         self._overdue = False
         self._stopped: ClaudeAPIError | None = None
         self._fatal: asyncio.Future[None] | None = None
         self._main: asyncio.Task[Any] | None = None
+
+    @property
+    def ready(self) -> deque[BatchResult[Any]]:
+        """Results that the caller has not taken yet."""
+        return self._delivery.ready
 
     @property
     def progress(self) -> BatchProgress:
@@ -123,8 +121,9 @@ class BatchEngine:
         self._fatal = asyncio.get_running_loop().create_future()
         await self._open()
         pump = asyncio.create_task(self._pump())
+        scope = asyncio.timeout(self._options.deadline)
         try:
-            async with asyncio.timeout(self._options.deadline) as scope:
+            async with scope:
                 await asyncio.wait({pump, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
         except builtins.TimeoutError:
             if not scope.expired():
@@ -133,7 +132,7 @@ class BatchEngine:
         finally:
             if not pump.done():
                 pump.cancel()
-            await _ended({pump})
+            await ended({pump})
         if self._overdue:
             await self._cancel_calls()
         if self._fatal.done():
@@ -144,6 +143,7 @@ class BatchEngine:
     async def _open(self) -> None:
         self._run = await asyncio.to_thread(open_run, self._options, self._client_state)
         self._meter.cost = self._run.cost
+        self._delivery.file = self._run.file
         self._reader = ItemReader(
             method=self._options.method,
             shared=self._options.shared,
@@ -151,14 +151,14 @@ class BatchEngine:
             batch_id=self._run.batch_id,
         )
         self._connection = self._connect(self._run.state, self._observe)
+        self._runner = CallRunner(self._options.method, self._connection, self._run.state, self._concurrency.held_back)
         await self._run.fetch_prices(self._options.method, self._connection)
 
     async def _clean_up(self) -> None:
         await self._cancel_calls()
         if self._fatal is not None and self._fatal.done() and not self._fatal.cancelled():
             self.failure = self.failure or self._fatal.exception()
-        while self._writer is not None:
-            await _ended({self._writer})
+        await self._delivery.written()
         run: RunState | None = getattr(self, "_run", None)
         if run is not None:
             run.close()
@@ -171,7 +171,7 @@ class BatchEngine:
         for call in self._calls:
             call.cancel()
         while self._calls:
-            await _ended(self._calls)
+            await ended(self._calls)
 
     async def _pump(self) -> None:
         """Read items and start their calls; return once all have ended."""
@@ -191,8 +191,9 @@ class BatchEngine:
             if time.monotonic() - before > _SLOW:
                 self._concurrency.held_back()
             await self._begin(source)
-        while self._calls or self._unwritten or self._writer is not None:
+        while self._calls:
             await self._change()
+        await self._delivery.written()
         if failure is not None:
             raise failure
 
@@ -201,11 +202,11 @@ class BatchEngine:
         try:
             item = self._reader.read(index, source)
         except ClaudeAPIError as error:
-            self._finish(_failed(index, source, error))
+            self._delivery.finish(_failed(index, source, error))
             return
         done = self._run.read(item)
         if done is not None:
-            self._arrive(self._run.attached(done, self._connection))
+            self._delivery.arrive(self._run.attached(done, self._connection))
             if index % 64 == 0:
                 await asyncio.sleep(0)  # the caller takes them meanwhile
             return
@@ -243,11 +244,11 @@ class BatchEngine:
 
     async def _call(self, item: Item) -> None:
         try:
-            response = await self._attempt(item)
+            response = await self._runner.run(item)
         except asyncio.CancelledError:
             if not self._overdue:
                 raise
-            self._finish(self._result(item, error=_late(self._options.deadline)))
+            self._delivery.finish(_result(item, error=_late(self._options.deadline)))
             return
         except Exception as error:
             failure = cleaned(error)
@@ -255,89 +256,18 @@ class BatchEngine:
                 raise failure from None  # of the caller's code, such as a method of an argument
         else:
             self._concurrency.ended(time.monotonic())
-            self._finish(self._result(item, response=response, cost=response.usage.cost))
+            self._delivery.finish(_result(item, response=response, cost=response.usage.cost))
             return
         self._concurrency.ended(time.monotonic())
         if isinstance(failure, AuthenticationError) or self._options.on_error == "raise":
             # Without a valid key, every other item would fail too.
             failure.add_note(f"Item {item.index} ({item.custom_id}) of {self._options.method}().")
-            if is_final(result := self._result(item, error=failure)):
-                self._finish(result)
+            if is_final(result := _result(item, error=failure)):
+                self._delivery.finish(result)
             raise failure
-        self._finish(self._result(item, error=failure))
+        self._delivery.finish(_result(item, error=failure))
 
-    async def _attempt(self, item: Item) -> Any:
-        """Run an item; wait if the budget has too little left while other calls may turn out cheaper."""
-        while True:
-            refused = False
-            self._calling += 1
-            try:
-                call = operation(self._options.method, item, self._config, self._run.state)
-                return await self._connection.run(call)
-            except CostExceededError as error:
-                refused = not error.attempts and error.status_code is None and error.task is None
-                if not refused or self._calling == 1:
-                    raise
-                settled = self._settled
-            finally:
-                self._calling -= 1
-                if not refused or self._calling == 0:
-                    self._settled.set()
-                    self._settled = asyncio.Event()
-            self._concurrency.held_back()
-            await settled.wait()
-
-    def _result(
-        self, item: Item, *, response: Any = None, error: ClaudeAPIError | None = None, cost: float = 0.0
-    ) -> BatchResult[Any]:
-        if error is not None and error.task is not None:
-            cost = error.task.usage.cost
-        return BatchResult(
-            index=item.index,
-            custom_id=item.custom_id,
-            item=item.source,
-            idempotency_key=item.idempotency_key,
-            response=response,
-            error=error,
-            cost=cost,
-        )
-
-    def _finish(self, result: BatchResult[Any]) -> None:
-        """Deliver a result, once it is on the disk if it belongs there."""
-        if self._run.file is None or not is_final(result):
-            self._arrive(result)
-            return
-        self._unwritten.append((encode(result, self._run.batch_id), result))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write(self._run.file))
-
-    async def _write(self, file: ResultsFile) -> None:
-        # Whatever has come meanwhile is written together: the disk does not limit the throughput.
-        try:
-            while self._unwritten:
-                entries, self._unwritten = self._unwritten, []
-                lines = [line for line, _ in entries]
-                try:
-                    await asyncio.to_thread(file.append, lines)
-                except RuntimeError:  # the process is ending: there are no more threads
-                    file.append(lines)
-                for _, result in entries:
-                    self._arrive(result)
-        except ClaudeAPIError as error:
-            self._unwritten = []
-            self._end_with(error)
-        finally:
-            self._writer = None
-            self._changed.set()
-
-    def _arrive(self, result: BatchResult[Any]) -> None:
-        if not self._options.ordered:
-            self.ready.append(result)
-        else:
-            self._waiting[result.index] = result
-            while (following := self._waiting.pop(self._next, None)) is not None:
-                self._next += 1
-                self.ready.append(following)
+    def _arrived(self, result: BatchResult[Any]) -> None:
         self._meter.note(result, time.monotonic())
         try:
             self._reporter.update(lambda: self.progress)
@@ -357,10 +287,20 @@ class BatchEngine:
             self._changed.set()
 
 
-async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
-    """Wait until tasks have ended, also if the waiting task is cancelled once more."""
-    with suppress(asyncio.CancelledError):
-        await asyncio.wait(tasks)
+def _result(
+    item: Item, *, response: Any = None, error: ClaudeAPIError | None = None, cost: float = 0.0
+) -> BatchResult[Any]:
+    if error is not None and error.task is not None:
+        cost = error.task.usage.cost
+    return BatchResult(
+        index=item.index,
+        custom_id=item.custom_id,
+        item=item.source,
+        idempotency_key=item.idempotency_key,
+        response=response,
+        error=error,
+        cost=cost,
+    )
 
 
 def _failed(index: int, source: object, error: ClaudeAPIError) -> BatchResult[Any]:

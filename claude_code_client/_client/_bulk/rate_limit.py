@@ -7,6 +7,7 @@ when the next begins. A server that sends them only with status 429 teaches the 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,12 +17,16 @@ from ..._policy.retry import parse_retry_after
 
 _SAME: Final = 1.0
 """Seconds. Headers count in whole seconds: ends of windows that differ by less are the same one."""
+_ON_THE_WAY: Final = 1.0
+"""Seconds that a request may take to reach the server."""
+_ON_THE_WAY_SHARE: Final = 0.1
+"""The same as a share of the window, for short ones."""
 _LONGEST: Final = 86_400.0
 
 
 @attrs.define
 class RequestPace:
-    """How many calls may start before the server's next window, and when that begins."""
+    """Calls that may start before the server's next window, and the time at which that begins."""
 
     _limit: int | None = None
     _left: int | None = None
@@ -30,6 +35,8 @@ class RequestPace:
     """Calls that have started in this window."""
     _again: int = 0
     """Calls that were refused in this window, and will be sent again in the next one."""
+    _lately: deque[float] = attrs.field(factory=deque)
+    """Times of the last calls: at the turn of a window, the server may count them in the next one."""
     _resets_at: float | None = None
     _reported: float | None = None
     """Last end of a window that the server has reported; ``_resets_at`` may be a prediction."""
@@ -55,6 +62,9 @@ class RequestPace:
         if self._first is None:
             self._first = now
         self._used += 1
+        self._lately.append(now)
+        while self._lately[0] < now - _ON_THE_WAY:
+            self._lately.popleft()
         if self._left is not None:
             self._left -= 1
 
@@ -96,9 +106,10 @@ class RequestPace:
         began = self._resets_at
         if began is None or now < began:
             return
-        self._used, self._again = self._again, 0
-        self._left = None if self._limit is None else self._limit - self._used
         window = self._window or self._guess
+        on_the_way = _ON_THE_WAY if window is None else min(_ON_THE_WAY, window * _ON_THE_WAY_SHARE)
+        self._used, self._again = self._again + sum(start > began - on_the_way for start in self._lately), 0
+        self._left = None if self._limit is None else self._limit - self._used
         self._resets_at = None if window is None else began + window * (math.floor((now - began) / window) + 1)
 
 
