@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from ._client._async.client import AsyncClaudeClient
     from ._client._async.streams import AsyncStream, AsyncTaskStream
     from ._client._async.task_handle import AsyncTaskHandle
+    from ._client._bulk.async_batch import AsyncBatch
+    from ._client._bulk.results import BatchProgress, BatchResult
+    from ._client._bulk.sync_batch import Batch
     from ._client._sync.client import ClaudeClient
     from ._client._sync.streams import Stream, TaskStream
     from ._client._sync.task_handle import TaskHandle
+    from ._client.options import CompletionItem, TaskItem
     from ._policy.budget import Budget
     from .errors import (
         APIConnectionError,
@@ -53,15 +57,20 @@ __all__ = [
     "ArtifactError",
     "ArtifactMismatchError",
     "ArtifactTooLargeError",
+    "AsyncBatch",
     "AsyncClaudeClient",
     "AsyncStream",
     "AsyncTaskHandle",
     "AsyncTaskStream",
     "AuthenticationError",
+    "Batch",
+    "BatchProgress",
+    "BatchResult",
     "Budget",
     "ClaudeAPIError",
     "ClaudeClient",
     "ClosedError",
+    "CompletionItem",
     "CompletionResponse",
     "ConfigurationError",
     "ConflictError",
@@ -78,6 +87,7 @@ __all__ = [
     "StreamInterruptedError",
     "TaskEvent",
     "TaskHandle",
+    "TaskItem",
     "TaskStalledError",
     "TaskStream",
     "TimeoutError",
@@ -91,9 +101,13 @@ __all__ = [
 _MODULES: Final = {
     "AsyncClaudeClient": "_client._async.client",
     "ClaudeClient": "_client._sync.client",
+    "AsyncBatch": "_client._bulk.async_batch",
+    "Batch": "_client._bulk.sync_batch",
     "Budget": "_policy.budget",
     "AsyncTaskHandle": "_client._async.task_handle",
     "TaskHandle": "_client._sync.task_handle",
+    **dict.fromkeys(("BatchProgress", "BatchResult"), "_client._bulk.results"),
+    **dict.fromkeys(("CompletionItem", "TaskItem"), "_client.options"),
     **dict.fromkeys(("AsyncStream", "AsyncTaskStream"), "_client._async.streams"),
     **dict.fromkeys(("Stream", "TaskStream"), "_client._sync.streams"),
     **dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models"),

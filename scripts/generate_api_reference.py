@@ -29,6 +29,7 @@ def page() -> str:
         *classes.async_section(),
         *(part for name in classes.CLASSES[1:] for part in classes.class_section(name)),
         *values.models_section(),
+        *values.batches_section(),
         *values.events_section(),
         *values.errors_section(),
         *values.endpoints_section(),

@@ -50,6 +50,7 @@ WORDS: Final = (
     (r"\bAsync(?=[A-Z])", ""),
     (r"\basync_connection\b", "sync_connection"),
     (r"\basync_execution\b", "sync_stream"),
+    (r"\basync_batch\b", "sync_batch"),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"\b__anext__\b", "__next__"),
     (r"\ba(close|send|throw)\b", r"\1"),

@@ -60,6 +60,77 @@ class CompletionOptions(TypedDict, total=False):
     extra_headers: Mapping[str, str] | None
 
 
+class SharedCompletionOptions(TypedDict, total=False):
+    """Parameters of all items of ``map_completions()``.
+
+    Args:
+        model: Parameter of :meth:`complete` for all items, as are the next seven; those of an item win.
+        max_tokens: Largest number of output tokens.
+        temperature: Sampling temperature.
+        top_p: Nucleus sampling.
+        stop: Strings that end a reply.
+        timeout: Seconds for one call. Default: the client's timeout.
+        extra_body: Fields to add to the body of each request.
+        extra_headers: Headers to add to each request.
+    """
+
+    model: str | None
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    stop: Sequence[str] | None
+    timeout: float | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class CompletionItem(SharedCompletionOptions, total=False):
+    """Item of ``map_completions()``: parameters of ``complete()``, and an ID of the caller's."""
+
+    prompt: str | None
+    messages: Sequence[Message] | None
+    custom_id: str | None
+    idempotency_key: str | None
+
+
+class SharedTaskOptions(TypedDict, total=False):
+    """Parameters of all items of ``map_tasks()``.
+
+    Args:
+        allow_tools: Parameter of :meth:`execute_task` for all items, as are the next ten; those of an item win.
+        allow_agents: Agents that the tasks may use.
+        allow_skills: Skills that the tasks may use.
+        timeout: Seconds that one task may take. Default: the client's timeout.
+        max_cost: USD that one task may cost. Default: 1.0.
+        context: Further input for the tasks, as JSON types.
+        model: Model of the tasks.
+        working_directory: Directory to work in, inside the server's workspace.
+        stall_timeout: Seconds without an event after which a task is cancelled. Default: off.
+        extra_body: Fields to add to the body of each submit.
+        extra_headers: Headers to add to each submit.
+    """
+
+    allow_tools: Sequence[str] | None
+    allow_agents: Sequence[str] | None
+    allow_skills: Sequence[str] | None
+    timeout: float | None
+    max_cost: float | None
+    context: Mapping[str, Any] | None
+    model: str | None
+    working_directory: str | None
+    stall_timeout: float | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class TaskItem(SharedTaskOptions, total=False):
+    """Item of ``map_tasks()``: parameters of ``execute_task()``, and an ID of the caller's."""
+
+    description: str | None
+    custom_id: str | None
+    idempotency_key: str | None
+
+
 def task_fields(
     description: str,
     allow_tools: Sequence[str] | None,

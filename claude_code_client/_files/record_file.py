@@ -90,7 +90,7 @@ class RecordFile:
         os.fsync(file)
         status = os.fstat(file)
         if self._in_folder != (status.st_dev, status.st_ino):
-            _sync_folder(Path(self._path).resolve())
+            sync_folder(Path(self._path).resolve())
             self._in_folder = (status.st_dev, status.st_ino)
 
     def _compact(self, file: int) -> None:
@@ -113,7 +113,7 @@ class RecordFile:
         try:
             _write_file(successor, needed)
             successor.replace(path)
-            _sync_folder(path)
+            sync_folder(path)
             self.compacted_size = sum(len(line) + 1 for line in needed)
         except OSError:
             # A full disk, or a file that is mounted by itself: the records stay.
@@ -169,7 +169,7 @@ def _write_file(path: Path, lines: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     with closing(Descriptor(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as folder:
         os.fsync(folder.fileno())
 

@@ -120,13 +120,13 @@ def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> 
     if not state.budgets.active:
         return ReservedCost()
     if state.models is None:
-        state.models = yield from _priced_models(config)
+        state.models = yield from priced_models(config)
     from .._policy.pricing import max_completion_cost  # compiles regular expressions
 
     return ReservedCost(state.budgets.reserve(max_completion_cost(request.body, state.models)))
 
 
-def _priced_models(config: Config) -> Operation[list[ModelInfo]]:
+def priced_models(config: Config) -> Operation[list[ModelInfo]]:
     """Get the models with their prices. Raises NotSupportedError if the server states none."""
     from .account import list_models
 

@@ -110,14 +110,16 @@ class Reservation:
 class ActiveBudgets:
     """Budgets that the calls of a client currently count against."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: ActiveBudgets | None = None) -> None:
+        """Count calls against the budgets of ``parent`` too."""
         self._budgets: list[Budget] = []
+        self._parent = parent
         self._lock = threading.RLock()
 
     @property
     def active(self) -> bool:
         """True if calls count against any budget."""
-        return bool(self._budgets)
+        return bool(self._budgets) or (self._parent is not None and self._parent.active)
 
     def open(self, budget: Budget) -> None:
         """Count calls against ``budget`` from now on."""
@@ -135,8 +137,7 @@ class ActiveBudgets:
         Raises CostExceededError.
         """
         covered = [reservation.budget for reservation in held if reservation.counts]
-        with self._lock:
-            budgets = [budget for budget in self._budgets if budget not in covered]
+        budgets = [budget for budget in self._all() if budget not in covered]
         reservations: list[Reservation] = []
         try:
             for budget in budgets:
@@ -146,3 +147,8 @@ class ActiveBudgets:
                 reservation.settle(0.0)
             raise
         return reservations
+
+    def _all(self) -> list[Budget]:
+        with self._lock:
+            own = list(self._budgets)
+        return own if self._parent is None else [*self._parent._all(), *own]

@@ -15,8 +15,9 @@ from .async_background import AsyncBackground
 from .async_driver import AsyncDriver
 from .async_execution import AsyncExecution
 from .async_origin_transport import AsyncOriginTransport
-from .async_pool import AsyncPools
+from .async_pool import AsyncPools, Call
 from .async_transport import AsyncRetryTransport
+from .attempts import Observe
 from .background import BackgroundWork
 from .cancellation import AsyncCancelToken
 from .foreign_errors import await_callback, call_callback
@@ -36,11 +37,18 @@ class AsyncConnection:
     """Connections to one server, and the operations that run on them. Usable in several event loops."""
 
     def __init__(
-        self, config: Config, state: ClientState, *, attach: Attach | None = None, pools: AsyncPools | None = None
+        self,
+        config: Config,
+        state: ClientState,
+        *,
+        attach: Attach | None = None,
+        pools: AsyncPools | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self.config = config
         self.state = state
         self._attach = attach
+        self._observe = observe
         self._owns_pools = pools is None
         self._pools = pools or AsyncPools(config)
         self._requests = RequestBuilder(config)
@@ -67,6 +75,22 @@ class AsyncConnection:
     def reconfigured(self, config: Config) -> AsyncConnection:
         """Return a connection with other options on the same pools; closing it leaves the pools open."""
         return AsyncConnection(config, self.state, attach=self._attach, pools=self._pools)
+
+    def observed(self, state: ClientState, observe: Observe) -> AsyncConnection:
+        """Return a connection with another state on the same pools, whose responses are shown to ``observe``."""
+        return AsyncConnection(self.config, state, attach=self._attach, pools=self._pools, observe=observe)
+
+    def keep(self, call: Call) -> None:
+        """End a call of several operations with the pools, until it is dropped.
+
+        Raises ConfigurationError if the pools are closed.
+        """
+        self._pools.transport()
+        self._pools.calls.add(call)
+
+    def drop(self, call: Call) -> None:
+        """Leave a call, which has ended, to its owner."""
+        self._pools.calls.discard(call)
 
     async def aclose(self) -> None:
         """End the calls in progress and close the running loop's pool, unless another connection owns the pools."""
@@ -157,4 +181,6 @@ class AsyncConnection:
         return current[1]
 
     def _retrying(self, transport: AsyncOriginTransport) -> AsyncRetryTransport:
-        return AsyncRetryTransport(self.config, self._requests, transport, self.state, lambda: self._pools.closed)
+        return AsyncRetryTransport(
+            self.config, self._requests, transport, self.state, lambda: self._pools.closed, self._observe
+        )

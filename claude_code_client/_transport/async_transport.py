@@ -12,7 +12,7 @@ from .._config import Config
 from .._operations.client_state import ClientState
 from .async_network import Observed
 from .async_origin_transport import AsyncOriginTransport
-from .attempts import CallAttempts
+from .attempts import CallAttempts, Observe
 from .content_decoding import BodyDecoder
 from .failures import DEADLINE_PASSED, FAILURES, TransportFailure
 from .foreign_errors import is_foreign
@@ -33,16 +33,18 @@ class AsyncRetryTransport:
         inner: AsyncOriginTransport,
         state: ClientState,
         is_closed: Callable[[], bool],
+        observe: Observe | None = None,
     ) -> None:
         self.requests = requests
         self._config = config
         self._inner = inner
         self._state = state
         self._is_closed = is_closed
+        self._observe = observe
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Send a request and return its response, a success; its body is read unless the request is for a stream."""
-        call = CallAttempts(request, self.requests, self._config, self._state)
+        call = CallAttempts(request, self.requests, self._config, self._state, self._observe)
         try:
             return await self._handle(call, request.deadline)
         except asyncio.CancelledError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -30,12 +30,23 @@ _CONNECTION_LOST: Final = (httpcore.NetworkError, httpcore.RemoteProtocolError, 
 
 logger = logging.getLogger("claude_code_client")
 
+Observe = Callable[[int, Mapping[str, str]], object]
+"""Called with the status and the headers of each response."""
+
 
 class CallAttempts:
     """The attempts of one call. It builds requests, measures and logs; the policy decides, a transport does the I/O."""
 
-    def __init__(self, request: HttpRequest, requests: RequestBuilder, config: Config, state: ClientState) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        requests: RequestBuilder,
+        config: Config,
+        state: ClientState,
+        observe: Observe | None = None,
+    ) -> None:
         self._request = request
+        self._observe = observe
         self._requests = requests
         self._config = config
         self._quota = state.quota
@@ -123,6 +134,8 @@ class CallAttempts:
         Raises this library's exception if there is no next request.
         """
         if isinstance(outcome, HttpResponse):
+            if self._observe is not None:
+                self._observe(outcome.status_code, outcome.headers)
             self._log(str(outcome.status_code), outcome.headers.get("X-Request-Id"))
             if not self._contract.kept:
                 self._contract.kept = self._is_evidence(outcome)

@@ -19,7 +19,7 @@ from .foreign_errors import call_callback
 from .request_builder import RequestBuilder
 from .sync_driver import OwnedOperation, SyncDriver
 from .sync_origin_transport import SyncOriginTransport
-from .sync_pool import SyncPool
+from .sync_pool import Call, SyncPool
 from .sync_stream import SyncStream
 from .sync_transport import SyncRetryTransport
 
@@ -116,6 +116,11 @@ class SyncConnection:
         stream = SyncStream(self._emit(operation, token), token)
         self._pool.keep(stream)
         return stream
+
+    def keep(self, call: Call) -> None:
+        """End a call with the pool, or with the process. Raises ConfigurationError if the pool is closed."""
+        self._pool.transport()
+        self._pool.keep(call)
 
     def finish(self, work: BackgroundWork) -> None:
         """Carry out the rest of an operation that has no caller."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore
 
@@ -16,9 +16,19 @@ from .deadline_network import DeadlineBackend
 from .http_options import CLIENT_CLOSED, proxy_for, tls_context
 from .messages import Server
 from .sync_origin_transport import SyncOriginTransport
-from .sync_stream import SyncStream
 
-_Streams = dict[tuple[int, int], weakref.ref[SyncStream]]
+
+class Call(Protocol):
+    """A stream or another call of several steps."""
+
+    def end(self) -> None:
+        """End it with ClosedError for whoever waits for it."""
+
+    def abort(self) -> None:
+        """End it as if its caller had left it."""
+
+
+_Streams = dict[tuple[int, int], weakref.ref[Call]]
 """Streams that exist, by process and identity."""
 
 
@@ -45,7 +55,7 @@ class SyncPool:
             transport = self._by_process.setdefault(process, _open(self._server))
         return transport
 
-    def keep(self, stream: SyncStream) -> None:
+    def keep(self, stream: Call) -> None:
         """End the stream with the pool, or with the process, if it still exists then."""
         key = (os.getpid(), id(stream))
         streams = self._streams
@@ -74,7 +84,7 @@ def _open(server: Server) -> SyncOriginTransport:
     return SyncOriginTransport(server, pool.create_connection)
 
 
-def _own(streams: _Streams) -> list[SyncStream]:
+def _own(streams: _Streams) -> list[Call]:
     # A fork has copies of its parent's streams.
     found = [reference() for (process, _), reference in list(streams.items()) if process == os.getpid()]
     return [stream for stream in found if stream is not None]

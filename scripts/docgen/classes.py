@@ -13,7 +13,7 @@ from . import markdown
 from .docstrings import parse, sentences
 from .source import Attribute
 
-CLASSES: Final = ("ClaudeClient", "TaskHandle", "TaskStream", "Stream", "Budget")
+CLASSES: Final = ("ClaudeClient", "TaskHandle", "TaskStream", "Stream", "Batch", "Budget")
 """Documented classes, in the order of the page; those with an ``Async`` twin have one documentation for both."""
 INTERNAL: Final = {"Budget.reserve()"}
 """Methods without an underscore that only this library calls."""

@@ -43,6 +43,36 @@ def models_section() -> Iterator[str]:
             yield from (f"### `{name}`", markdown.inline(constant.doc))
 
 
+def batches_section() -> Iterator[str]:
+    """Yield the parts of the section on the values of batches: results, progress and items."""
+    yield "## Batch values"
+    for name in ("BatchResult", "BatchProgress"):
+        cls = getattr(claude_code_client, name)
+        fields = class_attributes(Path(inspect.getfile(cls)))[name]
+        yield from (f"### `{name}`", markdown.docstring(parse(cls), name))
+        yield fields_table([*fields, *properties(cls)], name)
+        yield from methods(cls, name, level=4)
+    rows = [
+        (
+            f"`{name}`",
+            markdown.cell(parse(cls := getattr(claude_code_client, name)).text),
+            markdown.code(sorted(_keys(cls))),
+        )
+        for name in ("CompletionItem", "TaskItem")
+    ]
+    yield from (
+        "### Items",
+        "Typed dicts; every key may be left out.",
+        markdown.table(("Class", "Meaning", "Keys"), rows),
+    )
+
+
+def _keys(cls: type) -> frozenset[str]:
+    """Return the keys of a TypedDict, those of its bases included."""
+    keys: frozenset[str] = getattr(cls, "__optional_keys__", frozenset())
+    return keys
+
+
 def events_section() -> Iterator[str]:
     """Yield the parts of the section on events."""
     fields = class_attributes(Path(inspect.getfile(events)))

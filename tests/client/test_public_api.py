@@ -14,7 +14,7 @@ from claude_code_client import errors, models
 
 PINNED = Path(__file__).with_name("public_api.txt")
 INTERNAL_CONSTRUCTORS = {
-    f"{prefix}{name}" for prefix in ("", "Async") for name in ("Stream", "TaskStream", "TaskHandle")
+    f"{prefix}{name}" for prefix in ("", "Async") for name in ("Batch", "Stream", "TaskStream", "TaskHandle")
 }
 """Classes that users get from methods and do not create."""
 
@@ -63,7 +63,10 @@ def test_public_api_is_pinned() -> None:
     assert "\n".join(public_api()) + "\n" == PINNED.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["execute_task", "stream_task", "submit_task", "complete", "stream_complete"])
+@pytest.mark.parametrize(
+    "name",
+    ["execute_task", "stream_task", "submit_task", "complete", "stream_complete", "map_completions", "map_tasks"],
+)
 @pytest.mark.parametrize("cls", [claude_code_client.ClaudeClient, claude_code_client.AsyncClaudeClient])
 def test_help_lists_every_option(cls: type, name: str) -> None:
     method = getattr(cls, name)
@@ -71,7 +74,7 @@ def test_help_lists_every_option(cls: type, name: str) -> None:
     assert all(each.kind is not inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     assert method.__doc__ is not None
     assert "{options}" not in method.__doc__
-    if name in ("execute_task", "complete"):
+    if name in ("execute_task", "complete", "map_completions", "map_tasks"):
         undocumented = [each for each in parameters if f"    {each}: " not in method.__doc__ and each != "self"]
         assert not undocumented
 

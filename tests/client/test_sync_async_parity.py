@@ -13,10 +13,12 @@ import pytest
 
 import claude_code_client
 from claude_code_client import (
+    AsyncBatch,
     AsyncClaudeClient,
     AsyncStream,
     AsyncTaskHandle,
     AsyncTaskStream,
+    Batch,
     ClaudeClient,
     Stream,
     TaskHandle,
@@ -32,15 +34,20 @@ PACKAGE = [
     "ArtifactError",
     "ArtifactMismatchError",
     "ArtifactTooLargeError",
+    "AsyncBatch",
     "AsyncClaudeClient",
     "AsyncStream",
     "AsyncTaskHandle",
     "AsyncTaskStream",
     "AuthenticationError",
+    "Batch",
+    "BatchProgress",
+    "BatchResult",
     "Budget",
     "ClaudeAPIError",
     "ClaudeClient",
     "ClosedError",
+    "CompletionItem",
     "CompletionResponse",
     "ConfigurationError",
     "ConflictError",
@@ -57,6 +64,7 @@ PACKAGE = [
     "StreamInterruptedError",
     "TaskEvent",
     "TaskHandle",
+    "TaskItem",
     "TaskStalledError",
     "TaskStream",
     "TimeoutError",
@@ -130,6 +138,8 @@ CLIENT = [
     "list_models",
     "list_tasks",
     "local",
+    "map_completions",
+    "map_tasks",
     "recover",
     "stream_complete",
     "stream_events",
@@ -148,7 +158,10 @@ METHODS = [(ours, theirs, name) for ours, theirs, names in TWINS for name in nam
 PROTOCOLS = [
     (ClaudeClient, AsyncClaudeClient, name) for name in ("__getstate__", "__init__", "__repr__", "__setstate__")
 ]
-AT_ONCE = {"api", "base_url", "budget", "local", "with_options", "detach", "id", "status", "task", "usage"}
+AT_ONCE = {
+    *("api", "base_url", "budget", "local", "map_completions", "map_tasks", "with_options"),
+    *("detach", "id", "status", "task", "usage"),
+}
 
 each_method = pytest.mark.parametrize(("ours", "theirs", "name"), METHODS)
 
@@ -166,7 +179,7 @@ def function_of(cls: type, name: str) -> Any:
 
 def without_async(text: object) -> str:
     """Replace the words of the asynchronous side by those of the synchronous one."""
-    one = re.sub(r"\bAsync(?=ClaudeClient|Stream|TaskHandle|TaskStream)", "", str(text))
+    one = re.sub(r"\bAsync(?=Batch|ClaudeClient|Stream|TaskHandle|TaskStream)", "", str(text))
     return one.replace("AsyncEndpoints", "SyncEndpoints")
 
 
@@ -212,6 +225,11 @@ def test_streams_have_the_methods_of_generators() -> None:
     for ours, theirs in ((TaskStream, AsyncTaskStream), (Stream, AsyncStream)):
         assert ours.__doc__
         assert theirs.__doc__
+
+
+def test_batches_differ_only_in_the_names_of_protocols() -> None:
+    assert public(Batch) == ["close", "progress"]
+    assert public(AsyncBatch) == ["aclose", "progress"]
 
 
 def test_streams_implement_the_generator_protocol() -> None:

@@ -18,6 +18,7 @@ from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .account import AsyncAccount
 from .artifacts import AsyncArtifacts
+from .batches import AsyncBatches
 from .completions import AsyncCompletions
 from .tasks import AsyncTasks
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..endpoints import AsyncEndpoints
 
 
-class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncArtifacts, AsyncAccount):
+class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifacts, AsyncAccount):
     """Client of the Claude Code API. Create one and share it between calls.
 
     Leaving its ``async with`` closes the connections. A pickled client carries its settings, but no key: where it is

@@ -19,6 +19,7 @@ from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import Account
 from .artifacts import Artifacts
+from .batches import Batches
 from .completions import Completions
 from .tasks import Tasks
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..endpoints import SyncEndpoints
 
 
-class ClaudeClient(Completions, Tasks, Artifacts, Account):
+class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account):
     """Client of the Claude Code API. Create one and share it between calls and between threads.
 
     Leaving its ``with`` closes the connections. A pickled client carries its settings, but no key: where it is

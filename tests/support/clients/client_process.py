@@ -1,7 +1,8 @@
 """Process that makes one call with a client, to be interrupted or killed by a test.
 
-It reports its progress on stdout, one line each: ``event`` for every event, ``id`` with the task's id, ``done`` at the
-end, and ``at`` before the step named in ``pause``, where it then stays.
+It reports its progress on stdout, one line each: ``event`` for every event, ``id`` with the task's id, ``new`` or
+``old`` with the index of each result of a batch, ``done`` at the end, and ``at`` before the step named in ``pause``,
+where it then stays.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
+
+import psutil
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient
 from support.clients import program
@@ -137,6 +140,11 @@ def _call(options: dict[str, Any]) -> None:
                     handle = client.submit_task(**task)
                     _report("id", handle.id)
                     handle.detach() if options.get("detach") else handle.wait()
+            case "map_completions" | "map_tasks" as name:
+                for result in getattr(client, name)(_items(options), **options["task"]):
+                    _report_result(result)
+                    if options.get("linger"):
+                        threading.Event().wait()
 
 
 async def _call_async(options: dict[str, Any]) -> None:
@@ -157,6 +165,23 @@ async def _call_async(options: dict[str, Any]) -> None:
                     handle = await client.submit_task(**task)
                     _report("id", handle.id)
                     handle.detach() if options.get("detach") else await handle.wait()
+            case "map_completions" | "map_tasks" as name:
+                async for result in getattr(client, name)(_items(options), **options["task"]):
+                    _report_result(result)
+                    if options.get("linger"):
+                        await asyncio.Event().wait()
+
+
+def _items(options: dict[str, Any]) -> Iterator[str]:
+    """Yield as many numbered prompts as ``times``."""
+    return (f"Say {number}" for number in range(options["times"]))
+
+
+def _report_result(result: Any) -> None:
+    """Report a result: ``new`` or ``old``, then its index; or ``failed``. Every thousandth also ``rss``, in MiB."""
+    _report("failed" if not result.ok else "old" if result.resumed else "new", result.index)
+    if result.index % 1000 == 999:
+        _report("rss", psutil.Process().memory_info().rss >> 20)
 
 
 def _tasks(options: dict[str, Any]) -> list[dict[str, Any]]:

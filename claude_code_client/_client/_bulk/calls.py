@@ -1,0 +1,78 @@
+"""Calls of a batch: the operation that runs one item, and the wait for a budget that other calls hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ..._config import Config
+from ..._operations.client_state import ClientState
+from ..._operations.effects import Operation
+from ..._transport.async_connection import AsyncConnection
+from ..._wire.extras import call_extras
+from ...errors import CostExceededError
+from .items import Item
+
+
+def operation(method: str, item: Item, config: Config, state: ClientState) -> Operation[Any]:
+    """Return the operation of an item. Raises InvalidRequestError or ConfigurationError: nothing was sent."""
+    fields = dict(item.parameters)
+    extras = call_extras(fields.pop("extra_body", None), fields.pop("extra_headers", None))
+    key = item.idempotency_key
+    if method == "map_completions":
+        from ..._operations.completions import complete, completion_request
+
+        prompt, timeout = fields.pop("prompt", None), fields.pop("timeout", None)
+        request = completion_request(config, fields, prompt=prompt, timeout=timeout, idempotency_key=key, extras=extras)
+        return complete(request, config, state)
+    from ..._operations.task_request import task_request
+    from ..._operations.task_run import TaskRun
+
+    stall_timeout = fields.pop("stall_timeout", None)
+    task = task_request(config, fields, idempotency_key=key, stall_timeout=stall_timeout, extras=extras)
+    return TaskRun(task, state).execute()
+
+
+class CallRunner:
+    """Runner of calls. One for which the budget has too little left waits while others may turn out cheaper.
+
+    Args:
+        method: ``map_completions`` or ``map_tasks``.
+        connection: Connection of the batch.
+        state: State with the budgets.
+        on_wait: Called when a call has to wait.
+    """
+
+    def __init__(
+        self, method: str, connection: AsyncConnection, state: ClientState, on_wait: Callable[[], object]
+    ) -> None:
+        self._method = method
+        self._connection = connection
+        self._state = state
+        self._on_wait = on_wait
+        self._running = 0
+        """Calls that hold a reservation, or may get one."""
+        self._settled = asyncio.Event()
+        """Set, and replaced, when a call ends."""
+
+    async def run(self, item: Item) -> Any:
+        """Run an item and return its response."""
+        while True:
+            refused = False
+            self._running += 1
+            try:
+                call = operation(self._method, item, self._connection.config, self._state)
+                return await self._connection.run(call)
+            except CostExceededError as error:
+                refused = not error.attempts and error.status_code is None and error.task is None
+                if not refused or self._running == 1:
+                    raise
+                settled = self._settled
+            finally:
+                self._running -= 1
+                if not refused or self._running == 0:
+                    self._settled.set()
+                    self._settled = asyncio.Event()
+            self._on_wait()
+            await settled.wait()
