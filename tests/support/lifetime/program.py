@@ -67,6 +67,8 @@ class Campaign:
         def unraisable(args: Any) -> None:
             if "injected" in str(args.exc_value):
                 self._lines.hit = ""  # in a finalizer, which is not interrupted: the call is to be, a little later
+            elif ".pyc'" in str(args.object):
+                pass  # Python itself reads a module without a with: SIGINT came during its first import
             else:
                 self._warnings.append(f"{args.exc_value!r} in {args.object!r}")
 

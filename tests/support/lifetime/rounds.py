@@ -8,6 +8,7 @@ import gc
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
@@ -37,6 +38,8 @@ ASYNC_WAYS = {
 }
 AT_LAST = 0.15
 """Seconds after which a call is interrupted in any case."""
+RUNS_ON = 1.0
+"""Seconds after which a task counts as one that runs until it is cancelled."""
 LONGEST = 0.04
 """Seconds until a disturbance at a random moment."""
 
@@ -154,12 +157,21 @@ async def leave(round_: Round) -> None:
         for handle in await get(round_, client.recover()):
             await get(round_, handle.cancel())
     for handle in round_.handles:
-        while not (await get(round_, client.get_task(handle.id))).is_terminal:
-            pass
+        await end(round_, handle.id)
     if round_.dice.random() < 0.05 and round_.kind == "sync":
         in_child(round_)
     if round_.dice.random() < 0.8:
         await get(round_, client.close())
+
+
+async def end(round_: Round, task_id: str) -> None:
+    """Wait for a task's end. Cancel one that runs on because its call was interrupted before it could."""
+    limit = time.monotonic() + RUNS_ON
+    while not (await get(round_, round_.client.get_task(task_id))).is_terminal:
+        if time.monotonic() > limit:
+            await get(round_, round_.client.cancel_task(task_id))
+            break
+        time.sleep(0.01)  # noqa: ASYNC251 (the synchronous client has no loop)
 
 
 def in_child(round_: Round) -> None:
