@@ -24,7 +24,7 @@ from claude_code_client.errors import (
     UnexpectedResponseError,
 )
 
-BOMB = gzip.compress(b" " * (64 << 20), 9)
+BOMB = gzip.compress(b" " * (64 << 20), 1)
 TASK = json.dumps(responses.task()).encode()
 MEMORY = 16 << 20
 
