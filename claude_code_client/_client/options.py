@@ -64,7 +64,8 @@ class SharedCompletionOptions(TypedDict, total=False):
     """Parameters of all items of ``map_completions()``.
 
     Args:
-        model: Parameter of :meth:`complete` for all items, as are the next seven; those of an item win.
+        model: Model. This and the next seven parameters are those of :meth:`complete`, for items that have none of
+            their own.
         max_tokens: Largest number of output tokens.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
@@ -97,7 +98,8 @@ class SharedTaskOptions(TypedDict, total=False):
     """Parameters of all items of ``map_tasks()``.
 
     Args:
-        allow_tools: Parameter of :meth:`execute_task` for all items, as are the next ten; those of an item win.
+        allow_tools: Tools that the tasks may use. This and the next ten parameters are those of
+            :meth:`execute_task`, for items that have none of their own.
         allow_agents: Agents that the tasks may use.
         allow_skills: Skills that the tasks may use.
         timeout: Seconds that one task may take. Default: the client's timeout.

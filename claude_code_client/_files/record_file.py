@@ -75,7 +75,7 @@ class RecordFile:
         while True:
             with closing(Descriptor(self._path, _FLAGS, _OWNER_ONLY)) as opened:
                 file = opened.fileno()
-                _check_kind(file)
+                check_kind(file)
                 _lock(file, limit)
                 if self._has_path(file):
                     yield file
@@ -134,7 +134,7 @@ def _lock(file: int, limit: float) -> None:
         time.sleep(_PAUSE)
 
 
-def _check_kind(file: int) -> None:
+def check_kind(file: int) -> None:
     """Take the permissions of others away. Raises OSError for what is not a regular file."""
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
@@ -170,6 +170,7 @@ def _write_file(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def sync_folder(path: Path) -> None:
+    """Write the entry of a file in its folder to the disk. Raises OSError."""
     with closing(Descriptor(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as folder:
         os.fsync(folder.fileno())
 

@@ -12,7 +12,7 @@ from claude_code_api.types import UNSET
 from .._policy.reconnect import ReconnectBudget, is_transient
 from .._policy.retry import MAX_RETRY_AFTER
 from .._wire import responses
-from .._wire.event_cursor import Continuity, EventCursor, own_number
+from .._wire.event_cursor import Continuity, EventCursor
 from ..errors import (
     APIConnectionError,
     ClaudeAPIError,
@@ -166,32 +166,26 @@ class _Follower:
                 # A stream without events after the last one received: that one may be the terminal event.
                 self._overlap = int(cursor.number == self._start)
                 return _Interruption("the server closed it")
-            if cursor.comes_next(sse):
-                number: int | None = cursor.number + 1
-                continuity = Continuity.NEXT
-            else:
-                number = own_number(sse)
-                continuity = cursor.classify(number)
+            continuity, number = cursor.place(sse)
             match continuity:
                 case Continuity.NEXT:
                     event = payload(sse)
-                    is_terminal = event["type"] in _TERMINAL
-                    if is_terminal and event["type"] == "result":
+                    if event["type"] == "result":
                         responses.check_result_event(event)
                     cursor.advance(number)
                     # Once for the events that arrive together.
                     if not has_progress:
                         self._note_progress()
                         has_progress = True
-                    if is_terminal:
+                    if event["type"] in _TERMINAL:
                         return TerminalEvent(event)
                     yield Emit(event)
                 case Continuity.GAP:
                     self._rereads += 1
                     return _Interruption(f"event {cursor.number + 1} is missing")
                 case Continuity.DUPLICATE:
-                    if sse.id == cursor.last_event_id and payload(sse)["type"] in _TERMINAL:
-                        return TerminalEvent(payload(sse), is_duplicate=True)
+                    if sse.id == cursor.last_event_id and (event := payload(sse))["type"] in _TERMINAL:
+                        return TerminalEvent(event, is_duplicate=True)
 
     def _note_progress(self) -> None:
         self._reconnects.progress()

@@ -135,8 +135,7 @@ class AsyncExecution(Generic[T]):
             while True:
                 effect = self._operation.send(outcome) if failure is None else self._operation.throw(failure)
                 if isinstance(effect, Emit):
-                    if type(effect.value) is not dict:  # an event carries nothing of a client
-                        self._attached(effect.value)
+                    self._attached(effect.value)
                     return effect
                 outcome, failure = await self._driver.attempt(effect)
         except StopIteration as stop:

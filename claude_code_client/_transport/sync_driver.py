@@ -102,8 +102,7 @@ class SyncDriver:
             effect = next(operation)
             while True:
                 if isinstance(effect, Emit):
-                    value = effect.value
-                    yield value if type(value) is dict else attached(value)  # an event carries nothing of a client
+                    yield attached(effect.value)
                     effect = operation.send(None)
                     continue
                 outcome, failure = self._attempt(effect)

@@ -36,15 +36,15 @@ class EventCursor:
         """The number as an event ID; None before the first event."""
         return str(self.number) if self.number else None
 
-    def comes_next(self, event: ServerSentEvent) -> bool:
-        """Return True if the event is numbered, and directly after the cursor, as nearly all are."""
-        return event.has_id and event.id == str(self.number + 1)
-
-    def classify(self, number: int | None) -> Continuity:
-        """Return the place of an event relative to the cursor, by its own number."""
-        if number is None or number == self.number + 1:
-            return Continuity.NEXT
-        return Continuity.DUPLICATE if number <= self.number else Continuity.GAP
+    def place(self, event: ServerSentEvent) -> tuple[Continuity, int | None]:
+        """Return the place of an event relative to the cursor, and its own number; None if it has none."""
+        following = self.number + 1
+        if event.has_id and event.id == str(following):  # nearly always, and found without parsing
+            return Continuity.NEXT, following
+        number = _own_number(event)
+        if number is None or number == following:
+            return Continuity.NEXT, number
+        return Continuity.DUPLICATE if number <= self.number else Continuity.GAP, number
 
     def advance(self, number: int | None) -> None:
         """Move the cursor to an event that is being delivered, by its own number."""
@@ -52,8 +52,7 @@ class EventCursor:
         self.number = self.number if number is None else number
 
 
-def own_number(event: ServerSentEvent) -> int | None:
-    """Return the event's own number; None if the server did not number it."""
+def _own_number(event: ServerSentEvent) -> int | None:
     if not event.has_id or not (event.id.isascii() and event.id.isdigit()) or len(event.id) > _MAX_DIGITS:
         return None
     return int(event.id) or None

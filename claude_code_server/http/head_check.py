@@ -22,10 +22,8 @@ from ..domain.errors import ApiError, invalid_request
 _CLOSE: Final = {"Connection": "close"}
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
 """Value of a ``Host`` header: a name or an address, and perhaps a port."""
-
-
+# Every request brings a name, and nearly always one of the same few.
 _is_loopback: Final = lru_cache(64)(is_loopback)
-"""The same few names come with every request."""
 
 
 class HeadCheck:

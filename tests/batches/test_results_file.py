@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,17 @@ def test_file_that_cannot_be_opened_is_refused(both: ClientKind, tmp_path: Path)
     with pytest.raises(ConfigurationError, match="No such file or directory") as caught:
         list(both.each(client.map_completions(["a"], results=tmp_path / "missing" / "out.jsonl")))
     assert caught.value.param == "results"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(os.devnull)], ids=["pipe", "device"])
+def test_what_keeps_no_results_is_refused(both: ClientKind, path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    with (
+        completion_server() as server,
+        pytest.raises(ConfigurationError, match=r"Cannot use the results file .* Pass the path of a new file"),
+    ):
+        list(both.each(both.client(server.base_url).map_completions(PROMPTS, results=path)))
+    assert not server.runs
 
 
 def test_two_batches_do_not_write_one_file(both: ClientKind, path: Path) -> None:

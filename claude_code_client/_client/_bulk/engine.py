@@ -20,6 +20,7 @@ from ..._transport.async_connection import AsyncConnection
 from ..._transport.attempts import Observe
 from ..._transport.foreign_errors import cleaned
 from ...errors import AuthenticationError, ClaudeAPIError, TimeoutError
+from ..artifact_reader import attach_reader
 from .arguments import BatchOptions
 from .calls import CallRunner
 from .concurrency import AdaptiveConcurrency
@@ -206,7 +207,8 @@ class BatchEngine:
             return
         done = self._run.read(item)
         if done is not None:
-            self._delivery.arrive(self._run.attached(done, self._connection))
+            attach_reader(done.response, self._connection)
+            self._delivery.arrive(done)
             if index % 64 == 0:
                 await asyncio.sleep(0)  # the caller takes them meanwhile
             return

@@ -20,7 +20,7 @@ _SAME: Final = 1.0
 _ON_THE_WAY: Final = 1.0
 """Seconds that a request may take to reach the server."""
 _ON_THE_WAY_SHARE: Final = 0.1
-"""The same as a share of the window, for short ones."""
+"""Most of it, as a share of the window: windows may be shorter than a second."""
 _LONGEST: Final = 86_400.0
 
 

@@ -18,9 +18,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
-from ..._files.record_file import sync_folder
+from ..._files.record_file import check_kind, sync_folder
 from ...errors import ConfigurationError
 from .items import Item
 from .result_lines import decode, read_head
@@ -44,14 +44,12 @@ class ResultsFile:
         self._offsets = array("q")
         self.cost = 0.0
         """USD that the items in the file have cost."""
-        self.count = 0
-        """Items in the file."""
         self.batch_id = ""
         with self._file_errors():
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
-            self._file: BinaryIO = os.fdopen(descriptor, "r+b", buffering=0)
+            self._file: Final = open(self.path, "a+b", buffering=0, opener=_private)  # noqa: SIM115 (open until close())
         try:
             with self._file_errors():
+                check_kind(self._file.fileno())
                 self._lock()
                 self._read()
                 if not self.batch_id:
@@ -79,10 +77,6 @@ class ResultsFile:
             "or to other parameters. Pass the same items and parameters again, or another results file.",
             param="results",
         )
-
-    def has(self, index: int) -> bool:
-        """Return whether the file had a result for this position when it was opened."""
-        return self._offset(index) != _ABSENT
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Append whole lines and write them to the disk. Raises ConfigurationError, for a full disk for example."""
@@ -112,6 +106,7 @@ class ResultsFile:
     def _read(self) -> None:
         """Index the lines; cut off a torn one at the end."""
         end = 0
+        self._file.seek(0)
         with os.fdopen(os.dup(self._file.fileno()), "rb", buffering=1 << 20) as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
@@ -131,7 +126,6 @@ class ResultsFile:
         if head.index >= len(self._offsets):
             self._offsets.extend([_ABSENT] * (head.index + 1 - len(self._offsets)))
         if self._offsets[head.index] == _ABSENT:
-            self.count += 1
             self.cost += head.cost
         self._offsets[head.index] = offset
 
@@ -175,7 +169,7 @@ class ResultsFile:
         except ConfigurationError:
             raise
         except (OSError, ValueError) as error:
-            problem = error.strerror if isinstance(error, OSError) else str(error)
+            problem = (isinstance(error, OSError) and error.strerror) or str(error)
         if problem is not None:
             raise ConfigurationError(
                 f"Cannot use the results file {self.path}: {problem}. Pass the path of a new file, or of one that a "

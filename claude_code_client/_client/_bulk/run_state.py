@@ -10,7 +10,6 @@ from ..._operations.client_state import ClientState
 from ..._operations.completions import priced_models
 from ..._policy.budget import ActiveBudgets, Budget
 from ..._transport.async_connection import AsyncConnection
-from ..artifact_reader import attach_reader
 from .arguments import BatchOptions
 from .items import Item
 from .results import BatchResult
@@ -35,11 +34,6 @@ class RunState:
     def read(self, item: Item) -> BatchResult[Any] | None:
         """Return the result that an earlier run has stored, if any."""
         return None if self.file is None else self.file.read(item)
-
-    def attached(self, result: BatchResult[Any], connection: AsyncConnection) -> BatchResult[Any]:
-        """Return a result whose artifacts can be read over the connection."""
-        attach_reader(result.response, connection)
-        return result
 
     async def fetch_prices(self, method: str, connection: AsyncConnection) -> None:
         """Fetch the prices of models, once for all completions, if a budget needs them."""
