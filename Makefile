@@ -46,7 +46,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "== installing into $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install -qq --upgrade 'pip>=25.1' --constraint constraints.txt
-	@$(RUN) -m pip install -qq --editable '.[server]' --group dev --constraint constraints.txt
+	@$(RUN) -m pip install -qq --editable '.[server,dask]' --group dev --constraint constraints.txt
 	@touch $@
 
 $(NODE_INSTALLED): package.json package-lock.json .npmrc | $(INSTALLED)

@@ -21,7 +21,7 @@ def main() -> int:
         pip = [str(Path(work, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "-qq", "--upgrade", "pip"], check=True)
         groups = [option for name in _GROUPS for option in ("--group", name)]
-        subprocess.run([*pip, "install", "-qq", "--editable", ".[server]", *groups], cwd=ROOT, check=True)
+        subprocess.run([*pip, "install", "-qq", "--editable", ".[server,dask]", *groups], cwd=ROOT, check=True)
         excluded = [option for name in _EXCLUDED for option in ("--exclude", name)]
         listing = subprocess.run([*pip, "list", "--format", "freeze", *excluded], check=True, stdout=subprocess.PIPE)
     lines = [HEADER, *sorted(listing.stdout.decode().splitlines(), key=str.lower)]
