@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from support.clients.client_kinds import KEY, ClientKind
 from support.processes import no_process_left
-from support.servers.messages_endpoint import ScriptedMessages
 from support.servers.forked_local import forked_local_servers, new_local_servers
+from support.servers.messages_endpoint import ScriptedMessages
 from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ClaudeClient
