@@ -6,6 +6,8 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from time import perf_counter
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,13 +22,17 @@ from ..domain.errors import ApiError, not_implemented
 from ..domain.settings import Settings
 from ..runtime.error_logging import log_exception
 from ..services.container import Services
+from ..services.metrics import Metrics
 from ..upstream.protocol import Upstream
 from .head_check import HeadCheck
+from .monitoring import ROUTE, monitoring_routes
 from .request import read_request
 from .responses import error_response
 from .routes import HANDLERS
 
 _log = logging.getLogger(__name__)
+_NO_ROUTE: Final = "none"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def create_app(
@@ -57,8 +63,14 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
     for operation in services.contract.operations.values():
         by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
     app = Starlette(
-        routes=[Route(path, _PathEndpoint(services, operations)) for path, operations in by_path.items()],
-        middleware=[Middleware(_ErrorMiddleware), Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts)],
+        routes=[
+            *(Route(path, _PathEndpoint(path, services, operations)) for path, operations in by_path.items()),
+            *monitoring_routes(services),
+        ],
+        middleware=[
+            Middleware(_ErrorMiddleware, metrics=services.metrics),
+            Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts),
+        ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
@@ -70,11 +82,13 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
 class _PathEndpoint:
     """Endpoint for the operations of one path, by method."""
 
-    def __init__(self, services: Services, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, path: str, services: Services, operations: Mapping[str, Operation]) -> None:
+        self._path = path
         self._services = services
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = self._path
         response = await self._respond(Request(scope, receive))
         await response(scope, receive, send)
 
@@ -107,10 +121,11 @@ class _UnknownPath:
 
 
 class _ErrorMiddleware:
-    """Adds a request ID to every response, and turns every exception into an error response."""
+    """Adds a request ID to every response, turns every exception into an error response, and counts both."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,11 +133,15 @@ class _ErrorMiddleware:
             return
         request_id = f"req_{uuid.uuid4().hex}"
         started = False
+        metrics, arrived = self._metrics, perf_counter()
+        metrics.in_progress += 1
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                method = scope["method"] if scope["method"] in _METHODS else _NO_ROUTE
+                metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, message["status"], perf_counter() - arrived)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -137,5 +156,7 @@ class _ErrorMiddleware:
             error = ApiError(500, "server_error", "The server failed. Find details in its log under the request ID.")
         else:
             return
+        finally:
+            metrics.in_progress -= 1
         if not started:
             await error_response(error, request_id)(scope, receive, send_with_id)

@@ -17,7 +17,7 @@ from ..domain.settings import Settings
 from . import bootstrap
 from .bootstrap import StartError
 from .option_sources import read_options, unknown_variables
-from .options import LIMITS
+from .options import FIELDS, OPTIONS
 
 _log = logging.getLogger(__name__)
 _PROG: Final = "claude-code-client serve"
@@ -55,7 +55,8 @@ def _build_settings(options: Any) -> Settings:
     # Removed from the environment, so that no child process inherits the keys.
     upstream_key = os.environ.pop("ANTHROPIC_API_KEY", "").strip() or None
     from_environment = os.environ.pop("CLAUDE_API_KEY", "").strip()
-    os.environ.pop("CLAUDE_SERVER_API_KEY", None)
+    for variable in (option.variable for option in OPTIONS if option.secret):
+        os.environ.pop(variable, None)
     keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
     workspace = bootstrap.resolve_workspace(str(options.workspace), allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
@@ -68,7 +69,7 @@ def _build_settings(options: Any) -> Settings:
         model=options.model,
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
-        **{option.attribute: getattr(options, option.attribute) for option in LIMITS},
+        **{option.attribute: getattr(options, option.attribute) for option in FIELDS},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+_SECRET_LENGTH: Final = 16
 _TRUE: Final = ("1", "true", "yes", "on")
 _FALSE: Final = ("0", "false", "no", "off", "")
 
@@ -75,7 +76,14 @@ def _text(value: str) -> str:
     return value
 
 
+def _secret(value: str) -> str:
+    if len(value) < _SECRET_LENGTH or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError
+    return value
+
+
 TEXT: Final = OptionType("text that is not empty", (str,), _text)
+SECRET: Final = OptionType("text of at least 16 printable ASCII characters", (str,), _secret)
 PATH: Final = OptionType("a path", (str,), lambda value: Path(_text(value)))
 SECONDS: Final = OptionType("a number of seconds above 0", (int, float), _seconds)
 SWITCH: Final = OptionType("true or false", (bool,), _switch)

@@ -1,6 +1,6 @@
 """Settings of ``serve``: one table, from which the flags, the variables and the settings file are read.
 
-To add a setting, add an entry: to LIMITS if it is a field of ``Settings`` as it is, else to OPTIONS.
+To add a setting, add an entry: to FIELDS if ``Settings`` has the value under its name, else to OPTIONS.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..domain.settings import Settings
-from .option_types import PATH, SECONDS, SWITCH, TEXT, OptionType, whole_number
+from .option_types import PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
 
 VARIABLE_PREFIX: Final = "CLAUDE_SERVER_"
 _MAX_PORT: Final = 65535
@@ -52,8 +52,16 @@ def _limit(name: str, type: OptionType, help: str, metavar: str) -> Option:
     return Option(name, type, f"{help} (default: {{default}})", metavar, default)
 
 
-LIMITS: Final = (
+FIELDS: Final = (
     _limit("max-concurrent-tasks", whole_number(1), "tasks that run at once; further tasks wait", "N"),
+    Option(
+        "metrics-token",
+        SECRET,
+        "serve /metrics to those who send this token, of at least 16 characters; better set"
+        f" {VARIABLE_PREFIX}METRICS_TOKEN, which other users cannot see (default: no metrics)",
+        "TOKEN",
+        secret=True,
+    ),
     _limit("max-connections", whole_number(1), "connections that may be open", "N"),
     _limit("max-body-bytes", whole_number(1), "largest body of a request", "BYTES"),
     _limit("head-timeout", SECONDS, "seconds that a client has to send the head of a request", "SECONDS"),
@@ -111,5 +119,5 @@ OPTIONS: Final = (
         repeatable=True,
         secret=True,
     ),
-    *LIMITS,
+    *FIELDS,
 )

@@ -21,6 +21,7 @@ from ..domain.usage import Usage
 from ..runtime.broadcast import Broadcast, wait_for_event
 from ..runtime.error_logging import log_exception
 from ..storage.store import Store
+from .metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _ABORT_TIMEOUT: Final = 1.0
@@ -70,11 +71,14 @@ class TaskRunner:
     ``cancel_grace`` is the time in seconds that a cancelled run has to end by itself.
     """
 
-    def __init__(self, engine: Engine, store: Store, *, max_concurrency: int, cancel_grace: float) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, *, max_concurrency: int, cancel_grace: float, metrics: Metrics | None = None
+    ) -> None:
         self._engine = engine
         self._store = store
         self._max_concurrency = max_concurrency
         self._cancel_grace = cancel_grace
+        self._metrics = metrics or Metrics()
         self._active: dict[str, _ActiveTask] = {}
         self._pending: deque[_ActiveTask] = deque()
         self._closed = False
@@ -107,6 +111,11 @@ class TaskRunner:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
         active = self._active.get(task_id)
         return active is None or await wait_for_event(active.ended, timeout)
+
+    def count_active(self) -> tuple[int, int]:
+        """Return the number of pending and of running tasks."""
+        running = sum(active.run is not None for active in self._active.values())
+        return len(self._active) - running, running
 
     def is_active(self, task_id: str) -> bool:
         """Return whether a task is pending or running, so that more events will follow."""
@@ -244,6 +253,7 @@ class TaskRunner:
             # The next server would find the task unfinished and end it as failed, so clients must see the same now.
             ended, event = _ended_task(task, attrs.evolve(_NOT_STORED, usage=outcome.usage), seq, ERROR)
             self._store.defer_end(ended, event)
+        self._metrics.add_task(ended.status, ended.model, ended.usage)
         return ended
 
 

@@ -37,6 +37,7 @@ class Store(TaskReader):
 
     def __init__(self, directory: Path) -> None:
         """Open or create the database in ``directory``. Raise StoreError."""
+        self.directory = directory
         self._deferred_completions: list[PaidCompletion] = []
         with contextlib.ExitStack() as stack:
             try:
@@ -61,6 +62,15 @@ class Store(TaskReader):
         """Store deferred ends if possible, and close the database."""
         self._store_deferred()
         self._resources.close()
+
+    def has_deferred(self) -> bool:
+        """Return whether something waits to be stored, after one more attempt to store it."""
+        self._store_deferred()
+        return bool(self._deferred or self._deferred_completions)
+
+    def size(self) -> int:
+        """Return the size of the database's files in bytes."""
+        return sum(file.stat().st_size for file in self.directory.glob("state.sqlite3*"))
 
     # ---- tasks and events
 

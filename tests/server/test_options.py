@@ -13,7 +13,7 @@ from claude_code_server.domain.settings import Settings
 from claude_code_server.process import cli
 from claude_code_server.process.bootstrap import StartError
 from claude_code_server.process.option_sources import read_options, unknown_variables
-from claude_code_server.process.options import LIMITS, OPTIONS
+from claude_code_server.process.options import FIELDS, OPTIONS
 
 
 def read(*argv: str, **environment: str) -> Any:
@@ -117,11 +117,13 @@ def test_misspelt_variables_are_reported() -> None:
     assert "CLAUDE_SERVER_PORT" in warning
 
 
-def test_every_limit_arrives(tmp_path: Path) -> None:
-    values = dict.fromkeys(LIMITS, "7")
+def test_every_field_arrives(tmp_path: Path) -> None:
+    values = {option: "7" * 16 if option.secret else "7" for option in FIELDS}
     options = read(f"--workspace={tmp_path}", *(f"{option.flag}={value}" for option, value in values.items()))
     settings = cli._build_settings(options)
-    assert {getattr(settings, option.attribute) for option in LIMITS} == {7}
+    assert {option.name: str(getattr(settings, option.attribute)).removesuffix(".0") for option in FIELDS} == {
+        option.name: value for option, value in values.items()
+    }
 
 
 def test_the_defaults_are_those_of_the_settings(tmp_path: Path) -> None:
