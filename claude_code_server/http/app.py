@@ -21,6 +21,7 @@ from ..domain.engine_protocol import Engine
 from ..domain.errors import ApiError, not_implemented
 from ..domain.settings import Settings
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event, set_log_ids
 from ..services.container import Services
 from ..services.metrics import Metrics
 from ..upstream.protocol import Upstream
@@ -68,7 +69,7 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
             *monitoring_routes(services),
         ],
         middleware=[
-            Middleware(_ErrorMiddleware, metrics=services.metrics),
+            Middleware(_RequestMiddleware, metrics=services.metrics),
             Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts),
         ],
         lifespan=lifespan,
@@ -120,8 +121,8 @@ class _UnknownPath:
         raise ApiError(404, "not_found_error", f"Unknown path; {hint}.")
 
 
-class _ErrorMiddleware:
-    """Adds a request ID to every response, turns every exception into an error response, and counts both."""
+class _RequestMiddleware:
+    """Gives every request an ID, counts and logs its response, and turns every exception into an error response."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -132,31 +133,38 @@ class _ErrorMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = f"req_{uuid.uuid4().hex}"
-        started = False
+        set_log_ids(request_id=request_id)
         metrics, arrived = self._metrics, perf_counter()
-        metrics.in_progress += 1
+        method = scope["method"] if scope["method"] in _METHODS else _NO_ROUTE
+        status: int | None = None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
-                method = scope["method"] if scope["method"] in _METHODS else _NO_ROUTE
-                metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, message["status"], perf_counter() - arrived)
+                status = message["status"]
+                metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, status, perf_counter() - arrived)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
+        metrics.in_progress += 1
         try:
-            await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            return
-        except ApiError as raised:
-            error = raised
-        except Exception as raised:
-            log_exception(_log, f"request {request_id}", raised)
-            error = ApiError(500, "server_error", "The server failed. Find details in its log under the request ID.")
-        else:
-            return
+            error = await self._respond(scope, receive, send_with_id, request_id)
+            if error is not None and status is None:
+                await error_response(error, request_id)(scope, receive, send_with_id)
         finally:
             metrics.in_progress -= 1
-        if not started:
-            await error_response(error, request_id)(scope, receive, send_with_id)
+            route, seconds = scope.get(ROUTE, _NO_ROUTE), round(perf_counter() - arrived, 4)
+            log_event(_log, "request", method=method, route=route, status=status, seconds=seconds)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> ApiError | None:
+        """Run the application; return the error that is still to be sent, if no response has started."""
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            return None
+        except ApiError as raised:
+            return raised
+        except Exception as raised:
+            log_exception(_log, f"request {request_id}", raised)
+            return ApiError(500, "server_error", "The server failed. Find details in its log under the request ID.")
+        return None

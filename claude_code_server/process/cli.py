@@ -14,6 +14,7 @@ from claude_code_common.loopback import is_loopback
 
 from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
+from ..runtime.json_logging import log_as_json, log_event
 from . import bootstrap
 from .bootstrap import StartError
 from .option_sources import read_options, unknown_variables
@@ -32,17 +33,31 @@ def run_foreground(argv: Sequence[str]) -> int:
     Return the exit code: 0 after a clean stop, 1 if the server cannot start, 2 for wrong usage.
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    log_json = False
     try:
         options = read_options(argv, os.environ, _PROG, _DESCRIPTION)
+        if log_json := options.log_json:
+            log_as_json(sys.stderr)
         for warning in unknown_variables(os.environ):
             _log.warning("%s", warning)
         bootstrap.check_platform()
         settings = _build_settings(options)
         sock = bootstrap.bind(options.host, options.port)
-        banner = _banner(settings, bootstrap.base_url(sock), options.host)
-        bootstrap.run_server(settings, sock, lambda: _print(banner), signals=_SIGNALS)
+        url = bootstrap.base_url(sock)
+        banner = _banner(settings, url, options.host)
+
+        def announce() -> None:
+            if log_json:
+                log_event(_log, "ready", url=url, workspace=str(settings.workspace), upstream=settings.upstream)
+            else:
+                _print(banner)
+
+        bootstrap.run_server(settings, sock, announce, signals=_SIGNALS)
     except StartError as error:
-        sys.stderr.write(f"{_PROG}: {error}\n")
+        if log_json:
+            _log.error("%s", error)
+        else:
+            sys.stderr.write(f"{_PROG}: {error}\n")
         return 1
     except SystemExit as end:  # of the parser of flags: help, or wrong usage
         return end.code if isinstance(end.code, int) else 0
@@ -57,6 +72,8 @@ def _build_settings(options: Any) -> Settings:
     from_environment = os.environ.pop("CLAUDE_API_KEY", "").strip()
     for variable in (option.variable for option in OPTIONS if option.secret):
         os.environ.pop(variable, None)
+    if options.log_json and not (options.api_key or from_environment):
+        raise StartError("with --log-json no key is shown: choose one, and set CLAUDE_API_KEY to it")
     keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
     workspace = bootstrap.resolve_workspace(str(options.workspace), allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)

@@ -110,6 +110,12 @@ OPTIONS: Final = (
         "DIR",
     ),
     Option(
+        "log-json",
+        SWITCH,
+        "log to stderr, one JSON object a line, with the IDs of requests, tasks and keys; needs a key, and shows none",
+        default=False,
+    ),
+    Option(
         "api-key",
         TEXT,
         "key to accept; may be repeated. Other users can see it in the process list: prefer setting CLAUDE_API_KEY"

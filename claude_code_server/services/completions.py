@@ -22,6 +22,7 @@ from ..domain.usage import Usage
 from ..engine.messages_request import estimate_need
 from ..engine.usage_meter import ModelCall
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
@@ -114,6 +115,9 @@ class CompletionRunner:
             call.end()
             if record is not None:
                 self._metrics.add_usage(request.model, call.usage)
+                log_event(
+                    _log, "completion ended", model=self._metrics.model_label(request.model), **attrs.asdict(call.usage)
+                )
                 self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)

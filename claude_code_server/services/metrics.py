@@ -52,15 +52,21 @@ class Metrics:
 
     def add_usage(self, model: str, usage: Usage) -> None:
         """Count the usage of a completion or task that has ended."""
-        found = self.catalog.find(model)
-        # Where other models are free, requests may name any: each name would be a series for ever.
-        name = _OTHER_MODEL if found is None or found is self.catalog.any_other else found.id
+        name = self.model_label(model)
         before = self.usage.get(name, Usage())
         self.usage[name] = Usage(
             before.input_tokens + usage.input_tokens,
             before.output_tokens + usage.output_tokens,
             before.cost + usage.cost,
         )
+
+    def model_label(self, model: str) -> str:
+        """Return the ID of a model of the catalog, and one label for all others.
+
+        Where other models are free, requests may name any: each name would be a series for ever.
+        """
+        found = self.catalog.find(model)
+        return _OTHER_MODEL if found is None or found is self.catalog.any_other else found.id
 
     def add_task(self, status: str, model: str, usage: Usage) -> None:
         """Count a task that has ended."""
