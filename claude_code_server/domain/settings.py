@@ -39,6 +39,8 @@ class Settings:
     max_connections: int = 1000
     """Connections that may be open; at most half of the process's file descriptors."""
     max_body_bytes: int = 10_000_000
+    metrics_token: str | None = attrs.field(default=None, repr=False)
+    """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0
     """Limit on ``Prefer: wait=N``."""
     ping_interval: float = 15.0

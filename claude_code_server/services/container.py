@@ -22,6 +22,7 @@ from ..upstream.protocol import Upstream
 from .auth import ApiKeys
 from .completions import CompletionRunner
 from .event_batches import EventBatch
+from .metrics import Metrics
 from .task_runner import TaskRunner
 
 _EVENT_BATCH_BYTES: Final = 2_000_000
@@ -58,7 +59,9 @@ class Services:
         self._owns_upstream = upstream is None
         self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
         self.tariff = Tariff(settings.catalog, free=self.upstream.free, local=self.upstream.local)
+        self.metrics = Metrics(settings.catalog)
         self._given_engine = engine
+        self._stopping = False
         self._stack = contextlib.AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -78,10 +81,11 @@ class Services:
                 self.store,
                 max_concurrency=self.settings.max_concurrent_tasks,
                 cancel_grace=self.settings.cancel_grace,
+                metrics=self.metrics,
             )
             self.task_runner.recover()
             self.store.charge_reservations()
-            self.completions = CompletionRunner(self.upstream, self.tariff, self.store)
+            self.completions = CompletionRunner(self.upstream, self.tariff, self.store, self.metrics)
             stack.push_async_callback(self.stop)
             self._stack = stack.pop_all()
         return self
@@ -89,8 +93,13 @@ class Services:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
+    def failing_parts(self) -> list[str]:
+        """Return what keeps the server from taking new work; nothing if it is ready."""
+        return [name for name, failing in (("server", self._stopping), ("store", self.store.has_deferred())) if failing]
+
     async def stop(self) -> None:
         """End all work, so that whoever waits for it or follows it reaches its end, and refuse new work."""
+        self._stopping = True
         for task in self._background:
             task.cancel()
         await asyncio.gather(self.completions.aclose(), self.task_runner.aclose(self.settings.shutdown_grace))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
 
+from ..domain.audit import Grants, count_use, key_id
 from ..domain.engine_protocol import CancelToken, Engine, EventType, Outcome, TaskSpec
 from ..domain.entities import ERROR, RESULT, RUNNING, Artifact, Task, TaskError, TaskEvent
 from ..domain.errors import shutting_down, storage_unavailable
@@ -18,9 +19,13 @@ from ..domain.idempotency import IdempotencyKey
 from ..domain.json_values import express
 from ..domain.timestamps import now
 from ..domain.usage import Usage
+from ..engine.agents import AGENTS, SKILLS
+from ..engine.tools import TOOLS
 from ..runtime.broadcast import Broadcast, wait_for_event
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event, log_id, set_log_ids
 from ..storage.store import Store
+from .metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _ABORT_TIMEOUT: Final = 1.0
@@ -39,6 +44,7 @@ _NOT_STORED: Final = Outcome("failed", error=("server_error", "The server could 
 
 
 _INEXACT: Final = "JSON cannot express {} exactly: some values are given as text."
+_KNOWN_NAMES: Final = frozenset((*TOOLS, *AGENTS, *SKILLS))
 _MAX_WARNINGS: Final = 50
 _MAX_AT_ONCE: Final = 100
 """Events of one transaction."""
@@ -51,6 +57,12 @@ class _ActiveTask:
     task: Task
     spec: TaskSpec
     cancellation: CancelToken = attrs.field(factory=CancelToken)
+    used: Counter[str] = attrs.field(factory=Counter)
+    """Number of calls of each tool, agent and skill."""
+    known_names: frozenset[str] = attrs.field(
+        default=attrs.Factory(lambda self: _KNOWN_NAMES.union(self.spec.agents, self.spec.skills), takes_self=True)
+    )
+    """Names that ``used`` may contain."""
     seq: int = 0
     """Sequence number of the last stored event."""
     emitted: list[TaskEvent] = attrs.field(factory=list)
@@ -70,11 +82,14 @@ class TaskRunner:
     ``cancel_grace`` is the time in seconds that a cancelled run has to end by itself.
     """
 
-    def __init__(self, engine: Engine, store: Store, *, max_concurrency: int, cancel_grace: float) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, *, max_concurrency: int, cancel_grace: float, metrics: Metrics | None = None
+    ) -> None:
         self._engine = engine
         self._store = store
         self._max_concurrency = max_concurrency
         self._cancel_grace = cancel_grace
+        self._metrics = metrics or Metrics()
         self._active: dict[str, _ActiveTask] = {}
         self._pending: deque[_ActiveTask] = deque()
         self._closed = False
@@ -82,18 +97,20 @@ class TaskRunner:
     def recover(self) -> None:
         """End the tasks that a crashed server left unfinished in the store."""
         for task in self._store.unfinished_tasks():
-            self._store_end(task, _INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR)
+            self._store_end(task, _INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR, {})
 
     def submit(self, task: Task, spec: TaskSpec, key: IdempotencyKey | None = None) -> None:
         """Store a new task and run it as soon as a slot is free. Raise ApiError 503 if it cannot be stored now."""
         if self._closed:
             raise shutting_down()
         try:
-            self._store.add_task(task, key)
+            grants = Grants(spec.tools, spec.agents, spec.skills)
+            self._store.add_task(task, key, grants, log_id("request_id"))
         except Exception as error:
             log_exception(_log, f"storing the new task {task.id}", error)
             raise storage_unavailable() from None
         active = self._active[task.id] = _ActiveTask(task, spec)
+        log_event(_log, "task submitted", task_id=task.id, model=task.model, **attrs.asdict(grants))
         self._pending.append(active)
         self._start_pending()
 
@@ -107,6 +124,11 @@ class TaskRunner:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
         active = self._active.get(task_id)
         return active is None or await wait_for_event(active.ended, timeout)
+
+    def count_active(self) -> tuple[int, int]:
+        """Return the number of pending and of running tasks."""
+        running = sum(active.run is not None for active in self._active.values())
+        return len(self._active) - running, running
 
     def is_active(self, task_id: str) -> bool:
         """Return whether a task is pending or running, so that more events will follow."""
@@ -148,6 +170,8 @@ class TaskRunner:
             self._end(active, Outcome("cancelled"), RESULT)
 
     async def _run(self, active: _ActiveTask) -> None:
+        set_log_ids(task_id=active.task.id, key=key_id(active.task.key_hash))
+        log_event(_log, "task started")
         timer = asyncio.get_running_loop().call_later(active.spec.timeout, active.cancellation.cancel, "timeout")
         try:
             self._try_store(active, self._store.start_task)
@@ -185,6 +209,7 @@ class TaskRunner:
         """Store an event, together with those that come at once with it, and then notify followers."""
         if active.ended.is_set():
             return
+        count_use(active.used, type, fields, active.known_names)
         expressed = express(fields)
         seq = active.seq + len(active.emitted) + 1
         if not expressed.exact:
@@ -227,23 +252,28 @@ class TaskRunner:
         self._store_events(active)
         if active.storage_failed:
             outcome, event_type = attrs.evolve(_NOT_STORED, usage=outcome.usage), ERROR
-        active.task = self._store_end(active.task, outcome, active.seq + 1, event_type)
+        active.task = self._store_end(active.task, outcome, active.seq + 1, event_type, active.used)
         active.seq += 1
         active.ended.set()
         active.changed.notify()
         if not self._closed:
             self._start_pending()
 
-    def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str) -> Task:
+    def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str, used: Mapping[str, int]) -> Task:
         """Store the end of a task and return the ended task: as failed if its real end cannot be stored."""
         ended, event = _ended_task(task, outcome, seq, event_type)
         try:
-            self._store.end_task(ended, event)
+            self._store.end_task(ended, event, used)
         except Exception as error:
             log_exception(_log, f"storing the end of task {task.id}", error)
             # The next server would find the task unfinished and end it as failed, so clients must see the same now.
             ended, event = _ended_task(task, attrs.evolve(_NOT_STORED, usage=outcome.usage), seq, ERROR)
-            self._store.defer_end(ended, event)
+            self._store.defer_end(ended, event, used)
+        self._metrics.add_task(ended.status, ended.model, ended.usage)
+        log_event(
+            _log, "task ended", task_id=ended.id, key=key_id(ended.key_hash), status=ended.status, model=ended.model,
+            **attrs.asdict(ended.usage), used=dict(used),
+        )  # fmt: skip
         return ended
 
 

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
+_AUDIT = """
+CREATE TABLE audit (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    key TEXT NOT NULL,
+    task_id TEXT NOT NULL UNIQUE,
+    request_id TEXT,
+    model TEXT NOT NULL,
+    grants TEXT NOT NULL,
+    used TEXT NOT NULL,
+    status TEXT NOT NULL,
+    ended_at TEXT,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost REAL NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at);
+ALTER TABLE usage ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+"""
 _RESERVATIONS = """
 CREATE TABLE reservations (
     n INTEGER PRIMARY KEY,
@@ -67,7 +86,8 @@ CREATE TABLE usage (
 );
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
-PRAGMA user_version = 4;
+{_AUDIT}
+PRAGMA user_version = 5;
 COMMIT;
 """
 MIGRATIONS = {
@@ -88,6 +108,12 @@ COMMIT;
 BEGIN;
 {_RESPONSES_BY_AGE}
 PRAGMA user_version = 4;
+COMMIT;
+""",
+    4: f"""
+BEGIN;
+{_AUDIT}
+PRAGMA user_version = 5;
 COMMIT;
 """,
 }
