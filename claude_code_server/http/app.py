@@ -53,12 +53,16 @@ def create_app(
 
 def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """Return the application on ``services``, which the caller or ``lifespan`` starts and stops."""
+    settings = services.settings
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in services.contract.operations.values():
         by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
     app = Starlette(
         routes=[Route(path, _PathEndpoint(services, operations)) for path, operations in by_path.items()],
-        middleware=[Middleware(_ErrorMiddleware), Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts)],
+        middleware=[
+            Middleware(_ErrorMiddleware),
+            Middleware(HeadCheck, allowed_hosts=settings.allowed_hosts, max_bytes=settings.max_head_bytes),
+        ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

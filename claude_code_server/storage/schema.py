@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 _RESERVATIONS = """
 CREATE TABLE reservations (
     n INTEGER PRIMARY KEY,
@@ -15,6 +15,23 @@ CREATE TABLE reservations (
 );
 """
 _RESPONSES_BY_AGE = "CREATE INDEX responses_by_age ON idempotency (scope, created_at);"
+_QUEUED_SPECS = """
+CREATE TABLE queued_specs (
+    task_id TEXT PRIMARY KEY,
+    spec TEXT NOT NULL
+);
+"""
+_PRUNED_TASKS = "CREATE TABLE pruned_tasks (task_id TEXT PRIMARY KEY) WITHOUT ROWID;"
+_TASKS_BY_STATUS = "CREATE INDEX tasks_by_status ON tasks (key, status, n);"
+_TASKS_BY_END = "CREATE INDEX tasks_by_end ON tasks (completed_at) WHERE completed_at IS NOT NULL;"
+_USAGE_BY_AGE = "CREATE INDEX usage_by_age ON usage (at);"
+_VERSION_5 = f"""
+{_QUEUED_SPECS}
+{_PRUNED_TASKS}
+{_TASKS_BY_STATUS}
+{_TASKS_BY_END}
+{_USAGE_BY_AGE}
+"""
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
@@ -67,7 +84,8 @@ CREATE TABLE usage (
 );
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
-PRAGMA user_version = 4;
+{_VERSION_5}
+PRAGMA user_version = 5;
 COMMIT;
 """
 MIGRATIONS = {
@@ -88,6 +106,12 @@ COMMIT;
 BEGIN;
 {_RESPONSES_BY_AGE}
 PRAGMA user_version = 4;
+COMMIT;
+""",
+    4: f"""
+BEGIN;
+{_VERSION_5}
+PRAGMA user_version = 5;
 COMMIT;
 """,
 }

@@ -18,11 +18,20 @@ from ..domain.entities import RUNNING, Task, TaskEvent
 from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
 from .read_pool import ReadPool
+from .retention import Retention
 from .rows import charged_task_from_row, task_to_row, usage_from_row
 from .schema import MIGRATIONS, SCHEMA, VERSION
 from .task_reader import TaskReader
 
-_UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
+_UNFINISHED: Final = (
+    "SELECT id, key, status, '' AS description, model, working_directory, created_at, completed_at, summary, result,"
+    " artifacts, input_tokens, output_tokens, cost, failure, warnings, reserved"
+    " FROM tasks WHERE completed_at IS NULL ORDER BY n"
+)
+_PAGES_TO_CONVERT: Final = 50_000
+"""Rewriting this many pages, 200 MB, takes about a second."""
+_FIXED: Final = ("id", "key", "description", "model", "working_directory", "created_at")
+"""Columns of a task that never change."""
 
 
 class StoreError(Exception):
@@ -46,6 +55,7 @@ class Store(TaskReader):
                 file.touch(mode=0o600)
                 self._db = stack.enter_context(closing(sqlite3.connect(file)))
                 self._prepare(directory)
+                self.retention = Retention(self._db)
                 super().__init__(stack.enter_context(closing(ReadPool(file))))
             except (OSError, sqlite3.Error) as error:
                 raise StoreError(f"cannot use the state directory {directory}: {error}") from error
@@ -64,8 +74,8 @@ class Store(TaskReader):
 
     # ---- tasks and events
 
-    def add_task(self, task: Task, key: IdempotencyKey | None = None) -> None:
-        """Store a new task together with the idempotency key of its request."""
+    def add_task(self, task: Task, key: IdempotencyKey | None = None, spec: str | None = None) -> None:
+        """Store a new task together with the idempotency key of its request, and with ``spec`` until it starts."""
         row = task_to_row(task)
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
@@ -73,16 +83,19 @@ class Store(TaskReader):
             self._db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", row)  # noqa: S608
             if key is not None:
                 self._save_response(key, task.id, task.created_at)
+            if spec is not None:
+                self._db.execute("INSERT INTO queued_specs (task_id, spec) VALUES (?, ?)", (task.id, spec))
 
     def start_task(self, task_id: str) -> None:
         """Mark a task as running."""
         with self._transaction():
             self._db.execute("UPDATE tasks SET status = ? WHERE id = ?", (RUNNING, task_id))
+            self._delete_spec(task_id)
 
-    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> None:
-        """Store events, all or none of them."""
+    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> int:
+        """Store events, all or none of them; return the size of their fields."""
         with self._transaction():
-            self._add_events(task_id, events)
+            return self._add_events(task_id, events)
 
     def set_usage(self, task_id: str, usage: Usage, reserved: float = 0.0) -> None:
         """Store the usage of a task so far, and the most in USD that its calls in progress may add."""
@@ -106,7 +119,10 @@ class Store(TaskReader):
         self._store_deferred()
 
     def unfinished_tasks(self) -> list[Task]:
-        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved."""
+        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved.
+
+        They have no descriptions, which could be large.
+        """
         return [charged_task_from_row(row) for row in self._fetch_all(_UNFINISHED)]
 
     # ---- idempotency keys
@@ -122,11 +138,6 @@ class Store(TaskReader):
             key.key_hash, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
-
-    def delete_responses(self, scope: str, before: str) -> None:
-        """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
-        with self._transaction():
-            self._db.execute("DELETE FROM idempotency WHERE scope = ? AND created_at < ?", (scope, before))
 
     # ---- usage
 
@@ -185,6 +196,8 @@ class Store(TaskReader):
 
     def _prepare(self, directory: Path) -> None:
         self._db.row_factory = sqlite3.Row
+        # Before the first table: with it, freed pages go back to the file system in steps.
+        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._db.execute("PRAGMA journal_mode = WAL")
         # A power failure must not lose what a client has received: without its idempotency key a task could run twice,
         # without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond per transaction.
@@ -198,6 +211,16 @@ class Store(TaskReader):
             version += 1
         if version != VERSION:
             raise StoreError(f"the state in {directory} was written by another version of the server")
+        self._convert()
+
+    def _convert(self) -> None:
+        """Make a file of an earlier version return its freed pages, unless it is too large to rewrite at a start."""
+        [(mode,)] = self._fetch_all("PRAGMA auto_vacuum")
+        [(pages,)] = self._fetch_all("PRAGMA page_count")
+        if mode == 0 and pages <= _PAGES_TO_CONVERT:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                self._db.execute("VACUUM")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -223,10 +246,14 @@ class Store(TaskReader):
 
     def _end_task(self, task: Task, event: TaskEvent) -> None:
         row = task_to_row(task)
-        values = ", ".join(f"{name} = :{name}" for name in row)
+        values = ", ".join(f"{name} = :{name}" for name in row if name not in _FIXED)
         self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
+        self._delete_spec(task.id)
         self._add_events(task.id, [event])
         self._add_usage(task.key_hash, event.timestamp, task.model, task.usage)
+
+    def _delete_spec(self, task_id: str) -> None:
+        self._db.execute("DELETE FROM queued_specs WHERE task_id = ?", (task_id,))
 
     def _fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
         rows = self._fetch_all(sql, *values)
@@ -236,14 +263,12 @@ class Store(TaskReader):
         with closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
-    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> None:
-        self._db.executemany(
-            "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
-            [
-                (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str))
-                for event in events
-            ],
-        )
+    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> int:
+        rows = [
+            (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)) for event in events
+        ]
+        self._db.executemany("INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)", rows)
+        return sum(len(row[-1]) for row in rows)
 
     def _save_completion(self, completion: PaidCompletion) -> None:
         if completion.reservation is not None:
