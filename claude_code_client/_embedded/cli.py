@@ -13,10 +13,15 @@ from ..errors import ConfigurationError
 from .local_server import check_installed
 
 _HELP: Final = ("-h", "--help")
-_USAGE: Final = """usage: claude-code-client serve [options]
+_COMMANDS: Final = {"serve": "cli.run_foreground", "audit": "audit_command.run_audit"}
+"""Commands, with the functions of ``claude_code_server.process`` that run them."""
+_USAGE: Final = """usage: claude-code-client COMMAND [options]
        claude-code-client --version
 
-  serve   run the embedded server in the foreground; for its options, see 'claude-code-client serve --help'
+  serve   run the embedded server in the foreground
+  audit   print who ran what, with which tools, at what cost
+
+For the options of a command, see 'claude-code-client COMMAND --help'.
 """
 
 
@@ -29,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         sys.stdout.write(f"claude-code-client {__version__}\n")
         return 0
-    if arguments[0] != "serve":
+    command = _COMMANDS.get(arguments[0])
+    if command is None:
         sys.stderr.write(f"claude-code-client: unknown command {arguments[0]!r}\n{_USAGE}")
         return 2
     try:
@@ -39,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"claude-code-client: {error}\n")
         return 1
-    if argv is None:  # this is the program, which may be restarted
+    if argv is None and arguments[0] == "serve":  # this is the program, which may be restarted
         importlib.import_module("claude_code_server.process.isolation").isolate_process()
-    status: int = importlib.import_module("claude_code_server.process.cli").run_foreground(arguments[1:])
+    module, _, function = command.partition(".")
+    status: int = getattr(importlib.import_module(f"claude_code_server.process.{module}"), function)(arguments[1:])
     return status

@@ -58,6 +58,8 @@ class Settings:
     """Artifacts of one task; warnings of the task name some of the files beyond."""
     max_artifact_bytes: int = 4_000_000_000
     """Size of the artifacts of one task; warnings of the task name some of the files beyond."""
+    metrics_token: str | None = attrs.field(default=None, repr=False)
+    """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0
     """Limit on ``Prefer: wait=N``."""
     min_free_bytes: int = 200_000_000

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from typing import Final
 
 import attrs
 
 from ..domain.engine_protocol import CancelToken, TaskSpec
 from ..domain.entities import Task, TaskEvent
+from ..engine.agents import AGENTS, SKILLS
+from ..engine.tools import TOOLS
 from ..runtime.broadcast import Broadcast
+
+_KNOWN_NAMES: Final = frozenset((*TOOLS, *AGENTS, *SKILLS))
 
 
 @attrs.define(eq=False)
@@ -20,6 +26,10 @@ class ActiveTask:
     spec: TaskSpec | None
     """None while the task waits: the store has it."""
     cancellation: CancelToken = attrs.field(factory=CancelToken)
+    used: Counter[str] = attrs.field(factory=Counter)
+    """Number of calls of each tool, agent and skill."""
+    known_names: frozenset[str] = _KNOWN_NAMES
+    """Names that ``used`` may contain."""
     seq: int = 0
     """Sequence number of the last stored event."""
     emitted: list[TaskEvent] = attrs.field(factory=list)

@@ -21,10 +21,12 @@ from ..domain.usage import Usage
 from ..engine.messages_request import estimate_need
 from ..engine.usage_meter import ModelCall
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
 from .messages import NO_RETRY, MessageAssembler, MessagesRequest, is_message, to_api_error, to_completion
+from .metrics import Metrics
 
 _log = logging.getLogger(__name__)
 IDEMPOTENCY_SCOPE: Final = "completion"
@@ -35,10 +37,11 @@ RETENTION: Final = timedelta(hours=24)
 class CompletionRunner:
     """Starts completions, and finds those that a repeated request refers to."""
 
-    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store) -> None:
+    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store, metrics: Metrics) -> None:
         self._upstream = upstream
         self._tariff = tariff
         self._store = store
+        self._metrics = metrics
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -107,6 +110,10 @@ class CompletionRunner:
         finally:
             call.end()
             if record is not None:
+                self._metrics.add_usage(request.model, call.usage)
+                log_event(
+                    _log, "completion ended", model=self._metrics.model_label(request.model), **attrs.asdict(call.usage)
+                )
                 self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)

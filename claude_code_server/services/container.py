@@ -26,6 +26,7 @@ from .completions import CompletionRunner
 from .connections import Followers
 from .disk_guard import DiskGuard
 from .event_batches import EventBatch
+from .metrics import Metrics
 from .pruner import Pruner
 from .queued_tasks import QueuedTaskCheck
 from .task_progress import EventLimits
@@ -68,7 +69,9 @@ class Services:
         self._owns_upstream = upstream is None
         self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
         self.tariff = Tariff(settings.catalog, free=self.upstream.free, local=self.upstream.local)
+        self.metrics = Metrics(settings.catalog)
         self._given_engine = engine
+        self._stopping = False
         self._stack = contextlib.AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -93,9 +96,10 @@ class Services:
                     max_events=self.settings.max_task_events, max_bytes=self.settings.max_task_event_bytes
                 ),
                 check=QueuedTaskCheck(self.settings, self.api_keys, self.tariff),
+                metrics=self.metrics,
             )
             self.store.charge_reservations()
-            self.completions = CompletionRunner(self.upstream, self.tariff, self.store)
+            self.completions = CompletionRunner(self.upstream, self.tariff, self.store, self.metrics)
             stack.push_async_callback(self.stop)
             self.task_runner.recover()
             keep_days = self.settings.keep_days
@@ -107,11 +111,16 @@ class Services:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
+    def failing_parts(self) -> list[str]:
+        """Return what keeps the server from taking new work; nothing if it is ready."""
+        return [name for name, failing in (("server", self._stopping), ("store", self.store.has_deferred())) if failing]
+
     async def stop(self) -> None:
         """End all work, so that whoever waits for it or follows it reaches its end, and refuse new work.
 
         Pending tasks wait for the next server if the state directory stays.
         """
+        self._stopping = True
         for task in self._background:
             task.cancel()
         closing = self.task_runner.aclose(self.settings.shutdown_grace, keep_queued=self.settings.state_dir is not None)

@@ -20,7 +20,7 @@ _INTERVAL: Final = 600.0
 _PAUSE_SHARE: Final = 9.0
 """Length of the pause after a step, as a multiple of the step: nine tenths of the time are left to others."""
 _USAGE_KEPT: Final = timedelta(days=62)
-"""Time for which usage is kept at least, for reports and budgets of a month."""
+"""Time for which usage and the audit log are kept at least, for reports and budgets of a month."""
 
 
 def _utc_now() -> datetime:
@@ -28,10 +28,10 @@ def _utc_now() -> datetime:
 
 
 class Pruner:
-    """Deletes ended tasks with their events and idempotency keys, and usage, once they are older than ``keep``.
+    """Deletes ended tasks, with their events and idempotency keys, once they are older than ``keep``.
 
-    ``keep`` None keeps all of them. Tasks that have not ended stay, however old they are, and so does usage of the last
-    two months. Replies of completions are deleted after a day.
+    None keeps all of them. Tasks that have not ended stay, however old they are. Usage and audit log stay for
+    two months at least. Replies of completions go after a day.
     """
 
     def __init__(self, retention: Retention, keep: timedelta | None, clock: Callable[[], datetime] = _utc_now) -> None:
@@ -46,10 +46,12 @@ class Pruner:
             return True
         if self._keep is None:
             return False
+        records = format_time(now - max(self._keep, _USAGE_KEPT))
         return (
             self._retention.delete_events()
             or self._retention.delete_tasks(format_time(now - self._keep))
-            or self._retention.delete_usage(format_time(now - max(self._keep, _USAGE_KEPT)))
+            or self._retention.delete_usage(records)
+            or self._retention.delete_audit(records)
             or self._retention.return_space()
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 
+from ..domain.audit import count_use
 from ..domain.engine_protocol import EventSink, EventType
 from ..domain.entities import RUNNING, TaskEvent
 from ..domain.json_values import express
@@ -57,6 +58,7 @@ class TaskProgress:
         if seq > self._limits.max_events:
             self._stop(active, f"{self._limits.max_events} events")
             return
+        count_use(active.used, type, fields, active.known_names)
         expressed = express(fields)
         if not expressed.exact:
             active.task = with_warnings(active.task, (INEXACT.format(f"event {seq} ({type})"),))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
 
+from ..domain.audit import Grants, key_id
 from ..domain.engine_protocol import Engine, Outcome, TaskSpec
 from ..domain.entities import ERROR, PENDING, RESULT, Task
 from ..domain.errors import ApiError, shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey
 from ..runtime.broadcast import wait_for_event
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event, log_id, set_log_ids
 from ..storage.queued_specs import decode_spec, encode_spec
 from ..storage.store import Store
 from .active_task import ActiveTask
+from .metrics import Metrics
 from .task_ends import INTERRUPTED, LIMIT_STATUSES, NOT_STORED, SERVER_FAILED, TOO_LARGE, ended_task
 from .task_progress import EventLimits, TaskProgress
 from .task_queue import TaskQueue
@@ -46,6 +49,7 @@ class TaskRunner:
         *,
         cancel_grace: float,
         limits: EventLimits | None = None,
+        metrics: Metrics | None = None,
         check: Callable[[Task, TaskSpec], None] = _accept,
     ) -> None:
         """Create a runner.
@@ -60,6 +64,7 @@ class TaskRunner:
         self._cancel_grace = cancel_grace
         self._check = check
         self._active: dict[str, ActiveTask] = {}
+        self._metrics = metrics or Metrics()
         self._closed = False
 
     def recover(self) -> None:
@@ -68,7 +73,7 @@ class TaskRunner:
             if task.status == PENDING and self._store.has_spec(task.id):
                 self._add(ActiveTask(task, None))
             else:
-                self._store_end(task, INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR)
+                self._store_end(task, INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR, {})
         self.start_pending()
 
     def submit(self, task: Task, spec: TaskSpec, key: IdempotencyKey | None = None) -> None:
@@ -80,10 +85,12 @@ class TaskRunner:
             raise shutting_down()
         self._queue.check_room(task.key_hash)
         try:
-            self._store.add_task(task, key, encode_spec(spec))
+            grants = Grants(spec.tools, spec.agents, spec.skills)
+            self._store.add_task(task, key, grants, log_id("request_id"), encode_spec(spec))
         except Exception as error:
             log_exception(_log, f"storing the new task {task.id}", error)
             raise storage_unavailable() from None
+        log_event(_log, "task submitted", task_id=task.id, model=task.model, **attrs.asdict(grants))
         active = ActiveTask(attrs.evolve(task, description=""), spec)
         self._add(active)
         self.start_pending()
@@ -106,6 +113,10 @@ class TaskRunner:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
         active = self._active.get(task_id)
         return active is None or await wait_for_event(active.ended, timeout)
+
+    def count_active(self) -> tuple[int, int]:
+        """Return the number of pending and of running tasks."""
+        return len(self._queue), self._queue.running()
 
     def is_active(self, task_id: str) -> bool:
         """Return whether a task is pending or running here, so that more events will follow."""
@@ -155,9 +166,12 @@ class TaskRunner:
             self._end(active, Outcome("cancelled"), RESULT)
 
     async def _run(self, active: ActiveTask) -> None:
+        set_log_ids(task_id=active.id, key=key_id(active.key_hash))
+        log_event(_log, "task started")
         event_type = ERROR
         try:
             spec = active.spec or await self._load_spec(active)
+            active.known_names |= {*spec.agents, *spec.skills}
             timer = asyncio.get_running_loop().call_later(spec.timeout, active.cancellation.cancel, "timeout")
             try:
                 self._progress.start(active)
@@ -212,20 +226,25 @@ class TaskRunner:
             outcome, event_type = attrs.evolve(outcome, status="failed", error=(TOO_LARGE, active.exceeded)), ERROR
         if active.storage_failed:
             outcome, event_type = attrs.evolve(NOT_STORED, usage=outcome.usage), ERROR
-        active.task = self._store_end(active.task, outcome, active.seq + 1, event_type)
+        active.task = self._store_end(active.task, outcome, active.seq + 1, event_type, active.used)
         active.seq += 1
         active.ended.set()
         active.changed.notify()
         self.start_pending()
 
-    def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str) -> Task:
+    def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str, used: Mapping[str, int]) -> Task:
         """Store the end of a task and return the ended task: as failed if its real end cannot be stored."""
         ended, event = ended_task(task, outcome, seq, event_type)
         try:
-            self._store.end_task(ended, event)
+            self._store.end_task(ended, event, used)
         except Exception as error:
             log_exception(_log, f"storing the end of task {task.id}", error)
             # The next server would find the task unfinished and end it as failed, so clients must see the same now.
             ended, event = ended_task(task, attrs.evolve(NOT_STORED, usage=outcome.usage), seq, ERROR)
-            self._store.defer_end(ended, event)
+            self._store.defer_end(ended, event, used)
+        self._metrics.add_task(ended.status, ended.model, ended.usage)
+        log_event(
+            _log, "task ended", task_id=ended.id, key=key_id(ended.key_hash), status=ended.status, model=ended.model,
+            **attrs.asdict(ended.usage), used=dict(used),
+        )  # fmt: skip
         return ended

@@ -70,6 +70,15 @@ class Retention:
             )
         return deleted.rowcount > 0
 
+    def delete_audit(self, before: str) -> bool:
+        """Delete some entries of the audit log from before a time."""
+        with self._db:
+            deleted = self._db.execute(
+                "DELETE FROM audit WHERE n IN (SELECT n FROM audit WHERE at < ? AND ended_at IS NOT NULL LIMIT ?)",
+                (before, _ROWS_AT_ONCE),
+            )
+        return deleted.rowcount > 0
+
     def return_space(self) -> bool:
         """Return some free pages of the file to the file system."""
         [(free,)] = self._db.execute("PRAGMA freelist_count").fetchall()

@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 VERSION = 5
+_AUDIT = """
+CREATE TABLE audit (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    key TEXT NOT NULL,
+    task_id TEXT NOT NULL UNIQUE,
+    request_id TEXT,
+    model TEXT NOT NULL,
+    grants TEXT NOT NULL,
+    used TEXT NOT NULL,
+    status TEXT NOT NULL,
+    ended_at TEXT,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost REAL NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at);
+ALTER TABLE usage ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+"""
 _RESERVATIONS = """
 CREATE TABLE reservations (
     n INTEGER PRIMARY KEY,
@@ -85,6 +104,7 @@ CREATE TABLE usage (
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
 {_VERSION_5}
+{_AUDIT}
 PRAGMA user_version = 5;
 COMMIT;
 """
@@ -111,6 +131,7 @@ COMMIT;
     4: f"""
 BEGIN;
 {_VERSION_5}
+{_AUDIT}
 PRAGMA user_version = 5;
 COMMIT;
 """,

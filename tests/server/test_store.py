@@ -177,40 +177,6 @@ def test_an_unusable_state_directory_is_rejected_in_one_line(tmp_path: Path) -> 
         Store(damaged)
 
 
-def test_a_database_of_another_version_is_rejected(folder: Path) -> None:
-    Store(folder).close()
-    with sqlite3.connect(folder / "state.sqlite3") as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
-    with pytest.raises(StoreError, match="another version"):
-        Store(folder)
-
-
-def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
-    with Store(folder) as store:
-        store.add_task(task())
-    with sqlite3.connect(folder / "state.sqlite3") as db:
-        db.execute("ALTER TABLE tasks DROP COLUMN warnings")
-        db.execute("ALTER TABLE tasks DROP COLUMN reserved")
-        db.execute("DROP TABLE reservations")
-        db.execute("DROP INDEX responses_by_age")
-        db.execute("DROP TABLE queued_specs")
-        db.execute("DROP TABLE pruned_tasks")
-        for index in ("tasks_by_status", "tasks_by_end", "usage_by_age"):
-            db.execute(f"DROP INDEX {index}")
-        db.execute("PRAGMA user_version = 1")
-    db.close()
-    with Store(folder) as store:
-        assert store.get_task("task_1") == task()
-        store.end_task(
-            attrs.evolve(task(), status="completed", completed_at=LATER, warnings=("a",)), TaskEvent(1, "result", LATER)
-        )
-        ended = store.get_task("task_1")
-    assert ended is not None
-    assert ended.warnings == ("a",)
-    Store(folder).close()
-
-
 def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
     with Store(folder) as store:
         statements: list[str] = []

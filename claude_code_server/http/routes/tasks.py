@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ...domain.entities import Task
 from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
+from ...runtime.json_logging import add_log_ids
 from ...services.task_spec import build_task_spec
 from ...storage.store import Store
 from ..file_response import file_response
@@ -109,6 +110,7 @@ def find_task(context: RequestContext, task_id: str) -> Task:
     task = context.services.store.get_task(task_id, context.key_hash)
     if task is None:
         raise not_found("task")
+    add_log_ids(task_id=task.id)
     return task
 
 
