@@ -78,7 +78,7 @@ FIELDS: Final = (
         secret=True,
     ),
     _limit("max-connections", whole_number(1), "connections that may be open", "N"),
-    _limit("max-head-bytes", whole_number(1_000), "largest head of a request: its first line and headers", "BYTES"),
+    _limit("max-head-bytes", whole_number(1), "largest head of a request: its first line and headers", "BYTES"),
     _limit("max-body-bytes", whole_number(1), "largest body of a request", "BYTES"),
     _limit("head-timeout", SECONDS, "seconds that a client has to send the head of a request", "SECONDS"),
     _limit("body-timeout", SECONDS, "seconds in which the body of a request must make progress", "SECONDS"),

@@ -113,7 +113,12 @@ class Services:
 
     def failing_parts(self) -> list[str]:
         """Return what keeps the server from taking new work; nothing if it is ready."""
-        return [name for name, failing in (("server", self._stopping), ("store", self.store.has_deferred())) if failing]
+        failing = {
+            "server": self._stopping,
+            "store": self.store.has_deferred(),
+            "disk": self.disk_guard.is_low(),
+        }
+        return [name for name in failing if failing[name]]
 
     async def stop(self) -> None:
         """End all work, so that whoever waits for it or follows it reaches its end, and refuse new work.

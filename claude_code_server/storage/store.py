@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,7 +21,7 @@ from .audit import record_end, record_start
 from .migration import LaterVersionError, migrate
 from .read_pool import ReadPool
 from .retention import Retention
-from .rows import charged_task_from_row, task_to_row, usage_from_row
+from .rows import charged_task_from_row, event_to_row, task_to_row, usage_from_row
 from .task_reader import TaskReader
 
 _NOTHING: Final[Mapping[str, int]] = {}
@@ -31,6 +30,7 @@ _UNFINISHED: Final = (
     " artifacts, input_tokens, output_tokens, cost, failure, warnings, reserved"
     " FROM tasks WHERE completed_at IS NULL ORDER BY n"
 )
+_DELETE_SPEC: Final = "DELETE FROM queued_specs WHERE task_id = ?"
 _FIXED: Final = ("id", "key", "description", "model", "working_directory", "created_at")
 """Columns of a task that never change."""
 
@@ -118,7 +118,7 @@ class Store(TaskReader):
         """Mark a task as running."""
         with self._transaction():
             self._db.execute("UPDATE tasks SET status = ? WHERE id = ?", (RUNNING, task_id))
-            self._delete_spec(task_id)
+            self._db.execute(_DELETE_SPEC, (task_id,))
 
     def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> int:
         """Store events, all or none of them; return the size of their fields."""
@@ -250,13 +250,10 @@ class Store(TaskReader):
         row = task_to_row(task)
         values = ", ".join(f"{name} = :{name}" for name in row if name not in _FIXED)
         self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
-        self._delete_spec(task.id)
+        self._db.execute(_DELETE_SPEC, (task.id,))
         self._add_events(task.id, [event])
         self._add_usage("task", task.key_hash, event.timestamp, task.model, task.usage)
         record_end(self._db, task, used)
-
-    def _delete_spec(self, task_id: str) -> None:
-        self._db.execute("DELETE FROM queued_specs WHERE task_id = ?", (task_id,))
 
     def _fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
         rows = self._fetch_all(sql, *values)
@@ -267,11 +264,9 @@ class Store(TaskReader):
             return cursor.fetchall()
 
     def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> int:
-        rows = [
-            (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)) for event in events
-        ]
+        rows = [event_to_row(task_id, event) for event in events]
         self._db.executemany("INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)", rows)
-        return sum(len(row[-1]) for row in rows)
+        return sum(len(fields) for *_, fields in rows)
 
     def _save_completion(self, completion: PaidCompletion) -> None:
         if completion.reservation is not None:

@@ -42,7 +42,7 @@ def use(store: Store, at: datetime, name: str, events: int = 5, key: str = "k") 
     """Store a task that runs at a time, with an idempotency key, and a completion."""
     moment = format_time(at)
     task = Task(f"task_{name}", key, TEXT, "m", "/w", moment)
-    store.add_task(task, IdempotencyKey(key, "task", name, "print"), "{}")
+    store.add_task(task, IdempotencyKey(key, "task", name, "print"), spec="{}")
     store.start_task(task.id)
     store.add_events(task.id, [TaskEvent(seq, "thinking", moment, {"content": TEXT}) for seq in range(1, events + 1)])
     ended = attrs.evolve(task, status="completed", completed_at=moment, usage=Usage(1, 2, 0.5))
@@ -52,7 +52,7 @@ def use(store: Store, at: datetime, name: str, events: int = 5, key: str = "k") 
 
 
 def counts(store: Store) -> dict[str, int]:
-    tables = ("tasks", "events", "idempotency", "usage", "queued_specs", "pruned_tasks")
+    tables = ("tasks", "events", "idempotency", "usage", "queued_specs", "pruned_tasks", "audit")
     return {table: store._fetch_all(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
@@ -81,7 +81,7 @@ def test_old_tasks_go_with_all_that_belongs_to_them(store: Store) -> None:
     use(store, START - 3 * DAY, "old", events=450)
     use(store, START - DAY / 2, "new")
     stays = Task("task_running", "k", "d", "m", "/w", format_time(START - 9 * DAY))
-    store.add_task(stays, IdempotencyKey("k", "task", "running", "print"), "{}")
+    store.add_task(stays, IdempotencyKey("k", "task", "running", "print"), spec="{}")
     finish(Pruner(store.retention, 2 * DAY, Clock()))
     assert store.get_task("task_old") is None
     assert store.list_events("task_old") == []
@@ -90,17 +90,17 @@ def test_old_tasks_go_with_all_that_belongs_to_them(store: Store) -> None:
         assert store.get_task(f"task_{name}") is not None
         assert store.find_response(IdempotencyKey("k", "task", name, "print")) is not None
     assert len(store.list_events("task_new")) == 6
-    # Usage of two months stays, for reports and budgets.
+    # Usage and audit log of two months stay.
     assert counts(store) == {
-        "tasks": 2, "events": 6, "idempotency": 3, "usage": 4, "queued_specs": 1, "pruned_tasks": 0
+        "tasks": 2, "events": 6, "idempotency": 3, "usage": 4, "queued_specs": 1, "pruned_tasks": 0, "audit": 3
     }  # fmt: skip
 
 
-def test_usage_goes_after_two_months(store: Store) -> None:
+def test_usage_and_audit_log_go_after_two_months(store: Store) -> None:
     use(store, START - 63 * DAY, "old")
     use(store, START - 61 * DAY, "newer")
     finish(Pruner(store.retention, DAY, Clock()))
-    assert counts(store)["usage"] == 2
+    assert (counts(store)["usage"], counts(store)["audit"]) == (2, 1)
 
 
 def test_without_a_limit_tasks_stay_and_replies_go_after_a_day(store: Store) -> None:
@@ -108,7 +108,7 @@ def test_without_a_limit_tasks_stay_and_replies_go_after_a_day(store: Store) -> 
     use(store, START - DAY / 2, "new")
     finish(Pruner(store.retention, None, Clock()))
     assert counts(store) == {
-        "tasks": 2, "events": 12, "idempotency": 3, "usage": 4, "queued_specs": 0, "pruned_tasks": 0
+        "tasks": 2, "events": 12, "idempotency": 3, "usage": 4, "queued_specs": 0, "pruned_tasks": 0, "audit": 2
     }  # fmt: skip
 
 

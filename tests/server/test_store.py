@@ -196,9 +196,10 @@ def test_what_is_old_is_found_by_an_index(folder: Path) -> None:
         assert store.retention.delete_tasks(before=LATER)
         assert store.retention.delete_events()
         assert store.retention.delete_usage(before=LATER)
+        assert store.retention.delete_audit(before=LATER)
         store._db.set_trace_callback(None)
         made = [one for one in statements if one.startswith(("SELECT", "DELETE"))]
-        assert len(made) >= 6
+        assert len(made) >= 7
         for statement in made:
             plan = " ".join(row["detail"] for row in store._db.execute(f"EXPLAIN QUERY PLAN {statement}"))
             # The list of tasks to delete is short.
