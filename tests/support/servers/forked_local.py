@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from claude_code_client._embedded import local_server
+from claude_code_client._client import local_server
 from support.fork_server import AVAILABLE, SERVER, ForkedProcess
 
 COMMAND = [sys.executable, "-P", "-m", SERVER, "child"]
