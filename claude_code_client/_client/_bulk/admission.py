@@ -15,18 +15,23 @@ class Admission(Protocol):
 
     def delay(self, calls: int, now: float) -> float | None:
         """Return the seconds until a call may start beside others: 0 for now, None if that is not known."""
+        ...
 
     def started(self, now: float) -> None:
         """Note a call that starts."""
+        ...
 
     def ended(self, now: float) -> None:
         """Note the end of a call."""
+        ...
 
     def in_flight(self, calls: int) -> int:
         """Return how many of these calls are in flight."""
+        ...
 
     async def aclose(self) -> None:
         """End what is in progress elsewhere."""
+        ...
 
 
 @attrs.frozen
