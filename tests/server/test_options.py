@@ -143,7 +143,7 @@ def test_every_option_has_a_help_and_a_variable(capsys: pytest.CaptureFixture[st
 @pytest.mark.slow
 def test_the_help_imports_none_of_the_servers_packages() -> None:
     program = (
-        "import sys\nfrom claude_code_client._embedded.cli import main\nmain(['serve', '--help'])\n"
+        "import sys\nfrom claude_code_client._cli.cli import main\nmain(['serve', '--help'])\n"
         "heavy = {'starlette', 'uvicorn', 'sqlite3', 'asyncio', 'httpx', 'prometheus_client', 'jsonschema'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
