@@ -13,12 +13,17 @@ from ..errors import ConfigurationError
 from .local_server import check_installed
 
 _HELP: Final = ("-h", "--help")
-_COMMANDS: Final = {"serve": "cli.run_foreground", "audit": "audit_command.run_audit"}
+_COMMANDS: Final = {
+    "serve": "cli.run_foreground",
+    "audit": "audit_command.run_audit",
+    "backup": "backup_command.run_backup",
+}
 """Commands, with the functions of ``claude_code_server.process`` that run them."""
 _USAGE: Final = """usage: claude-code-client COMMAND [options]
        claude-code-client --version
 
   serve   run the embedded server in the foreground
+  backup  copy the state of a server, which may be running, into one file
   audit   print who ran what, with which tools, at what cost
 
 For the options of a command, see 'claude-code-client COMMAND --help'.

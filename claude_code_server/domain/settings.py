@@ -39,6 +39,10 @@ class Settings:
     max_connections: int = 1000
     """Connections that may be open; at most half of the process's file descriptors."""
     max_body_bytes: int = 10_000_000
+    tls_cert: Path | None = None
+    """File with the certificate chain; None for plain HTTP."""
+    tls_key: Path | None = None
+    """File with the key of the certificate; None if it is in the same file."""
     metrics_token: str | None = attrs.field(default=None, repr=False)
     """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0

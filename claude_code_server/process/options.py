@@ -54,6 +54,8 @@ def _limit(name: str, type: OptionType, help: str, metavar: str) -> Option:
 
 FIELDS: Final = (
     _limit("max-concurrent-tasks", whole_number(1), "tasks that run at once; further tasks wait", "N"),
+    Option("tls-cert", PATH, "PEM file with the certificate chain, to serve https", "FILE"),
+    Option("tls-key", PATH, "PEM file with the certificate's key (default: it is in the file of --tls-cert)", "FILE"),
     Option(
         "metrics-token",
         SECRET,

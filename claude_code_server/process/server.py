@@ -10,6 +10,7 @@ from typing import Final
 from ..domain.settings import Settings
 from ..http.app import build_app
 from ..runtime.connection_limits import ConnectionLimits
+from ..runtime.tls import load_tls
 from ..runtime.uvicorn_server import UvicornServer
 from ..services.container import Services
 
@@ -23,7 +24,9 @@ async def serve(services: Services, sock: socket.socket, on_ready: Callable[[], 
     """
     with sock:
         async with services:
-            server = UvicornServer(build_app(services), sock, _connection_limits(services.settings))
+            settings = services.settings
+            tls = None if settings.tls_cert is None else load_tls(settings.tls_cert, settings.tls_key)
+            server = UvicornServer(build_app(services), sock, _connection_limits(settings), tls)
             await server.start()
             on_ready()
             stopped, stopping = asyncio.create_task(server.wait_stopped()), asyncio.create_task(stop.wait())
