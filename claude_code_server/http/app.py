@@ -60,6 +60,7 @@ def create_app(
 
 def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """Return the application on ``services``, which the caller or ``lifespan`` starts and stops."""
+    settings = services.settings
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in services.contract.operations.values():
         by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
@@ -70,7 +71,7 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
         ],
         middleware=[
             Middleware(_RequestMiddleware, metrics=services.metrics),
-            Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts),
+            Middleware(HeadCheck, allowed_hosts=settings.allowed_hosts, max_bytes=settings.max_head_bytes),
         ],
         lifespan=lifespan,
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 _SECRET_LENGTH: Final = 16
+_MAX_DAYS: Final = 36_500
 _TRUE: Final = ("1", "true", "yes", "on")
 _FALSE: Final = ("0", "false", "no", "off", "")
 
@@ -56,9 +57,16 @@ def whole_number(smallest: int, largest: int | None = None) -> OptionType:
     return OptionType(f"a whole number {bounds}", (int,), convert)
 
 
-def _seconds(value: str | float) -> float:
+def _positive(value: str | float) -> float:
     number = float(value)
     if not math.isfinite(number) or number <= 0:
+        raise ValueError
+    return number
+
+
+def _days(value: str | float) -> float:
+    number = _positive(value)
+    if number > _MAX_DAYS:
         raise ValueError
     return number
 
@@ -85,5 +93,6 @@ def _secret(value: str) -> str:
 TEXT: Final = OptionType("text that is not empty", (str,), _text)
 SECRET: Final = OptionType("text of at least 16 printable ASCII characters", (str,), _secret)
 PATH: Final = OptionType("a path", (str,), lambda value: Path(_text(value)))
-SECONDS: Final = OptionType("a number of seconds above 0", (int, float), _seconds)
+SECONDS: Final = OptionType("a number of seconds above 0", (int, float), _positive)
+DAYS: Final = OptionType(f"a number of days above 0, up to {_MAX_DAYS}", (int, float), _days)
 SWITCH: Final = OptionType("true or false", (bool,), _switch)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..domain.settings import Settings
-from .option_types import PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
+from .option_types import DAYS, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
 
 VARIABLE_PREFIX: Final = "CLAUDE_SERVER_"
 _MAX_PORT: Final = 65535
@@ -56,6 +56,21 @@ FIELDS: Final = (
     _limit("max-concurrent-tasks", whole_number(1), "tasks that run at once; further tasks wait", "N"),
     Option("tls-cert", PATH, "PEM file with the certificate chain, to serve https", "FILE"),
     Option("tls-key", PATH, "PEM file with the certificate's key (default: it is in the file of --tls-cert)", "FILE"),
+    _limit("max-queued-tasks", whole_number(0), "tasks that may wait; further ones are refused", "N"),
+    _limit("max-queued-tasks-per-key", whole_number(0), "tasks of one key that may wait", "N"),
+    _limit("max-followers", whole_number(1), "event streams of tasks that may be open", "N"),
+    _limit("max-followers-per-task", whole_number(1), "event streams of one task that may be open", "N"),
+    _limit("max-task-events", whole_number(1), "events of one task; one with more is stopped", "N"),
+    _limit("max-task-event-bytes", whole_number(1), "size of one task's events; one with more is stopped", "BYTES"),
+    _limit("max-artifacts", whole_number(0), "artifacts of one task; warnings name others", "N"),
+    _limit("max-artifact-bytes", whole_number(0), "size of one task's artifacts; warnings name others", "BYTES"),
+    _limit("min-free-bytes", whole_number(0), "space on the disk below which new work is refused", "BYTES"),
+    Option(
+        "keep-days",
+        DAYS,
+        "days after which ended tasks are deleted, with their events and idempotency keys (default: they are kept)",
+        "DAYS",
+    ),
     Option(
         "metrics-token",
         SECRET,
@@ -65,6 +80,7 @@ FIELDS: Final = (
         secret=True,
     ),
     _limit("max-connections", whole_number(1), "connections that may be open", "N"),
+    _limit("max-head-bytes", whole_number(1), "largest head of a request: its first line and headers", "BYTES"),
     _limit("max-body-bytes", whole_number(1), "largest body of a request", "BYTES"),
     _limit("head-timeout", SECONDS, "seconds that a client has to send the head of a request", "SECONDS"),
     _limit("body-timeout", SECONDS, "seconds in which the body of a request must make progress", "SECONDS"),

@@ -75,6 +75,7 @@ class UvicornServer:
         limits: ConnectionLimits | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        limits = limits or ConnectionLimits()
         config = uvicorn.Config(
             app,
             http=RequestProtocol,
@@ -87,10 +88,11 @@ class UvicornServer:
             server_header=False,
             # Anyone could pretend to have another address.
             proxy_headers=False,
+            h11_max_incomplete_event_size=limits.max_head_bytes,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE + _ABORTED,
         )
-        self._server = _Server(config, sock, limits or ConnectionLimits(), tls)
+        self._server = _Server(config, sock, limits, tls)
         self._sock = sock
         self._task: asyncio.Task[None] | None = None
 

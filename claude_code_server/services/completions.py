@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any, Final
 
 import attrs
@@ -31,10 +30,8 @@ from .metrics import Metrics
 
 _log = logging.getLogger(__name__)
 IDEMPOTENCY_SCOPE: Final = "completion"
-_RETENTION: Final = timedelta(hours=24)
+RETENTION: Final = timedelta(hours=24)
 """Time for which a repeated request gets the stored response."""
-_DELETION_INTERVAL: Final = 60.0
-"""Seconds between two deletions of older responses."""
 
 
 class CompletionRunner:
@@ -48,7 +45,6 @@ class CompletionRunner:
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._next_deletion = 0.0
 
     def find(self, key: IdempotencyKey) -> InFlightCompletion | None:
         """Return the completion of an earlier request with ``key``. Raise ApiError 409 if its body was different."""
@@ -174,16 +170,10 @@ class CompletionRunner:
             completion = attrs.evolve(completion, usage=usage, key=None)
         try:
             self._store.save_completion(completion)
-            self._delete_old_responses()
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.
             log_exception(_log, "storing a completion", error)
 
-    def _delete_old_responses(self) -> None:
-        if (time := monotonic()) >= self._next_deletion:
-            self._next_deletion = time + _DELETION_INTERVAL
-            self._store.delete_responses(IDEMPOTENCY_SCOPE, before=_retention_start())
-
 
 def _retention_start() -> str:
-    return format_time(datetime.now(UTC) - _RETENTION)
+    return format_time(datetime.now(UTC) - RETENTION)

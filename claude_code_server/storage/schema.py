@@ -34,6 +34,23 @@ CREATE TABLE reservations (
 );
 """
 _RESPONSES_BY_AGE = "CREATE INDEX responses_by_age ON idempotency (scope, created_at);"
+_QUEUED_SPECS = """
+CREATE TABLE queued_specs (
+    task_id TEXT PRIMARY KEY,
+    spec TEXT NOT NULL
+);
+"""
+_PRUNED_TASKS = "CREATE TABLE pruned_tasks (task_id TEXT PRIMARY KEY) WITHOUT ROWID;"
+_TASKS_BY_STATUS = "CREATE INDEX tasks_by_status ON tasks (key, status, n);"
+_TASKS_BY_END = "CREATE INDEX tasks_by_end ON tasks (completed_at) WHERE completed_at IS NOT NULL;"
+_USAGE_BY_AGE = "CREATE INDEX usage_by_age ON usage (at);"
+_VERSION_5 = f"""
+{_QUEUED_SPECS}
+{_PRUNED_TASKS}
+{_TASKS_BY_STATUS}
+{_TASKS_BY_END}
+{_USAGE_BY_AGE}
+"""
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
@@ -86,6 +103,7 @@ CREATE TABLE usage (
 );
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
+{_VERSION_5}
 {_AUDIT}
 PRAGMA user_version = 5;
 COMMIT;
@@ -112,6 +130,7 @@ COMMIT;
 """,
     4: f"""
 BEGIN;
+{_VERSION_5}
 {_AUDIT}
 PRAGMA user_version = 5;
 COMMIT;

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -21,11 +20,19 @@ from ..domain.usage import ModelUsage, Usage
 from .audit import record_end, record_start
 from .migration import LaterVersionError, migrate
 from .read_pool import ReadPool
-from .rows import charged_task_from_row, task_to_row, usage_from_row
+from .retention import Retention
+from .rows import charged_task_from_row, event_to_row, task_to_row, usage_from_row
 from .task_reader import TaskReader
 
 _NOTHING: Final[Mapping[str, int]] = {}
-_UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
+_UNFINISHED: Final = (
+    "SELECT id, key, status, '' AS description, model, working_directory, created_at, completed_at, summary, result,"
+    " artifacts, input_tokens, output_tokens, cost, failure, warnings, reserved"
+    " FROM tasks WHERE completed_at IS NULL ORDER BY n"
+)
+_DELETE_SPEC: Final = "DELETE FROM queued_specs WHERE task_id = ?"
+_FIXED: Final = ("id", "key", "description", "model", "working_directory", "created_at")
+"""Columns of a task that never change."""
 
 
 class StoreError(Exception):
@@ -56,6 +63,7 @@ class Store(TaskReader):
                 # run twice, without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond
                 # per transaction.
                 self._db.execute("PRAGMA synchronous = FULL")
+                self.retention = Retention(self._db)
                 super().__init__(stack.enter_context(closing(ReadPool(file))))
             except (OSError, sqlite3.Error, LaterVersionError) as error:
                 raise StoreError(f"cannot use the state directory {directory}: {error}") from error
@@ -89,8 +97,12 @@ class Store(TaskReader):
         key: IdempotencyKey | None = None,
         grants: Grants = Grants(),  # noqa: B008 (frozen)
         request_id: str | None = None,
+        spec: str | None = None,
     ) -> None:
-        """Store a new task together with the idempotency key of its request and its entry in the audit log."""
+        """Store a new task together with the idempotency key of its request and its entry in the audit log.
+
+        ``spec`` is kept until the task starts.
+        """
         row = task_to_row(task)
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
@@ -98,17 +110,20 @@ class Store(TaskReader):
             self._db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", row)  # noqa: S608
             if key is not None:
                 self._save_response(key, task.id, task.created_at)
+            if spec is not None:
+                self._db.execute("INSERT INTO queued_specs (task_id, spec) VALUES (?, ?)", (task.id, spec))
             record_start(self._db, task, grants, request_id)
 
     def start_task(self, task_id: str) -> None:
         """Mark a task as running."""
         with self._transaction():
             self._db.execute("UPDATE tasks SET status = ? WHERE id = ?", (RUNNING, task_id))
+            self._db.execute(_DELETE_SPEC, (task_id,))
 
-    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> None:
-        """Store events, all or none of them."""
+    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> int:
+        """Store events, all or none of them; return the size of their fields."""
         with self._transaction():
-            self._add_events(task_id, events)
+            return self._add_events(task_id, events)
 
     def set_usage(self, task_id: str, usage: Usage, reserved: float = 0.0) -> None:
         """Store the usage of a task so far, and the most in USD that its calls in progress may add."""
@@ -133,7 +148,10 @@ class Store(TaskReader):
         self._store_deferred()
 
     def unfinished_tasks(self) -> list[Task]:
-        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved."""
+        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved.
+
+        They have no descriptions, which could be large.
+        """
         return [charged_task_from_row(row) for row in self._fetch_all(_UNFINISHED)]
 
     # ---- idempotency keys
@@ -149,11 +167,6 @@ class Store(TaskReader):
             key.key_hash, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
-
-    def delete_responses(self, scope: str, before: str) -> None:
-        """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
-        with self._transaction():
-            self._db.execute("DELETE FROM idempotency WHERE scope = ? AND created_at < ?", (scope, before))
 
     # ---- usage
 
@@ -235,8 +248,9 @@ class Store(TaskReader):
 
     def _end_task(self, task: Task, event: TaskEvent, used: Mapping[str, int]) -> None:
         row = task_to_row(task)
-        values = ", ".join(f"{name} = :{name}" for name in row)
+        values = ", ".join(f"{name} = :{name}" for name in row if name not in _FIXED)
         self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
+        self._db.execute(_DELETE_SPEC, (task.id,))
         self._add_events(task.id, [event])
         self._add_usage("task", task.key_hash, event.timestamp, task.model, task.usage)
         record_end(self._db, task, used)
@@ -249,14 +263,10 @@ class Store(TaskReader):
         with closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
-    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> None:
-        self._db.executemany(
-            "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
-            [
-                (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str))
-                for event in events
-            ],
-        )
+    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> int:
+        rows = [event_to_row(task_id, event) for event in events]
+        self._db.executemany("INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)", rows)
+        return sum(len(fields) for *_, fields in rows)
 
     def _save_completion(self, completion: PaidCompletion) -> None:
         if completion.reservation is not None:

@@ -12,7 +12,7 @@ import pytest
 from support.servers.embedded_server import KEY, OTHER_KEY, Running, serving
 from support.servers.scripted_engine import Emitted, ScriptedEngine, calls
 
-from claude_code_client._embedded import cli
+from claude_code_client._cli import cli
 from claude_code_server.domain.audit import key_id
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.usage import Usage

@@ -13,7 +13,7 @@ import pytest
 from support.servers.embedded_server import Running, serving
 from support.servers.scripted_engine import DONE, ScriptedEngine, says
 
-from claude_code_client._embedded import cli
+from claude_code_client._cli import cli
 from claude_code_server.storage.schema import VERSION
 from claude_code_server.storage.store import Store
 

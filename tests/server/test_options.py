@@ -118,7 +118,7 @@ def test_misspelt_variables_are_reported() -> None:
 
 
 def test_every_field_arrives(tmp_path: Path) -> None:
-    values = dict.fromkeys(FIELDS, "7" * 16)
+    values = {option: "7" * 16 if option.secret else "7" for option in FIELDS}
     options = read(f"--workspace={tmp_path}", *(f"{option.flag}={value}" for option, value in values.items()))
     settings = cli._build_settings(options)
     assert {option.name: str(getattr(settings, option.attribute)).removesuffix(".0") for option in FIELDS} == {
@@ -143,7 +143,7 @@ def test_every_option_has_a_help_and_a_variable(capsys: pytest.CaptureFixture[st
 @pytest.mark.slow
 def test_the_help_imports_none_of_the_servers_packages() -> None:
     program = (
-        "import sys\nfrom claude_code_client._embedded.cli import main\nmain(['serve', '--help'])\n"
+        "import sys\nfrom claude_code_client._cli.cli import main\nmain(['serve', '--help'])\n"
         "heavy = {'starlette', 'uvicorn', 'sqlite3', 'asyncio', 'httpx', 'prometheus_client', 'jsonschema'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

@@ -43,11 +43,15 @@ async def create_task(context: RequestContext) -> Response:
         task = find_task(context, task_id)
         if task.status in _BLOCKING_STATUS:
             raise _limit_error(task, location)
-        return await _task_response(context, task)
-    ended = await runner.wait(task_id, prefer.wait or 0)
-    applied = {"Preference-Applied": prefer.applied(asynchronous=not ended)}
+        if task.ended:
+            return await _task_response(context, task)
+        # The server stops, and the task waits for the next one.
+        return await _task_response(context, task, 202, location)
+    await runner.wait(task_id, prefer.wait or 0)
+    task = find_task(context, task_id)
+    applied = {"Preference-Applied": prefer.applied(asynchronous=not task.ended)}
     headers = {name: value for name, value in (location | applied).items() if value}
-    return await _task_response(context, find_task(context, task_id), 200 if ended else 202, headers)
+    return await _task_response(context, task, 200 if task.ended else 202, headers)
 
 
 async def get_task(context: RequestContext) -> Response:
@@ -119,6 +123,7 @@ def _submit_or_find(context: RequestContext) -> str:
         return stored.value
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
+    services.disk_guard.check()
     spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
     task = Task(
         id=spec.task_id,
