@@ -25,7 +25,7 @@ from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
 from .orphans import kill_orphans
-from .outcome import RunEnd, parse_result, status_and_error, summary
+from .outcome import RunEnd, parse_result, status_and_error, structured_result, summary
 from .tools import TOOLS
 
 if TYPE_CHECKING:
@@ -94,8 +94,14 @@ class ClaudeCodeEngine:
         await beginning
         found = await search.finish(run.reader.written)
         status, error = status_and_error(end, spec)
-        text = summary(end)
-        return Outcome(status, text, parse_result(text), found.artifacts, credential.usage, error, found.warnings)
+        if spec.result_schema is None:
+            result = parse_result(summary(end))
+        else:
+            cost = credential.usage.cost
+            result, nonconforming = await run_in_own_thread(lambda: structured_result(end, spec, cost), "result")
+            if nonconforming is not None and cancellation.reason is None:
+                status, error = "failed", nonconforming
+        return Outcome(status, result["summary"], result, found.artifacts, credential.usage, error, found.warnings)
 
     async def _end(self, launch: Launch) -> None:
         """End every process of a run, also those that outlived its supervisor, and delete its private directory."""

@@ -26,9 +26,10 @@ a ```json fence."""
 def build_prompt(spec: TaskSpec) -> str:
     """Return the prompt for a task."""
     prompt = f"<task>\n{spec.description}\n</task>"
-    if not spec.context:
+    context = {name: value for name, value in spec.context.items() if name != "result_schema" or value is None}
+    if not context:
         return prompt
-    return f"{prompt}\n<context>\n{json.dumps(spec.context, ensure_ascii=False, default=str)}\n</context>"
+    return f"{prompt}\n<context>\n{json.dumps(context, ensure_ascii=False, default=str)}\n</context>"
 
 
 def tool_names(spec: TaskSpec) -> list[str]:
@@ -66,6 +67,7 @@ def build_options(spec: TaskSpec, command: Path, stderr: Callable[[str], None]) 
         setting_sources=[],
         strict_mcp_config=True,
         verbatim_prompts=True,
+        output_format=None if spec.result_schema is None else {"type": "json_schema", "schema": spec.result_schema},
         max_buffer_size=_MAX_MESSAGE_BYTES,
         extra_args={"restricted": None, "no-session-persistence": None},
         stderr=stderr,
