@@ -28,6 +28,8 @@ class Settings:
     """Models with their prices."""
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
+    workspace_agents: bool = False
+    """True if tasks may also use the agents and skills in ``.claude`` of the workspace and of the user's home."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks stay pending, and their timeouts have not started."""
     allowed_hosts: tuple[str, ...] = ()

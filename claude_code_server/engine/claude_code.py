@@ -18,7 +18,8 @@ from ..domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
 from ..domain.names import unknown_name
 from ..runtime.work_limit import run_in_own_thread
 from ..upstream.protocol import UpstreamError
-from .agents import AGENTS, SKILLS
+from .agent_library import AgentLibrary
+from .agents import Agent
 from .artifact_search import ArtifactSearch
 from .event_reader import EventReader
 from .launch import Launch, remove_stale_directories
@@ -47,18 +48,21 @@ class ClaudeCodeEngine:
     """Engine that runs tasks on Claude Code, whose model calls go through ``proxy``, which must have been started.
 
     ``state_dir`` must exist; each run has a private directory there, deleted at its end. ``cli`` is the executable: by
-    default the one of claude-agent-sdk, or else ``claude`` on the PATH. Raise UnavailableError if there is none, and on
-    Windows.
+    default the one of claude-agent-sdk, or else ``claude`` on the PATH. ``library`` has the agents and skills: by
+    default those that come along. Raise UnavailableError if there is no executable, and on Windows.
     """
 
     name = "claude-code"
 
-    def __init__(self, proxy: ModelProxy, state_dir: Path, cli: Path | None = None) -> None:
+    def __init__(
+        self, proxy: ModelProxy, state_dir: Path, cli: Path | None = None, library: AgentLibrary | None = None
+    ) -> None:
         if sys.platform == "win32":
             raise UnavailableError("the embedded server runs on Linux and macOS; on Windows, use it inside WSL")
         self._proxy = proxy
         self._state_dir = state_dir
         self._cli = cli or find_cli()
+        self._library = library or AgentLibrary()
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
         remove_stale_directories(state_dir)
@@ -69,7 +73,7 @@ class ClaudeCodeEngine:
 
     async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
         """Run one task. See ``Engine``."""
-        if (problem := _unknown_name(spec) or _moved_directory(spec)) is not None:
+        if (problem := self._unknown_name(spec) or _moved_directory(spec)) is not None:
             return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
         await self.preload()
         search = ArtifactSearch(spec.working_directory, cancellation)
@@ -83,7 +87,7 @@ class ClaudeCodeEngine:
                 key=credential.key,
                 small_model=self._proxy.tariff.catalog.small_model(spec.model),
             )
-            run = _Run(spec, events, cancellation, launch, beginning)
+            run = _Run(spec, events, cancellation, launch, beginning, self._library)
             self._launches.append(launch)
             try:
                 if cancellation.reason is None:
@@ -113,6 +117,16 @@ class ClaudeCodeEngine:
     def _is_supervisor(self, process: Process) -> bool:
         return any(launch.is_supervisor(process) for launch in tuple(self._launches))
 
+    def _unknown_name(self, spec: TaskSpec) -> str | None:
+        """Return an error message for the first tool, agent or skill that does not exist."""
+        agents = self._library.agents() if spec.agents else ()
+        skills = self._library.skills() if spec.skills else ()
+        checks = (("tool", spec.tools, TOOLS), ("agent", spec.agents, agents), ("skill", spec.skills, skills))
+        for kind, names, available in checks:
+            if (unknown := unknown_name(kind, names, available)) is not None:
+                return f"The task names an {unknown[1]}"
+        return None
+
     async def aclose(self) -> None:
         """Do nothing: no resource outlives a run."""
 
@@ -121,7 +135,13 @@ class _Run:
     """One conversation with Claude Code."""
 
     def __init__(
-        self, spec: TaskSpec, events: EventSink, cancellation: CancelToken, launch: Launch, ready: asyncio.Task[None]
+        self,
+        spec: TaskSpec,
+        events: EventSink,
+        cancellation: CancelToken,
+        launch: Launch,
+        ready: asyncio.Task[None],
+        library: AgentLibrary,
     ) -> None:
         """Prepare a conversation. The prompt, which may change files, is sent once ``ready`` is done."""
         self.reader = EventReader()
@@ -130,6 +150,7 @@ class _Run:
         self._events = events
         self._cancellation = cancellation
         self._launch = launch
+        self._library = library
         self._client: ClaudeSDKClient | None = None
         self._result: Any = None
         self._failure: str | None = None
@@ -169,7 +190,8 @@ class _Run:
     async def _converse(self) -> None:
         from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
 
-        options = build_options(self._spec, self._launch.command, self._stderr.append)
+        agents, plugin = await run_in_own_thread(self._prepare, "agents and skills")
+        options = build_options(self._spec, self._launch.command, self._stderr.append, agents, plugin)
         client = ClaudeSDKClient(options)
         try:
             await client.connect()
@@ -185,6 +207,13 @@ class _Run:
             # After the result there is nothing that Claude Code would have to finish.
             await self._launch.terminate(kill=self._result is not None)
             await client.disconnect()
+
+    def _prepare(self) -> tuple[dict[str, Agent], Path | None]:
+        """Return the task's agents, and the plugin with its skills. Blocking."""
+        known = self._library.agents() if self._spec.agents else {}
+        skills = self._spec.skills
+        plugin = self._library.write_plugin(skills, self._launch.plugin) if skills else None
+        return {name: known[name] for name in self._spec.agents}, plugin
 
     def _receive(self, message: Any) -> None:
         kind = type(message).__name__
@@ -217,15 +246,6 @@ def find_cli() -> Path:
         if os.access(candidate, os.X_OK):
             return candidate
     raise UnavailableError("Claude Code is not installed: pip install 'claude-code-client[server]'")
-
-
-def _unknown_name(spec: TaskSpec) -> str | None:
-    """Return an error message for the first tool, agent or skill that does not exist."""
-    checks = (("tool", spec.tools, TOOLS), ("agent", spec.agents, AGENTS), ("skill", spec.skills, SKILLS))
-    for kind, names, available in checks:
-        if (unknown := unknown_name(kind, names, available)) is not None:
-            return f"The task names an {unknown[1]}"
-    return None
 
 
 def _moved_directory(spec: TaskSpec) -> str | None:

@@ -73,6 +73,7 @@ class Launch:
         self._pid: int | None = None
         self._closed = False
         self.command = self._private / "claude"
+        self.plugin = self._private / "plugin"
         self._spec = self._private / "spec"
         supervisor.write_spec(
             self._spec,

@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="TOML or JSON file with the prices of models that the server does not know; it refuses other models",
     )
+    parser.add_argument(
+        "--workspace-agents",
+        action="store_true",
+        help="let tasks also use the agents and skills in .claude of the workspace and of your home directory",
+    )
     parser.add_argument("--model", metavar="NAME", help="model for requests that name none")
     parser.add_argument(
         "--state-dir",
@@ -117,6 +122,7 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=options.model,
+        workspace_agents=options.workspace_agents,
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
     )

@@ -13,6 +13,7 @@ from ..contract.operations import Contract
 from ..domain.engine_protocol import Engine
 from ..domain.model_catalog import Tariff
 from ..domain.settings import Settings
+from ..engine.agent_library import AgentLibrary, library_of
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
 from ..runtime.shared_results import SharedResults
@@ -58,6 +59,7 @@ class Services:
         self._owns_upstream = upstream is None
         self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
         self.tariff = Tariff(settings.catalog, free=self.upstream.free, local=self.upstream.local)
+        self.agent_library = library_of(settings) if settings.workspace_agents else AgentLibrary()
         self._given_engine = engine
         self._stack = contextlib.AsyncExitStack()
         self._background: set[asyncio.Task[Any]] = set()
@@ -99,7 +101,7 @@ class Services:
         proxy = ModelProxy(self.upstream, self.tariff)
         await proxy.start()
         stack.push_async_callback(proxy.aclose)
-        engine = ClaudeCodeEngine(proxy, state_dir)
+        engine = ClaudeCodeEngine(proxy, state_dir, library=self.agent_library)
         stack.push_async_callback(engine.aclose)
         self._run_in_background(_preload(engine))
         return engine

@@ -15,7 +15,7 @@ from ..domain.errors import ApiError, invalid_request
 from ..domain.model_catalog import Tariff
 from ..domain.names import unknown_name
 from ..domain.settings import Settings
-from ..engine.agents import AGENTS, SKILLS
+from ..engine.agent_library import AgentLibrary
 from ..engine.tools import DEFAULT_TOOLS, TOOLS
 from .messages import priced_model
 
@@ -24,7 +24,12 @@ _PROJECT_ROOT: Final = Path("/project")
 
 
 def build_task_spec(
-    request: CreateTaskRequest, operation: Operation, task_id: str, settings: Settings, tariff: Tariff
+    request: CreateTaskRequest,
+    operation: Operation,
+    task_id: str,
+    settings: Settings,
+    tariff: Tariff,
+    library: AgentLibrary,
 ) -> TaskSpec:
     """Return the specification of a task.
 
@@ -37,9 +42,9 @@ def build_task_spec(
     _check_known(tools, TOOLS, "tool", field)
     _check_permitted(tools, permitted, field)
     agents = request.allow_agents or []
-    _check_known(agents, AGENTS, "agent", operation.wire_name("allow_agents"))
+    _check_known(agents, library.agents() if agents else (), "agent", operation.wire_name("allow_agents"))
     skills = request.allow_skills or []
-    _check_known(skills, SKILLS, "skill", operation.wire_name("allow_skills"))
+    _check_known(skills, library.skills() if skills else (), "skill", operation.wire_name("allow_skills"))
     context = request.context.to_dict() if request.context else {}
     _check_result_schema(context, operation.wire_name("context"))
     return TaskSpec(

@@ -73,7 +73,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tmp_path: Path, script: Script) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, script: Script, **engine: Any) -> AsyncIterator[Bench]:
+    """Prepare a server's engine; ``engine`` are arguments of ``ClaudeCodeEngine``."""
     workspace, state = tmp_path / "workspace", tmp_path / "state"
     workspace.mkdir()
     state.mkdir()
@@ -82,7 +83,7 @@ async def bench(tmp_path: Path, script: Script) -> AsyncIterator[Bench]:
         proxy = ModelProxy(source, Tariff(ModelCatalog(), free=source.free, local=source.local))
         await proxy.start()
         try:
-            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state), workspace, state)
+            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state, **engine), workspace, state)
         finally:
             await proxy.aclose()
             await source.aclose()
