@@ -27,7 +27,10 @@ from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
 from .orphans import kill_orphans
 from .outcome import RunEnd, parse_result, status_and_error, structured_result, summary
+from .sandbox import Sandbox
+from .sandbox_network import SandboxNetwork
 from .tools import TOOLS
+from .unavailable import UnavailableError
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient
@@ -40,22 +43,24 @@ _UNWIND_TIMEOUT: Final = 3.0
 _STDERR_LINES: Final = 5
 
 
-class UnavailableError(RuntimeError):
-    """Claude Code is not installed, or lacks a requested tool. The message says what to do."""
-
-
 class ClaudeCodeEngine:
     """Engine that runs tasks on Claude Code, whose model calls go through ``proxy``, which must have been started.
 
     ``state_dir`` must exist; each run has a private directory there, deleted at its end. ``cli`` is the executable: by
     default the one of claude-agent-sdk, or else ``claude`` on the PATH. ``library`` has the agents and skills: by
-    default those that come along. Raise UnavailableError if there is no executable, and on Windows.
+    default those that come along. Runs are confined to ``sandbox``, if there is one. Raise UnavailableError if there is
+    no executable, and on Windows.
     """
 
     name = "claude-code"
 
     def __init__(
-        self, proxy: ModelProxy, state_dir: Path, cli: Path | None = None, library: AgentLibrary | None = None
+        self,
+        proxy: ModelProxy,
+        state_dir: Path,
+        cli: Path | None = None,
+        library: AgentLibrary | None = None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         if sys.platform == "win32":
             raise UnavailableError("the embedded server runs on Linux and macOS; on Windows, use it inside WSL")
@@ -63,6 +68,7 @@ class ClaudeCodeEngine:
         self._state_dir = state_dir
         self._cli = cli or find_cli()
         self._library = library or AgentLibrary()
+        self._sandbox = sandbox
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
         remove_stale_directories(state_dir)
@@ -86,14 +92,18 @@ class ClaudeCodeEngine:
                 url=self._proxy.base_url,
                 key=credential.key,
                 small_model=self._proxy.tariff.catalog.small_model(spec.model),
+                sandbox=self._sandbox,
             )
+            network = None
             run = _Run(spec, events, cancellation, launch, beginning, self._library)
             self._launches.append(launch)
             try:
+                if self._sandbox is not None:
+                    network = SandboxNetwork(launch.receiver, self._sandbox, self._proxy, f"task {spec.task_id}")
                 if cancellation.reason is None:
                     await run.execute()
             finally:
-                await asyncio.shield(asyncio.ensure_future(self._end(launch)))
+                await asyncio.shield(asyncio.ensure_future(self._end(launch, network)))
             end = run.end(credential.last_error)
         await beginning
         found = await search.finish(run.reader.written)
@@ -107,9 +117,11 @@ class ClaudeCodeEngine:
                 status, error = "failed", nonconforming
         return Outcome(status, result["summary"], result, found.artifacts, credential.usage, error, found.warnings)
 
-    async def _end(self, launch: Launch) -> None:
+    async def _end(self, launch: Launch, network: SandboxNetwork | None) -> None:
         """End every process of a run, also those that outlived its supervisor, and delete its private directory."""
         await launch.terminate()
+        if network is not None:
+            await network.aclose()
         await run_in_own_thread(lambda: kill_orphans(self._is_supervisor), "orphans")
         await launch.aclose()
         self._launches = [one for one in self._launches if not one.ended]

@@ -40,7 +40,11 @@ def tool_names(spec: TaskSpec) -> list[str]:
 
 
 def build_options(
-    spec: TaskSpec, command: Path, stderr: Callable[[str], None], agents: Mapping[str, Agent], plugin: Path | None
+    spec: TaskSpec,
+    command: Path,
+    stderr: Callable[[str], None],
+    agents: Mapping[str, Agent] | None = None,
+    plugin: Path | None = None,
 ) -> ClaudeAgentOptions:
     """Return the SDK's options.
 
@@ -66,7 +70,7 @@ def build_options(
                 tools=agent.tools_within(spec.tools),
                 model="inherit",
             )
-            for name, agent in agents.items()
+            for name, agent in (agents or {}).items()
         },
         skills=[qualified_skill_name(name) for name in spec.skills],
         plugins=[{"type": "local", "path": str(plugin)}] if plugin else [],

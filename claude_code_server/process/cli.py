@@ -89,6 +89,27 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let tasks also use the agents and skills in .claude of the workspace and of your home directory",
     )
+    parser.add_argument(
+        "--sandbox",
+        action=argparse.BooleanOptionalAction,
+        help="run each task in namespaces of its own, in which it can write to the workspace only and reach the model"
+        " only; needs Linux and bubblewrap (default: on, unless --host is a loopback address)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="host that sandboxed tasks may connect to: NAME, *.NAME or NAME:PORT; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-read",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="file or directory that sandboxed tasks may read, such as that of a compiler; may be repeated",
+    )
     parser.add_argument("--model", metavar="NAME", help="model for requests that name none")
     parser.add_argument(
         "--state-dir",
@@ -115,6 +136,8 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         raise StartError("a key must not be empty")
     workspace = bootstrap.resolve_workspace(options.workspace, allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
+    sandbox = not is_loopback(options.host) if options.sandbox is None else options.sandbox
+    paths = bootstrap.check_sandbox(sandbox, options.allow_read, options.allow_host)
     return Settings(
         workspace=workspace,
         api_keys=tuple(keys),
@@ -123,6 +146,9 @@ def _build_settings(options: argparse.Namespace) -> Settings:
         upstream_key=upstream_key,
         model=options.model,
         workspace_agents=options.workspace_agents,
+        sandbox=sandbox,
+        sandbox_paths=paths,
+        sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
     )
@@ -134,6 +160,7 @@ def _banner(settings: Settings, url: str, host: str) -> str:
         f"Claude Code API at {url}",
         f"  workspace  {settings.workspace}",
         f"  upstream   {settings.upstream}{note}",
+        f"  sandbox    {_sandbox_line(settings)}",
         f"  key        {', '.join(settings.api_keys)}",
         "",
         f"export CLAUDE_BASE_URL={url}",
@@ -142,11 +169,18 @@ def _banner(settings: Settings, url: str, host: str) -> str:
     ]
     if not is_loopback(host):
         lines += [
-            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands as you,",
+            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands"
+            f"{' in the sandbox' if settings.sandbox else ' as you'},",
             "and keys travel in clear text. Put a proxy with TLS in front of the server.",
             "",
         ]
     return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+def _sandbox_line(settings: Settings) -> str:
+    if settings.sandbox:
+        return f"on; Bash reaches the workspace and {', '.join(settings.sandbox_hosts) or 'no network'}"
+    return "off; Bash reaches whatever you can: your files, your other processes and the network"
 
 
 def _print(text: str) -> None:

@@ -16,6 +16,7 @@ from ..domain.settings import Settings
 from ..engine.agent_library import AgentLibrary, library_of
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
+from ..engine.sandbox import open_sandbox
 from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
 from ..upstream.factory import open_upstream
@@ -65,7 +66,7 @@ class Services:
         self._background: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        """Start all parts. Raise StoreError, or UnavailableError if Claude Code cannot run here."""
+        """Start all parts. Raise StoreError, or UnavailableError if Claude Code or its sandbox cannot run here."""
         self.loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
             if self._owns_upstream:
@@ -101,7 +102,9 @@ class Services:
         proxy = ModelProxy(self.upstream, self.tariff)
         await proxy.start()
         stack.push_async_callback(proxy.aclose)
-        engine = ClaudeCodeEngine(proxy, state_dir, library=self.agent_library)
+        engine = ClaudeCodeEngine(
+            proxy, state_dir, library=self.agent_library, sandbox=open_sandbox(self.settings, state_dir)
+        )
         stack.push_async_callback(engine.aclose)
         self._run_in_background(_preload(engine))
         return engine

@@ -15,10 +15,11 @@ from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine import agents
 from claude_code_server.engine.agent_library import AgentLibrary
 from claude_code_server.engine.changed_files import find_changed_files
-from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
+from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.launch import build_environment, remove_stale_directories
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.engine.options import build_options, build_prompt, tool_names
+from claude_code_server.engine.unavailable import UnavailableError
 from claude_code_server.engine.workspace_walk import take_snapshot
 from claude_code_server.runtime.files import remove_tree
 from claude_code_server.runtime.work_limit import WorkLimit

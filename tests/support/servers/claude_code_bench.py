@@ -76,7 +76,7 @@ class Bench:
 async def bench(tmp_path: Path, script: Script, **engine: Any) -> AsyncIterator[Bench]:
     """Prepare a server's engine; ``engine`` are arguments of ``ClaudeCodeEngine``."""
     workspace, state = tmp_path / "workspace", tmp_path / "state"
-    workspace.mkdir()
+    workspace.mkdir(exist_ok=True)
     state.mkdir()
     with ScriptedMessages(script) as endpoint:
         source = open_upstream(endpoint.url, KEY)
