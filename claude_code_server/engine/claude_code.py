@@ -21,6 +21,7 @@ from ..upstream.protocol import UpstreamError
 from .agent_library import AgentLibrary
 from .agents import Agent
 from .artifact_search import ArtifactSearch
+from .changed_files import ArtifactLimits
 from .event_reader import EventReader
 from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
@@ -61,6 +62,7 @@ class ClaudeCodeEngine:
         cli: Path | None = None,
         library: AgentLibrary | None = None,
         sandbox: Sandbox | None = None,
+        artifact_limits: ArtifactLimits | None = None,
     ) -> None:
         if sys.platform == "win32":
             raise UnavailableError("the embedded server runs on Linux and macOS; on Windows, use it inside WSL")
@@ -69,6 +71,7 @@ class ClaudeCodeEngine:
         self._cli = cli or find_cli()
         self._library = library or AgentLibrary()
         self._sandbox = sandbox
+        self._artifact_limits = artifact_limits or ArtifactLimits()
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
         remove_stale_directories(state_dir)
@@ -82,7 +85,7 @@ class ClaudeCodeEngine:
         if (problem := self._unknown_name(spec) or _moved_directory(spec)) is not None:
             return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
         await self.preload()
-        search = ArtifactSearch(spec.working_directory, cancellation)
+        search = ArtifactSearch(spec.working_directory, cancellation, self._artifact_limits)
         # While Claude Code starts, which takes longer.
         beginning = asyncio.create_task(search.begin())
         with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:

@@ -1,7 +1,4 @@
-"""Proxy to allowed hosts: the way of sandboxed processes to the network, for HTTP and, through CONNECT, for TLS.
-
-An allowed host is ``NAME``, ``*.NAME`` for all names below, or either with ``:PORT``; without a port, 80 and 443 count.
-"""
+"""Proxy to allowed hosts: the way of sandboxed processes to the network, for HTTP and, through CONNECT, for TLS."""
 
 from __future__ import annotations
 
@@ -9,22 +6,19 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import re
 import socket
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-import attrs
+from ..domain.host_pattern import HostPattern
 
 _log = logging.getLogger(__name__)
-_PORTS: Final = (80, 443)
 _MAX_CONNECTIONS: Final = 128
 _HEAD_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 15.0
 _MAX_HEAD: Final = 32_768
 _CHUNK: Final = 65_536
-_PATTERN: Final = re.compile(r"(?P<name>(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
 _MAX_SHOWN: Final = 100
 
 
@@ -34,29 +28,6 @@ class RefusedError(Exception):
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-@attrs.frozen
-class HostPattern:
-    """An allowed host."""
-
-    name: str
-    """Name or address in lower case; begins with a dot if it stands for the names below."""
-    port: int | None
-
-    @classmethod
-    def parse(cls, text: str) -> HostPattern:
-        """Parse an allowed host. Raise ValueError."""
-        found = _PATTERN.fullmatch(text.strip())
-        if found is None or (found["port"] and not 0 < int(found["port"]) < 65536):
-            raise ValueError(f"{text!r} is not a host: NAME, *.NAME or NAME:PORT")
-        name = found["name"].strip("[]").lower().rstrip(".").removeprefix("*")
-        return cls(name, int(found["port"]) if found["port"] else None)
-
-    def matches(self, host: str, port: int) -> bool:
-        """Return whether a host and port are allowed."""
-        same = host.endswith(self.name) if self.name.startswith(".") else host == self.name
-        return same and (port == self.port if self.port else port in _PORTS)
 
 
 class EgressProxy:

@@ -10,6 +10,7 @@ from support.sandbox import needs_sandbox
 from support.servers.server_process import ServerProcess
 
 from claude_code_server.process import cli
+from claude_code_server.process.option_sources import read_options
 
 BLOCKS = blocks("docs/sandbox.md")
 
@@ -19,7 +20,7 @@ def test_commands_are_valid(block: Block, tmp_path: object, monkeypatch: pytest.
     monkeypatch.chdir(str(tmp_path))
     program, command, *arguments = shlex.split(block.code)
     assert (program, command) == ("claude-code-client", "serve")
-    assert cli._build_settings(cli._parser().parse_args(arguments)).sandbox
+    assert cli._build_settings(read_options(arguments, {}, "serve", "")).sandbox
 
 
 @needs_sandbox

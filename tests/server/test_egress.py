@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from claude_code_server.engine.egress import EgressProxy, HostPattern
+from claude_code_server.domain.host_pattern import HostPattern
+from claude_code_server.engine.egress import EgressProxy
 
 Ask = Callable[[str], Awaitable[bytes]]
 

@@ -9,6 +9,7 @@ import pytest
 from claude_code_server.domain.settings import Settings
 from claude_code_server.process import bootstrap as starting
 from claude_code_server.process import cli
+from claude_code_server.process.option_sources import read_options
 
 pytestmark = pytest.mark.slow
 
@@ -21,14 +22,14 @@ pytestmark = pytest.mark.slow
         (["--state-dir", "state"], 1, "--state-dir"),
         (["--upstream", "anthropic"], 1, "ANTHROPIC_API_KEY"),
         (["--upstream", "ftp://x"], 1, "http"),
-        (["--api-key", ""], 1, "empty"),
-        (["--port", "70000"], 1, "70000"),
+        (["--api-key", ""], 2, "empty"),
+        (["--port", "70000"], 2, "70000"),
         (["--host", "nowhere.invalid"], 1, "nowhere.invalid"),
         (["--state-dir", "/dev/null/x"], 1, "/dev/null/x"),
         (["--sandbox", "--workspace", "/", "--allow-home-workspace"], 1, "a sandbox around the workspace /"),
         (["--allow-host", "example.com"], 1, "add --sandbox"),
         (["--allow-read", "/usr", "--no-sandbox", "--host", "0.0.0.0"], 1, "add --sandbox"),
-        (["--sandbox", "--allow-host", "http://example.com/"], 1, "--allow-host"),
+        (["--sandbox", "--allow-host", "http://example.com/"], 2, "--allow-host"),
         (["--sandbox", "--allow-read", "/nowhere"], 1, "--allow-read"),
         (["--port", "x"], 2, "--port"),
         (["--nonsense"], 2, "--nonsense"),
@@ -75,7 +76,7 @@ def test_an_address_beyond_loopback_causes_a_warning(tmp_path: Path) -> None:
     ],
 )
 def test_the_sandbox_is_the_default_beyond_loopback(tmp_path: Path, arguments: list[str], sandbox: bool) -> None:
-    options = cli._parser().parse_args(["--workspace", str(tmp_path), *arguments])
+    options = read_options(["--workspace", str(tmp_path), *arguments], {}, "serve", "")
     settings = cli._build_settings(options)
     assert settings.sandbox is sandbox
     banner = cli._banner(settings, "http://x/v1", options.host)
