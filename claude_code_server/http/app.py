@@ -142,8 +142,9 @@ class _RequestMiddleware:
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, status, perf_counter() - arrived)
+                sent: int = message["status"]
+                status = sent
+                metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, sent, perf_counter() - arrived)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
