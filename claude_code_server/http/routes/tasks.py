@@ -25,8 +25,8 @@ _IDEMPOTENCY_SCOPE: Final = "task"
 _PAGE_SIZE: Final = 20
 _PAGE_CHARACTERS: Final = 2_000_000
 """Limit on the tasks of one page together, and another on their logs."""
-_PAGE_LOG_ENTRIES: Final = 500
-"""Limit on the entries of these logs together: each takes about 20 µs."""
+_PAGE_LOG_ENTRIES: Final = 200
+"""Limit on the entries of these logs together: each takes 20 to 40 µs."""
 _LOG_CHARACTERS: Final = 64_000
 """Limit on the log of one task in a page."""
 _MAX_CURSOR_DIGITS: Final = 18
