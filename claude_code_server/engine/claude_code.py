@@ -94,7 +94,7 @@ class ClaudeCodeEngine:
                 self._cli,
                 url=self._proxy.base_url,
                 key=credential.key,
-                small_model=self._proxy.tariff.catalog.small_model(spec.model),
+                small_model=self._proxy.tariff.small_model(spec.model),
                 sandbox=self._sandbox,
             )
             network = None

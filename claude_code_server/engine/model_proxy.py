@@ -89,7 +89,7 @@ class ModelProxy:
         """Create the credential of a task. A call that ``max_cost`` cannot pay for cancels the task."""
         credential = TaskCredential(
             spec.max_cost,
-            (spec.model, self.tariff.catalog.small_model(spec.model)),
+            (spec.model, self.tariff.small_model(spec.model)),
             _WEB_SEARCH in spec.tools,
             cancellation,
             on_usage,

@@ -14,6 +14,7 @@ from claude_code_common.loopback import is_loopback
 
 from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
+from ..domain.upstream_rules import ANY_MODEL, parse_rules
 from ..runtime.json_logging import log_as_json, log_event
 from . import bootstrap
 from .bootstrap import StartError
@@ -88,7 +89,7 @@ def _build_settings(options: Any) -> Settings:
         workspace=workspace,
         api_keys=tuple(keys),
         state_dir=options.state_dir,
-        upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
+        **_upstreams(options, upstream_key),
         upstream_key=upstream_key,
         model=options.model,
         workspace_agents=options.workspace_agents,
@@ -99,6 +100,20 @@ def _build_settings(options: Any) -> Settings:
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
         **{option.attribute: getattr(options, option.attribute) for option in FIELDS},
     )
+
+
+def _upstreams(options: Any, upstream_key: str | None) -> dict[str, Any]:
+    """Return the fields of Settings about upstreams. Raise StartError."""
+    try:
+        rules = parse_rules(options.upstream, options.upstream_key)
+    except ValueError as error:
+        raise StartError(f"--upstream, --upstream-key: {error}") from None
+    if not rules:
+        return {"upstream": "anthropic" if upstream_key else "offline"}
+    if [rule.pattern for rule in rules] == [ANY_MODEL] and rules[0].key is None:
+        return {"upstream": rules[0].upstream}
+    shown = ", ".join(f"{rule.pattern}={rule.upstream}" for rule in rules)
+    return {"upstream": shown, "upstream_rules": rules}
 
 
 def _banner(settings: Settings, url: str, host: str) -> str:

@@ -21,8 +21,9 @@ from ..engine.model_proxy import ModelProxy
 from ..engine.sandbox import open_sandbox
 from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
-from ..upstream.factory import open_upstream
+from ..upstream.factory import open_upstreams
 from ..upstream.protocol import Upstream
+from ..upstream.router import UpstreamRouter
 from .auth import ApiKeys
 from .completions import CompletionRunner
 from .connections import Followers
@@ -69,8 +70,9 @@ class Services:
         self.event_batches = SharedResults(_EVENT_BATCH_BYTES, lambda batch: len(batch.data))
         self.followers = Followers(settings)
         self._owns_upstream = upstream is None
-        self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
-        self.tariff = Tariff(settings.catalog, free=self.upstream.free, local=self.upstream.local)
+        self.upstream = upstream or open_upstreams(settings)
+        find_source = self.upstream.find if isinstance(self.upstream, UpstreamRouter) else None
+        self.tariff = Tariff(settings.catalog, self.upstream.free, self.upstream.local, find_source)
         self.agent_library = library_of(settings) if settings.workspace_agents else AgentLibrary()
         self.metrics = Metrics(settings.catalog)
         self._given_engine = engine

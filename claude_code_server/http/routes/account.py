@@ -32,7 +32,11 @@ async def list_models(context: RequestContext) -> Response:
     """List the models of the catalog."""
     tariff = context.services.tariff
     default = tariff.catalog.resolve(context.services.settings.model)
-    listed = [_serialize_model(model, tariff.price(model.id), default) for model in tariff.catalog.models]
+    listed = [
+        _serialize_model(model, tariff.price(model.id), default)
+        for model in tariff.catalog.models
+        if tariff.serves(model.id)
+    ]
     return json_response(models.ModelList(data=listed))
 
 
@@ -117,6 +121,8 @@ async def get_health(context: RequestContext) -> Response:
 
 
 def _public_upstream_name(name: str) -> str:
-    """Return ``anthropic``, ``offline`` or a host name."""
+    """Return ``anthropic``, ``offline`` or a host name; all of them if there are several."""
+    if ", " in name:
+        return ", ".join(map(_public_upstream_name, name.split(", ")))
     host = urlsplit(name).hostname
     return "anthropic" if host == "api.anthropic.com" else host or name
