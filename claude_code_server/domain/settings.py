@@ -28,6 +28,14 @@ class Settings:
     """Models with their prices."""
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
+    workspace_agents: bool = False
+    """True if tasks may also use the agents and skills in ``.claude`` of the workspace and of the user's home."""
+    sandbox: bool = False
+    """True if each task runs in namespaces of its own, in which only the workspace can be written."""
+    sandbox_paths: tuple[Path, ...] = ()
+    """Further files and directories that tasks in a sandbox may read, such as those of a compiler."""
+    sandbox_hosts: tuple[str, ...] = ()
+    """Hosts that tasks in a sandbox may reach: ``NAME``, ``*.NAME`` or ``NAME:PORT``."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks wait in the queue, and their timeouts have not started."""
     max_queued_tasks: int = 10_000
@@ -58,6 +66,10 @@ class Settings:
     """Artifacts of one task; warnings of the task name some of the files beyond."""
     max_artifact_bytes: int = 4_000_000_000
     """Size of the artifacts of one task; warnings of the task name some of the files beyond."""
+    tls_cert: Path | None = None
+    """File with the certificate chain; None for plain HTTP."""
+    tls_key: Path | None = None
+    """File with the key of the certificate; None if it is in the same file."""
     metrics_token: str | None = attrs.field(default=None, repr=False)
     """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0

@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 _PROG: Final = "claude-code-client serve"
 _DESCRIPTION: Final = "Serve the Claude Code API, with Claude Code working in a directory of this machine."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLEAR_TEXT: Final = (
+    "Keys travel in clear text: use --tls-cert and --tls-key, or put a proxy with TLS in front of the server."
+)
 _OFFLINE_NOTE: Final = " (rules instead of a language model; set ANTHROPIC_API_KEY for real models)"
 
 
@@ -43,7 +46,7 @@ def run_foreground(argv: Sequence[str]) -> int:
         bootstrap.check_platform()
         settings = _build_settings(options)
         sock = bootstrap.bind(options.host, options.port)
-        url = bootstrap.base_url(sock)
+        url = bootstrap.base_url(sock, tls=settings.tls_cert is not None)
         banner = _banner(settings, url, options.host)
 
         def announce() -> None:
@@ -77,6 +80,10 @@ def _build_settings(options: Any) -> Settings:
     keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
     workspace = bootstrap.resolve_workspace(str(options.workspace), allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
+    if options.tls_key is not None and options.tls_cert is None:
+        raise StartError("--tls-key needs --tls-cert")
+    sandbox = not is_loopback(options.host) if options.sandbox is None else options.sandbox
+    paths = bootstrap.check_sandbox(sandbox, options.allow_read, options.allow_host)
     return Settings(
         workspace=workspace,
         api_keys=tuple(keys),
@@ -84,6 +91,10 @@ def _build_settings(options: Any) -> Settings:
         upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=options.model,
+        workspace_agents=options.workspace_agents,
+        sandbox=sandbox,
+        sandbox_paths=paths,
+        sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
         **{option.attribute: getattr(options, option.attribute) for option in FIELDS},
@@ -96,6 +107,7 @@ def _banner(settings: Settings, url: str, host: str) -> str:
         f"Claude Code API at {url}",
         f"  workspace  {settings.workspace}",
         f"  upstream   {settings.upstream}{note}",
+        f"  sandbox    {_sandbox_line(settings)}",
         f"  key        {', '.join(settings.api_keys)}",
         "",
         f"export CLAUDE_BASE_URL={url}",
@@ -104,11 +116,18 @@ def _banner(settings: Settings, url: str, host: str) -> str:
     ]
     if not is_loopback(host):
         lines += [
-            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands as you,",
-            "and keys travel in clear text. Put a proxy with TLS in front of the server.",
+            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands"
+            f"{' in the sandbox' if settings.sandbox else ' as you'}.",
+            *([] if settings.tls_cert else [_CLEAR_TEXT]),
             "",
         ]
     return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+def _sandbox_line(settings: Settings) -> str:
+    if settings.sandbox:
+        return f"on; Bash reaches the workspace and {', '.join(settings.sandbox_hosts) or 'no network'}"
+    return "off; Bash reaches whatever you can: your files, your other processes and the network"
 
 
 def _print(text: str) -> None:

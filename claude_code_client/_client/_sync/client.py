@@ -107,6 +107,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account):
         journal: str | os.PathLike[str] | None = None,
         allow_home_workspace: bool = False,
         prices: str | os.PathLike[str] | None = None,
+        sandbox: bool = False,
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
@@ -125,6 +126,8 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account):
             allow_home_workspace: Allow a workspace that contains your home directory, such as ``/``: tasks can then
                 read and change everything in it.
             prices: TOML or JSON file with the prices of models that the server does not know; it refuses other models.
+            sandbox: Run each task in namespaces of its own, in which it reaches the workspace and the model only. Needs
+                Linux and bubblewrap.
 
         Raises:
             ConfigurationError: The server did not start; the message says why.
@@ -139,6 +142,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account):
             state_dir=state_dir,
             allow_home_workspace=allow_home_workspace,
             prices=prices,
+            sandbox=sandbox,
         )
         client = cls(
             api_key=server.api_key,

@@ -127,7 +127,14 @@ def _submit_or_find(context: RequestContext) -> str:
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
     services.disk_guard.check()
-    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
+    spec = build_task_spec(
+        request,
+        context.operation,
+        f"task_{uuid.uuid4().hex}",
+        services.settings,
+        services.tariff,
+        services.agent_library,
+    )
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,
