@@ -124,6 +124,7 @@ def test_a_deletion_that_was_interrupted_is_finished_by_the_next_server(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("tasks_an_hour", [2, pytest.param(200, marks=pytest.mark.long)])
 def test_a_day_of_use_leaves_the_store_within_its_bounds(tmp_path: Path, tasks_an_hour: int) -> None:
     clock, keep = Clock(), DAY / 2
