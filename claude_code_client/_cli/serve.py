@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from .._client.local_server import check_installed
+from .server_command import run_server_command
 
 
 def run(arguments: Sequence[str], *, is_program: bool) -> int:
@@ -15,10 +15,6 @@ def run(arguments: Sequence[str], *, is_program: bool) -> int:
         arguments: Options of the command.
         is_program: True if this process runs nothing else, so that it may be restarted.
     """
-    # The help needs none of the server's packages.
-    if "-h" not in arguments and "--help" not in arguments:
-        check_installed()
     if is_program:
         importlib.import_module("claude_code_server.process.isolation").isolate_process()
-    status: int = importlib.import_module("claude_code_server.process.cli").run_foreground(list(arguments))
-    return status
+    return run_server_command("cli", "run_foreground", arguments)

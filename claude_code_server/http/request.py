@@ -14,9 +14,11 @@ from starlette.requests import Request
 from ..contract.operations import Operation, Parameter
 from ..contract.strict_json import canonical, parse
 from ..contract.validation import Violation
+from ..domain.audit import key_id
 from ..domain.errors import ApiError, invalid_request
 from ..domain.idempotency import IdempotencyKey
 from ..runtime.http_protocol import AUTHENTICATED
+from ..runtime.json_logging import add_log_ids
 from ..services.container import Services
 
 _DRAIN_FACTOR: Final = 4
@@ -82,6 +84,7 @@ async def _authenticate(request: Request, services: Services) -> str:
     address = request.client.host if request.client else ""
     key_hash = await services.api_keys.authenticate(request.headers.get("authorization"), address)
     setattr(request.state, AUTHENTICATED, True)
+    add_log_ids(key=key_id(key_hash))
     return key_hash
 
 

@@ -28,6 +28,10 @@ class ApiKeys:
         self._hashes = tuple(hash_key(key) for key in keys)
         self._limiter = FailureLimiter()
 
+    def accepts(self, key_hash: str) -> bool:
+        """Return whether the key with this hash is accepted."""
+        return key_hash in self._hashes
+
     async def authenticate(self, authorization: str | None, address: str) -> str:
         """Return the hash of the key in an ``Authorization`` header from ``address``.
 

@@ -112,6 +112,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
         journal: str | os.PathLike[str] | None = None,
         allow_home_workspace: bool = False,
         prices: str | os.PathLike[str] | None = None,
+        sandbox: bool = False,
         **options: Unpack[ObserverOptions],
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
@@ -132,6 +133,8 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
             allow_home_workspace: Allow a workspace that contains your home directory, such as ``/``: tasks can then
                 read and change everything in it.
             prices: TOML or JSON file with the prices of models that the server does not know; it refuses other models.
+            sandbox: Run each task in namespaces of its own, in which it reaches the workspace and the model only. Needs
+                Linux and bubblewrap.
 
         Raises:
             ConfigurationError: The server did not start; the message says why.
@@ -146,6 +149,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
             state_dir=state_dir,
             allow_home_workspace=allow_home_workspace,
             prices=prices,
+            sandbox=sandbox,
         )
         client = cls(
             api_key=server.api_key,
