@@ -66,6 +66,10 @@ class Settings:
     """Artifacts of one task; warnings of the task name some of the files beyond."""
     max_artifact_bytes: int = 4_000_000_000
     """Size of the artifacts of one task; warnings of the task name some of the files beyond."""
+    tls_cert: Path | None = None
+    """File with the certificate chain; None for plain HTTP."""
+    tls_key: Path | None = None
+    """File with the key of the certificate; None if it is in the same file."""
     metrics_token: str | None = attrs.field(default=None, repr=False)
     """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0

@@ -122,12 +122,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise StartError(f"cannot listen on {host}, port {port}: {error}") from None
 
 
-def base_url(sock: socket.socket) -> str:
+def base_url(sock: socket.socket, *, tls: bool = False) -> str:
     """Return the base URL for clients of the server that listens on ``sock``."""
     from ..contract.operations import Contract
 
     host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{Contract.bundled().base_path}"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}{Contract.bundled().base_path}"
 
 
 def run_server(

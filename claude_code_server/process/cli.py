@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 _PROG: Final = "claude-code-client serve"
 _DESCRIPTION: Final = "Serve the Claude Code API, with Claude Code working in a directory of this machine."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLEAR_TEXT: Final = (
+    "Keys travel in clear text: use --tls-cert and --tls-key, or put a proxy with TLS in front of the server."
+)
 _OFFLINE_NOTE: Final = " (rules instead of a language model; set ANTHROPIC_API_KEY for real models)"
 
 
@@ -43,7 +46,7 @@ def run_foreground(argv: Sequence[str]) -> int:
         bootstrap.check_platform()
         settings = _build_settings(options)
         sock = bootstrap.bind(options.host, options.port)
-        url = bootstrap.base_url(sock)
+        url = bootstrap.base_url(sock, tls=settings.tls_cert is not None)
         banner = _banner(settings, url, options.host)
 
         def announce() -> None:
@@ -77,6 +80,8 @@ def _build_settings(options: Any) -> Settings:
     keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
     workspace = bootstrap.resolve_workspace(str(options.workspace), allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
+    if options.tls_key is not None and options.tls_cert is None:
+        raise StartError("--tls-key needs --tls-cert")
     sandbox = not is_loopback(options.host) if options.sandbox is None else options.sandbox
     paths = bootstrap.check_sandbox(sandbox, options.allow_read, options.allow_host)
     return Settings(
@@ -112,8 +117,8 @@ def _banner(settings: Settings, url: str, host: str) -> str:
     if not is_loopback(host):
         lines += [
             f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands"
-            f"{' in the sandbox' if settings.sandbox else ' as you'},",
-            "and keys travel in clear text. Put a proxy with TLS in front of the server.",
+            f"{' in the sandbox' if settings.sandbox else ' as you'}.",
+            *([] if settings.tls_cert else [_CLEAR_TEXT]),
             "",
         ]
     return "\n".join([*lines, "Press Ctrl-C to stop."])

@@ -54,6 +54,8 @@ def _limit(name: str, type: OptionType, help: str, metavar: str) -> Option:
 
 FIELDS: Final = (
     _limit("max-concurrent-tasks", whole_number(1), "tasks that run at once; further tasks wait", "N"),
+    Option("tls-cert", PATH, "PEM file with the certificate chain, to serve https", "FILE"),
+    Option("tls-key", PATH, "PEM file with the certificate's key (default: it is in the file of --tls-cert)", "FILE"),
     _limit("max-queued-tasks", whole_number(0), "tasks that may wait; further ones are refused", "N"),
     _limit("max-queued-tasks-per-key", whole_number(0), "tasks of one key that may wait", "N"),
     _limit("max-followers", whole_number(1), "event streams of tasks that may be open", "N"),

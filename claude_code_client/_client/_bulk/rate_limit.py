@@ -68,6 +68,17 @@ class RequestPace:
         if self._left is not None:
             self._left -= 1
 
+    def unused(self, count: int) -> None:
+        """Note that calls which were to start have not started."""
+        self._used = max(self._used - count, 0)
+        if self._left is not None:
+            self._left += count
+
+    def time_left(self, now: float) -> float:
+        """Return the seconds until the window ends; infinite if there is none."""
+        self._begin_window(now)
+        return math.inf if self._resets_at is None else self._resets_at - now
+
     def responded(self, now: float, status: int, headers: Mapping[str, str]) -> bool:
         """Note a response. Return whether it carried a rate limit."""
         self._begin_window(now)
