@@ -28,6 +28,7 @@ from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
 from .orphans import kill_orphans
 from .outcome import RunEnd, parse_result, status_and_error, structured_result, summary
+from .refusals import RefusalLog
 from .sandbox import Sandbox
 from .sandbox_network import SandboxNetwork
 from .tools import TOOLS
@@ -160,6 +161,7 @@ class _Run:
     ) -> None:
         """Prepare a conversation. The prompt, which may change files, is sent once ``ready`` is done."""
         self.reader = EventReader()
+        self._refusals = RefusalLog(spec.task_id)
         self._ready = ready
         self._spec = spec
         self._events = events
@@ -236,7 +238,9 @@ class _Run:
             _check_tools(self._spec, message.data)
         elif kind == "ResultMessage":
             self._result = message
+            self._refusals.finish(message.permission_denials or ())
         for event in self.reader.read(message):
+            self._refusals.watch(event)
             self._events.emit(event.type, content=event.content, **event.fields)
 
 
