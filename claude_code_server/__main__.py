@@ -1,4 +1,4 @@
-"""Command line of the package: ``python -m claude_code_server child`` and ``python -m claude_code_server serve …``."""
+"""Command line of the package: ``python -m claude_code_server child``, ``serve …`` and ``keys …``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ def main(argv: list[str]) -> int:
             from .process.cli import run_foreground
 
             return run_foreground(options)
-    sys.stderr.write("usage: python -m claude_code_server serve [--help] | child\n")
+        case ["keys", *options]:
+            from .process.keys import run_keys
+
+            return run_keys(options)
+    sys.stderr.write("usage: python -m claude_code_server serve [--help] | keys [--help] | child\n")
     return 2
 
 

@@ -13,10 +13,14 @@ from ..errors import ConfigurationError
 from .local_server import check_installed
 
 _HELP: Final = ("-h", "--help")
+_COMMANDS: Final = {"serve": ("cli", "run_foreground"), "keys": ("keys", "run_keys")}
+"""Module and function of each command."""
 _USAGE: Final = """usage: claude-code-client serve [options]
+       claude-code-client keys create|list|revoke|rotate [options]
        claude-code-client --version
 
   serve   run the embedded server in the foreground; for its options, see 'claude-code-client serve --help'
+  keys    manage the API keys of an embedded server; see 'claude-code-client keys --help'
 """
 
 
@@ -29,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         sys.stdout.write(f"claude-code-client {__version__}\n")
         return 0
-    if arguments[0] != "serve":
+    if arguments[0] not in _COMMANDS:
         sys.stderr.write(f"claude-code-client: unknown command {arguments[0]!r}\n{_USAGE}")
         return 2
     try:
@@ -41,5 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if argv is None:  # this is the program, which may be restarted
         importlib.import_module("claude_code_server.process.isolation").isolate_process()
-    status: int = importlib.import_module("claude_code_server.process.cli").run_foreground(arguments[1:])
+    module, function = _COMMANDS[arguments[0]]
+    status: int = getattr(importlib.import_module(f"claude_code_server.process.{module}"), function)(arguments[1:])
     return status

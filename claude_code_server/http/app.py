@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from ..contract.operations import Contract, Operation
+from ..domain.api_key import Caller
 from ..domain.engine_protocol import Engine
 from ..domain.errors import ApiError, not_implemented
 from ..domain.settings import Settings
@@ -22,7 +23,8 @@ from ..runtime.error_logging import log_exception
 from ..services.container import Services
 from ..upstream.protocol import Upstream
 from .head_check import HeadCheck
-from .request import read_request
+from .key_end import respond_while_valid
+from .request import authenticate, read_request
 from .responses import error_response
 from .routes import HANDLERS
 
@@ -75,16 +77,23 @@ class _PathEndpoint:
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._respond(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _respond(self, request: Request) -> Response:
+        request = Request(scope, receive)
         operation = self._operations.get(request.method)
         if operation is None:
             allowed = ", ".join(self._operations)
             message = f"Method {request.method} not allowed; use {allowed}."
             raise ApiError(405, "invalid_request_error", message, headers={"Allow": allowed})
-        context = await read_request(request, operation, self._services)
+        caller = await authenticate(request, operation, self._services)
+        ended = self._services.api_keys.ended(caller)
+
+        async def respond(send: Send) -> None:
+            response = await self._respond(request, operation, caller)
+            await response(scope, receive, send)
+
+        await (respond(send) if ended is None else respond_while_valid(respond, send, ended))
+
+    async def _respond(self, request: Request, operation: Operation, caller: Caller) -> Response:
+        context = await read_request(request, operation, self._services, caller)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise not_implemented(f"This server does not implement {operation.id}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,10 +13,12 @@ from typing import Final
 
 from claude_code_common.loopback import is_loopback
 
+from ..domain.api_key import new_key
 from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 from . import bootstrap
 from .bootstrap import StartError
+from .keys import has_active_keys
 
 _PROG: Final = "claude-code-client serve"
 _PORT: Final = 8123
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         metavar="KEY",
         help="key to accept; may be repeated. Other users can see it in the process list: prefer setting"
-        " CLAUDE_API_KEY (default: a random key)",
+        " CLAUDE_API_KEY (default: none if there are keys of 'claude-code-client keys', else a random one)",
     )
     return parser
 
@@ -105,11 +106,13 @@ def _build_settings(options: argparse.Namespace) -> Settings:
     # Removed from the environment, so that no child process inherits the keys.
     upstream_key = os.environ.pop("ANTHROPIC_API_KEY", "").strip() or None
     from_environment = os.environ.pop("CLAUDE_API_KEY", "").strip()
-    keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
+    keys = options.api_key or ([from_environment] if from_environment else [])
     if not all(key.strip() for key in keys):
         raise StartError("a key must not be empty")
     workspace = bootstrap.resolve_workspace(options.workspace, allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
+    if not keys and not has_active_keys(options.state_dir):
+        keys = [new_key()]
     return Settings(
         workspace=workspace,
         api_keys=tuple(keys),
@@ -128,10 +131,10 @@ def _banner(settings: Settings, url: str, host: str) -> str:
         f"Claude Code API at {url}",
         f"  workspace  {settings.workspace}",
         f"  upstream   {settings.upstream}{note}",
-        f"  key        {', '.join(settings.api_keys)}",
+        f"  key        {', '.join(settings.api_keys) or 'those of claude-code-client keys'}",
         "",
         f"export CLAUDE_BASE_URL={url}",
-        f"export CLAUDE_API_KEY={settings.api_keys[0]}",
+        *(f"export CLAUDE_API_KEY={key}" for key in settings.api_keys[:1]),
         "",
     ]
     if not is_loopback(host):

@@ -43,7 +43,8 @@ class CompletionRunner:
         self._tariff = tariff
         self._store = store
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Tasks of completions in progress, with the key of each."""
         self._closed = False
         self._next_deletion = 0.0
 
@@ -70,9 +71,15 @@ class CompletionRunner:
             self._by_key[key.key_hash, key.value] = completion
         task = asyncio.create_task(self._run(completion, request, key_hash, key, stream=stream))
         completion.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = key_hash
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return completion
+
+    def cancel_all_of(self, key_hash: str) -> None:
+        """Cancel all completions of a key that are in progress."""
+        for task, owner in list(self._tasks.items()):
+            if owner == key_hash:
+                task.cancel()
 
     async def aclose(self) -> None:
         """Cancel completions in progress and refuse new ones."""

@@ -22,6 +22,7 @@ from ..upstream.protocol import Upstream
 from .auth import ApiKeys
 from .completions import CompletionRunner
 from .event_batches import EventBatch
+from .stored_keys import StoredKeys
 from .task_runner import TaskRunner
 
 _EVENT_BATCH_BYTES: Final = 2_000_000
@@ -36,6 +37,7 @@ class Services:
     engine: Engine
     task_runner: TaskRunner
     completions: CompletionRunner
+    api_keys: ApiKeys
     event_batches: SharedResults[EventBatch]
     """Events that were read and encoded last: many followers of one task ask for the same ones."""
     loop: asyncio.AbstractEventLoop
@@ -53,7 +55,6 @@ class Services:
         """
         self.settings = settings
         self.contract = contract or Contract.bundled()
-        self.api_keys = ApiKeys(settings.api_keys)
         self.event_batches = SharedResults(_EVENT_BATCH_BYTES, lambda batch: len(batch.data))
         self._owns_upstream = upstream is None
         self.upstream = upstream or open_upstream(settings.upstream, settings.upstream_key)
@@ -82,6 +83,9 @@ class Services:
             self.task_runner.recover()
             self.store.charge_reservations()
             self.completions = CompletionRunner(self.upstream, self.tariff, self.store)
+            stored_keys = StoredKeys(self.store.keys, self._stop_work_of)
+            self.api_keys = ApiKeys(self.settings.api_keys, stored_keys)
+            self._run_in_background(stored_keys.watch())
             stack.push_async_callback(self.stop)
             self._stack = stack.pop_all()
         return self
@@ -94,6 +98,11 @@ class Services:
         for task in self._background:
             task.cancel()
         await asyncio.gather(self.completions.aclose(), self.task_runner.aclose(self.settings.shutdown_grace))
+
+    def _stop_work_of(self, key_id: str) -> None:
+        """End all work of a key that has been revoked or has expired."""
+        self.task_runner.cancel_all_of(key_id)
+        self.completions.cancel_all_of(key_id)
 
     async def _start_claude_code(self, stack: contextlib.AsyncExitStack, state_dir: Path) -> Engine:
         proxy = ModelProxy(self.upstream, self.tariff)

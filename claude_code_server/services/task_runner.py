@@ -103,6 +103,12 @@ class TaskRunner:
         if active is not None:
             self._cancel(active)
 
+    def cancel_all_of(self, key_hash: str) -> None:
+        """Cancel all tasks of a key."""
+        for active in list(self._active.values()):
+            if active.task.key_hash == key_hash:
+                self._cancel(active)
+
     async def wait(self, task_id: str, timeout: float | None = None) -> bool:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
         active = self._active.get(task_id)

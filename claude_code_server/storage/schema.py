@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 _RESERVATIONS = """
 CREATE TABLE reservations (
     n INTEGER PRIMARY KEY,
@@ -15,6 +15,20 @@ CREATE TABLE reservations (
 );
 """
 _RESPONSES_BY_AGE = "CREATE INDEX responses_by_age ON idempotency (scope, created_at);"
+_API_KEYS = """
+CREATE TABLE api_keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    preset TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    last_used_at TEXT,
+    revoked_at TEXT
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name) WHERE revoked_at IS NULL;
+"""
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
@@ -67,7 +81,8 @@ CREATE TABLE usage (
 );
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
-PRAGMA user_version = 4;
+{_API_KEYS}
+PRAGMA user_version = 5;
 COMMIT;
 """
 MIGRATIONS = {
@@ -88,6 +103,12 @@ COMMIT;
 BEGIN;
 {_RESPONSES_BY_AGE}
 PRAGMA user_version = 4;
+COMMIT;
+""",
+    4: f"""
+BEGIN;
+{_API_KEYS}
+PRAGMA user_version = 5;
 COMMIT;
 """,
 }

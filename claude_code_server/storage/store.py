@@ -17,11 +17,13 @@ from typing import Any, Final, Self
 from ..domain.entities import RUNNING, Task, TaskEvent
 from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
+from .key_table import KeyTable, open_key_table
 from .read_pool import ReadPool
 from .rows import charged_task_from_row, task_to_row, usage_from_row
 from .schema import MIGRATIONS, SCHEMA, VERSION
 from .task_reader import TaskReader
 
+STATE_FILE: Final = "state.sqlite3"
 _UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
 
 
@@ -42,10 +44,11 @@ class Store(TaskReader):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 stack.enter_context(_lock(directory))
-                file = directory / "state.sqlite3"
+                file = directory / STATE_FILE
                 file.touch(mode=0o600)
                 self._db = stack.enter_context(closing(sqlite3.connect(file)))
                 self._prepare(directory)
+                self.keys = KeyTable(self._db)
                 super().__init__(stack.enter_context(closing(ReadPool(file))))
             except (OSError, sqlite3.Error) as error:
                 raise StoreError(f"cannot use the state directory {directory}: {error}") from error
@@ -265,6 +268,28 @@ class Store(TaskReader):
             " VALUES (?, ?, ?, ?, ?, ?)",
             (key.key_hash, key.scope, key.value, key.fingerprint, value, at),
         )
+
+
+@contextlib.contextmanager
+def open_keys(directory: Path) -> Iterator[KeyTable]:
+    """Open the keys of a state directory, whether a server uses it or not. Raise StoreError."""
+    try:
+        if not _is_current(directory / STATE_FILE):
+            # Creates or updates the database, unless a server of another version uses it.
+            Store(directory).close()
+        stack = contextlib.ExitStack()
+        table = stack.enter_context(open_key_table(directory / STATE_FILE))
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot use the state directory {directory}: {error}") from error
+    with stack:
+        yield table
+
+
+def _is_current(file: Path) -> bool:
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(file)) as db:
+        return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
 
 
 @contextlib.contextmanager
