@@ -13,6 +13,10 @@ from .permissions import UNLIMITED, Permissions
 _PREFIX: Final = "sk-proj-"
 
 
+STORED: Final = "key_"
+"""Start of the ID of a stored key. A hash never starts with it."""
+
+
 def hash_key(key: str) -> str:
     """Return the SHA-256 of a key in hexadecimal. Keys are kept and compared in this form only."""
     return hashlib.sha256(key.encode()).hexdigest()

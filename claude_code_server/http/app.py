@@ -6,6 +6,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -29,6 +30,8 @@ from .responses import error_response
 from .routes import HANDLERS
 
 _log = logging.getLogger(__name__)
+_RATE_LIMIT: Final = "rate_limit"
+"""Name in a request's ASGI state of the function that returns the headers of its key's rate limit."""
 
 
 def create_app(
@@ -84,6 +87,9 @@ class _PathEndpoint:
             message = f"Method {request.method} not allowed; use {allowed}."
             raise ApiError(405, "invalid_request_error", message, headers={"Allow": allowed})
         caller = await authenticate(request, operation, self._services)
+        rate_limit = self._services.admission.admit_request(caller, operation.id)
+        if rate_limit is not None:
+            setattr(request.state, _RATE_LIMIT, rate_limit)
         ended = self._services.api_keys.ended(caller)
 
         async def respond(send: Send) -> None:
@@ -132,7 +138,10 @@ class _ErrorMiddleware:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                rate_limit = scope.get("state", {}).get(_RATE_LIMIT)
+                added = {"X-Request-Id": request_id, **(rate_limit() if rate_limit else {})}
+                extra = [(name.lower().encode(), value.encode()) for name, value in added.items()]
+                message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
         try:

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from ..domain.api_key import StoredKey, hash_key, new_key
+from ..domain.api_key import STORED, StoredKey, hash_key, new_key
 from ..domain.permissions import PRESETS
 from ..domain.timestamps import now
 from ..storage.key_table import KeyTable
@@ -107,7 +107,7 @@ def _create(table: KeyTable, options: argparse.Namespace) -> None:
         raise _CommandError(problem)
     key = new_key()
     stored = StoredKey(
-        id=f"key_{secrets.token_hex(8)}",
+        id=f"{STORED}{secrets.token_hex(8)}",
         name=name,
         key_hash=hash_key(key),
         preset=options.preset,

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterable
 from typing import Final
 
-from ..domain.api_key import Caller, hash_key
+from ..domain.api_key import STORED, Caller, hash_key
 from ..domain.errors import ApiError
 from ..domain.permissions import UNLIMITED, Permissions
 from .failure_limiter import FailureLimiter
@@ -60,9 +60,10 @@ class ApiKeys:
         return None if self._stored is None else self._stored.ended(caller)
 
     def permissions(self, owner: str) -> Permissions:
-        """Return the permissions of the key that owns a task."""
-        stored = None if self._stored is None else self._stored.permissions(owner)
-        return UNLIMITED if stored is None else stored
+        """Return the permissions of a key by its identity. One that is not stored any more may spend nothing."""
+        if not owner.startswith(STORED):
+            return UNLIMITED
+        return (self._stored and self._stored.permissions(owner)) or Permissions(day_budget=0)
 
     def _find(self, key_hash: str) -> Caller | None:
         """Return the owner of a key. A key that has expired or been revoked is looked for like one that never was."""

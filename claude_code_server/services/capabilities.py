@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from ..domain.permissions import Permissions, permitted
 from ..domain.settings import Settings
 from ..engine.agents import AGENTS, PLUGIN, SKILLS, agent_definition
 from ..engine.tools import TOOLS
@@ -38,22 +39,22 @@ class Capability:
     description: str
 
 
-def list_tools(settings: Settings) -> Iterator[Capability]:
-    """Return the tools that the settings permit."""
-    for name in TOOLS:
+def list_tools(settings: Settings, permissions: Permissions) -> Iterator[Capability]:
+    """Return the tools that the settings and a key permit."""
+    for name in permitted(permissions.tools, TOOLS):
         if settings.tools is None or name in settings.tools:
             yield Capability(name, _TOOL_DESCRIPTIONS.get(name, ""))
 
 
-def list_agents() -> Iterator[Capability]:
-    """Return the agents."""
-    for name in AGENTS:
+def list_agents(permissions: Permissions) -> Iterator[Capability]:
+    """Return the agents that a key permits."""
+    for name in permitted(permissions.agents, AGENTS):
         yield Capability(name, agent_definition(name).description)
 
 
-def list_skills() -> Iterator[Capability]:
-    """Return the skills, with the descriptions in their files."""
-    for name in SKILLS:
+def list_skills(permissions: Permissions) -> Iterator[Capability]:
+    """Return the skills that a key permits, with the descriptions in their files."""
+    for name in permitted(permissions.skills, SKILLS):
         text = (PLUGIN / "skills" / name / "SKILL.md").read_text(encoding="utf-8")
         found = _DESCRIPTION.search(text)
         yield Capability(name, found[1].strip().strip("\"'") if found else "")

@@ -25,6 +25,7 @@ from ..runtime.error_logging import log_exception
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
+from .key_accounts import KeyAccounts
 from .messages import NO_RETRY, MessageAssembler, MessagesRequest, is_message, to_api_error, to_completion
 
 _log = logging.getLogger(__name__)
@@ -38,8 +39,9 @@ _DELETION_INTERVAL: Final = 60.0
 class CompletionRunner:
     """Starts completions, and finds those that a repeated request refers to."""
 
-    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store) -> None:
+    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store, accounts: KeyAccounts) -> None:
         self._upstream = upstream
+        self._accounts = accounts
         self._tariff = tariff
         self._store = store
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
@@ -102,8 +104,11 @@ class CompletionRunner:
         record: PaidCompletion | None = None
         max_tokens = request.body["max_tokens"]
         call = ModelCall(self._tariff.price(request.model), estimate_need(request.body, max_tokens), max_tokens)
+        work = f"completion {id(completion)}"
         try:
+            self._accounts.check_completion(key_hash, call.reservation)
             record = self._reserve(request, call, key_hash, key)
+            self._accounts.of(key_hash).hold(work, 0.0, call.reservation.cost)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
             end = self._response(request, message, call)
         except UpstreamError as error:
@@ -119,6 +124,7 @@ class CompletionRunner:
             call.end()
             if record is not None:
                 self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
+                self._accounts.of(key_hash).settle(work, call.usage.cost)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end)

@@ -19,9 +19,11 @@ from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
 from ..upstream.factory import open_upstream
 from ..upstream.protocol import Upstream
+from .admission import Admission
 from .auth import ApiKeys
 from .completions import CompletionRunner
 from .event_batches import EventBatch
+from .key_accounts import KeyAccounts
 from .stored_keys import StoredKeys
 from .task_runner import TaskRunner
 
@@ -38,6 +40,8 @@ class Services:
     task_runner: TaskRunner
     completions: CompletionRunner
     api_keys: ApiKeys
+    accounts: KeyAccounts
+    admission: Admission
     event_batches: SharedResults[EventBatch]
     """Events that were read and encoded last: many followers of one task ask for the same ones."""
     loop: asyncio.AbstractEventLoop
@@ -74,17 +78,20 @@ class Services:
             )
             self.store = stack.enter_context(Store(state_dir))
             self.engine = self._given_engine or await self._start_claude_code(stack, state_dir)
+            stored_keys = StoredKeys(self.store.keys, self._stop_work_of)
+            self.api_keys = ApiKeys(self.settings.api_keys, stored_keys)
+            self.accounts = KeyAccounts(self.store, self.api_keys.permissions)
             self.task_runner = TaskRunner(
                 self.engine,
                 self.store,
                 max_concurrency=self.settings.max_concurrent_tasks,
                 cancel_grace=self.settings.cancel_grace,
+                account_of=self.accounts.of,
             )
             self.task_runner.recover()
             self.store.charge_reservations()
-            self.completions = CompletionRunner(self.upstream, self.tariff, self.store)
-            stored_keys = StoredKeys(self.store.keys, self._stop_work_of)
-            self.api_keys = ApiKeys(self.settings.api_keys, stored_keys)
+            self.completions = CompletionRunner(self.upstream, self.tariff, self.store, self.accounts)
+            self.admission = Admission(self.task_runner, self.accounts)
             self._run_in_background(stored_keys.watch())
             stack.push_async_callback(self.stop)
             self._stack = stack.pop_all()

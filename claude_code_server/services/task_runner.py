@@ -16,6 +16,7 @@ from ..domain.entities import ERROR, RESULT, RUNNING, Artifact, Task, TaskError,
 from ..domain.errors import shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey
 from ..domain.json_values import express
+from ..domain.key_account import NO_BUDGET, KeyAccount, WorkBudget
 from ..domain.timestamps import now
 from ..domain.usage import Usage
 from ..runtime.broadcast import Broadcast, wait_for_event
@@ -70,9 +71,19 @@ class TaskRunner:
     ``cancel_grace`` is the time in seconds that a cancelled run has to end by itself.
     """
 
-    def __init__(self, engine: Engine, store: Store, *, max_concurrency: int, cancel_grace: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        max_concurrency: int,
+        cancel_grace: float,
+        account_of: Callable[[str], KeyAccount] = lambda _: NO_BUDGET.account,
+    ) -> None:
+        """``account_of`` returns the account of a key."""
         self._engine = engine
         self._store = store
+        self._account_of = account_of
         self._max_concurrency = max_concurrency
         self._cancel_grace = cancel_grace
         self._active: dict[str, _ActiveTask] = {}
@@ -102,6 +113,10 @@ class TaskRunner:
         active = self._active.get(task_id)
         if active is not None:
             self._cancel(active)
+
+    def count_tasks_of(self, key_hash: str) -> int:
+        """Return the number of tasks of a key that are pending or running."""
+        return sum(active.task.key_hash == key_hash for active in self._active.values())
 
     def cancel_all_of(self, key_hash: str) -> None:
         """Cancel all tasks of a key."""
@@ -212,7 +227,12 @@ class TaskRunner:
         """Store the usage of a running task, and what it has reserved."""
         if not active.ended.is_set():
             active.task = attrs.evolve(active.task, usage=usage)
+            self._account_of(active.task.key_hash).hold(active.task.id, usage.cost, reserved)
             self._try_store(active, self._store.set_usage, usage, reserved)
+
+    def budget(self, active: _ActiveTask) -> WorkBudget:
+        """Return what a task may take from the account of its key."""
+        return WorkBudget(self._account_of(active.task.key_hash), active.task.id)
 
     def _try_store(self, active: _ActiveTask, store: Callable[..., None], *values: Any) -> bool:
         """Store part of a task; return whether it is stored. After a failure, cancel the task and store no more."""
@@ -233,7 +253,9 @@ class TaskRunner:
         self._store_events(active)
         if active.storage_failed:
             outcome, event_type = attrs.evolve(_NOT_STORED, usage=outcome.usage), ERROR
+        account = self._account_of(active.task.key_hash)
         active.task = self._store_end(active.task, outcome, active.seq + 1, event_type)
+        account.settle(active.task.id, active.task.usage.cost)
         active.seq += 1
         active.ended.set()
         active.changed.notify()
@@ -265,6 +287,10 @@ class _StoringEventSink:
 
     def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
         self.runner.update_usage(self.active, usage, reserved)
+
+    @property
+    def budget(self) -> WorkBudget:
+        return self.runner.budget(self.active)
 
 
 def _ended_task(task: Task, outcome: Outcome, seq: int, event_type: str) -> tuple[Task, TaskEvent]:

@@ -149,6 +149,7 @@ import asyncio, pathlib, sys
 from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
 from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
+from claude_code_server.domain.key_account import NO_BUDGET
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.upstream.factory import open_upstream
 
@@ -158,6 +159,8 @@ class DiscardingEventSink:
 
     def report_usage(self, usage, reserved):
         pass
+
+    budget = NO_BUDGET
 
 async def main(root, url):
     proxy = ModelProxy(open_upstream(url), Tariff(ModelCatalog()))

@@ -194,6 +194,7 @@ def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
         db.execute("ALTER TABLE tasks DROP COLUMN reserved")
         db.execute("DROP TABLE reservations")
         db.execute("DROP INDEX responses_by_age")
+        db.execute("DROP TABLE api_keys")
         db.execute("PRAGMA user_version = 1")
     db.close()
     with Store(folder) as store:

@@ -9,6 +9,8 @@ from typing import Final
 from claude_code_api import models
 from starlette.responses import Response
 
+from claude_code_common.pricing import FREE
+
 from ...domain.entities import Task
 from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
@@ -117,7 +119,9 @@ def _submit_or_find(context: RequestContext) -> str:
         return stored.value
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
-    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
+    task_id, permissions = f"task_{uuid.uuid4().hex}", context.caller.permissions
+    spec = build_task_spec(request, context.operation, task_id, services.settings, services.tariff, permissions)
+    services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .error_detail import ErrorDetail
     from .error_event import ErrorEvent
     from .health import Health
+    from .key_limits import KeyLimits
     from .log_entry import LogEntry
     from .message import Message
     from .model import Model
@@ -59,6 +60,7 @@ else:
         "ErrorDetail": ".error_detail",
         "ErrorEvent": ".error_event",
         "Health": ".health",
+        "KeyLimits": ".key_limits",
         "LogEntry": ".log_entry",
         "Message": ".message",
         "Model": ".model",
@@ -110,6 +112,7 @@ __all__ = (
     "ErrorDetail",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "LogEntry",
     "Message",
     "Model",
