@@ -19,7 +19,7 @@ from benchmarks.event_server import EVENTS
 from benchmarks.rows import Chart, Row
 from benchmarks.timing import cpu_of_process, in_turn, ratio
 from claude_code_client import ClaudeClient
-from claude_code_client._embedded.local_server import LocalServer
+from claude_code_client._client.local_server import LocalServer
 
 _BARE: Final = "bare Starlette route on h11"
 _OURS: Final = "create_completion, offline"

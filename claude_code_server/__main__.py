@@ -1,4 +1,4 @@
-"""Command line of the package: ``python -m claude_code_server child``, ``serve …`` and ``keys …``."""
+"""Command line of the package: ``python -m claude_code_server child`` and ``python -m claude_code_server serve …``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ def main(argv: list[str]) -> int:
             from .process.cli import run_foreground
 
             return run_foreground(options)
-        case ["keys", *options]:
-            from .process.keys import run_keys
-
-            return run_keys(options)
-    sys.stderr.write("usage: python -m claude_code_server serve [--help] | keys [--help] | child\n")
+    sys.stderr.write("usage: python -m claude_code_server serve [--help] | child\n")
     return 2
 
 

@@ -29,7 +29,11 @@ class Settings:
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
     max_concurrent_tasks: int = 4
-    """Tasks that run concurrently; further tasks stay pending, and their timeouts have not started."""
+    """Tasks that run concurrently; further tasks wait in the queue, and their timeouts have not started."""
+    max_queued_tasks: int = 10_000
+    """Tasks that may wait; further ones are refused with status 503."""
+    max_queued_tasks_per_key: int = 5_000
+    """Tasks of one key that may wait."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names under which clients reach the server, besides loopback names and the address it listens on."""
     head_timeout: float = 10.0
@@ -38,9 +42,30 @@ class Settings:
     """Time in which the body of a request must make progress."""
     max_connections: int = 1000
     """Connections that may be open; at most half of the process's file descriptors."""
+    max_followers: int = 750
+    """Event streams of tasks that may be open; at most three quarters of the connections that may be open."""
+    max_followers_per_task: int = 500
+    """Event streams of one task that may be open."""
+    max_head_bytes: int = 65_536
+    """Size of a request's head: its first line and headers."""
     max_body_bytes: int = 10_000_000
+    """Size of a request's body."""
+    max_task_events: int = 100_000
+    """Events of one task, without the terminal one; a task that exceeds it is stopped, and ends as failed."""
+    max_task_event_bytes: int = 100_000_000
+    """Size of the events of one task, as JSON; a task that exceeds it is stopped, and ends as failed."""
+    max_artifacts: int = 1_000
+    """Artifacts of one task; warnings of the task name some of the files beyond."""
+    max_artifact_bytes: int = 4_000_000_000
+    """Size of the artifacts of one task; warnings of the task name some of the files beyond."""
+    metrics_token: str | None = attrs.field(default=None, repr=False)
+    """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0
     """Limit on ``Prefer: wait=N``."""
+    min_free_bytes: int = 200_000_000
+    """Space on the disks of the state directory and the workspace below which new work is refused with status 503."""
+    keep_days: float | None = None
+    """Days after which ended tasks are deleted, with their events and idempotency keys; None to keep them."""
     ping_interval: float = 15.0
     """Interval of the pings in a stream without events."""
     cancel_grace: float = 10.0

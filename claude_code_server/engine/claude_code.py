@@ -20,6 +20,7 @@ from ..runtime.work_limit import run_in_own_thread
 from ..upstream.protocol import UpstreamError
 from .agents import AGENTS, SKILLS
 from .artifact_search import ArtifactSearch
+from .changed_files import ArtifactLimits
 from .event_reader import EventReader
 from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
@@ -53,12 +54,19 @@ class ClaudeCodeEngine:
 
     name = "claude-code"
 
-    def __init__(self, proxy: ModelProxy, state_dir: Path, cli: Path | None = None) -> None:
+    def __init__(
+        self,
+        proxy: ModelProxy,
+        state_dir: Path,
+        cli: Path | None = None,
+        artifact_limits: ArtifactLimits | None = None,
+    ) -> None:
         if sys.platform == "win32":
             raise UnavailableError("the embedded server runs on Linux and macOS; on Windows, use it inside WSL")
         self._proxy = proxy
         self._state_dir = state_dir
         self._cli = cli or find_cli()
+        self._artifact_limits = artifact_limits or ArtifactLimits()
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
         remove_stale_directories(state_dir)
@@ -72,7 +80,7 @@ class ClaudeCodeEngine:
         if (problem := _unknown_name(spec) or _moved_directory(spec)) is not None:
             return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
         await self.preload()
-        search = ArtifactSearch(spec.working_directory, cancellation)
+        search = ArtifactSearch(spec.working_directory, cancellation, self._artifact_limits)
         # While Claude Code starts, which takes longer.
         beginning = asyncio.create_task(search.begin())
         with self._proxy.issue_credential(spec, cancellation, events.report_usage, events.budget) as credential:

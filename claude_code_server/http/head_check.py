@@ -1,4 +1,4 @@
-"""Checks of a request's head that come before everything else: framing, ``Host`` and ``Origin``.
+"""Checks of a request's head that come before everything else: size, framing, ``Host`` and ``Origin``.
 
 A web page can make a browser send requests to this server, and can give its own host name the server's address (DNS
 rebinding). Its requests then carry the page's name in ``Host`` or ``Origin``.
@@ -6,6 +6,7 @@ rebinding). Its requests then carry the page's name in ``Host`` or ``Origin``.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -27,17 +28,27 @@ _is_loopback: Final = lru_cache(64)(is_loopback)
 
 
 class HeadCheck:
-    """Middleware that refuses requests whose head is ambiguous or names another site. Raise ApiError."""
+    """Middleware that refuses requests whose head is too large, is ambiguous or names another site. Raise ApiError."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = (), max_bytes: float = math.inf) -> None:
         self._app = app
+        self._max_bytes = max_bytes
         self._allowed = frozenset(_normalize(host) for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self._check_size(scope)
             server = scope.get("server")
             self._check(Headers(scope=scope), local_address=server[0] if server else "")
         await self._app(scope, receive, send)
+
+    def _check_size(self, scope: Scope) -> None:
+        """Raise ApiError for a head that arrived at once; one that arrives in parts is refused while it does."""
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > self._max_bytes:
+            message = f"The head of the request is larger than {self._max_bytes} bytes. Send fewer or shorter headers."
+            raise ApiError(431, "request_too_large", message, headers=_CLOSE)
 
     def _check(self, headers: Headers, local_address: str) -> None:
         if "content-length" in headers and "transfer-encoding" in headers:

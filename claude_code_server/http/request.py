@@ -15,9 +15,11 @@ from ..contract.operations import Operation, Parameter
 from ..contract.strict_json import canonical, parse
 from ..contract.validation import Violation
 from ..domain.api_key import ANONYMOUS, Caller
+from ..domain.audit import key_id
 from ..domain.errors import ApiError, invalid_request
 from ..domain.idempotency import IdempotencyKey
 from ..runtime.http_protocol import AUTHENTICATED
+from ..runtime.json_logging import add_log_ids
 from ..services.container import Services
 
 _DRAIN_FACTOR: Final = 4
@@ -89,6 +91,7 @@ async def authenticate(request: Request, operation: Operation, services: Service
     address = request.client.host if request.client else ""
     caller = await services.api_keys.authenticate(request.headers.get("authorization"), address)
     setattr(request.state, AUTHENTICATED, True)
+    add_log_ids(key=key_id(caller.owner))
     return caller
 
 

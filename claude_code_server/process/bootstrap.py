@@ -5,7 +5,6 @@ Heavy imports happen inside functions: ``--help`` stays fast, and a missing pack
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import pwd
@@ -130,6 +129,8 @@ def run_server(
 ) -> None:
     """Serve on ``sock`` until one of ``signals`` arrives or ``watch_stop`` stops the server. Raise StartError."""
     with sock, _start_errors():
+        import asyncio
+
         from ..services.container import Services
         from .server import serve
 

@@ -107,7 +107,7 @@ def _create(table: KeyTable, options: argparse.Namespace) -> None:
         raise _CommandError(problem)
     key = new_key()
     stored = StoredKey(
-        id=f"{STORED}{secrets.token_hex(8)}",
+        id=f"{STORED}{secrets.token_hex(4)}",
         name=name,
         key_hash=hash_key(key),
         preset=options.preset,

@@ -65,6 +65,7 @@ class UvicornServer:
     """Server for ``app`` on ``sock``, between ``start`` and ``aclose``, which closes the socket."""
 
     def __init__(self, app: ASGIApp, sock: socket.socket, limits: ConnectionLimits | None = None) -> None:
+        limits = limits or ConnectionLimits()
         config = uvicorn.Config(
             app,
             http=RequestProtocol,
@@ -77,10 +78,11 @@ class UvicornServer:
             server_header=False,
             # Anyone could pretend to have another address.
             proxy_headers=False,
+            h11_max_incomplete_event_size=limits.max_head_bytes,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE + _ABORTED,
         )
-        self._server = _Server(config, sock, limits or ConnectionLimits())
+        self._server = _Server(config, sock, limits)
         self._sock = sock
         self._task: asyncio.Task[None] | None = None
 

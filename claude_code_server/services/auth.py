@@ -31,6 +31,11 @@ class ApiKeys:
         self._stored = stored
         self._limiter = FailureLimiter()
 
+    def accepts(self, owner: str) -> bool:
+        """Return whether a key with this identity (``Caller.owner``) is accepted."""
+        stored = () if self._stored is None else self._stored.callers
+        return any(caller.owner == owner for caller in (*self._given, *stored))
+
     async def authenticate(self, authorization: str | None, address: str) -> Caller:
         """Return the owner of the key in an ``Authorization`` header from ``address``.
 

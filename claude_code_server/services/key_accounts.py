@@ -41,9 +41,9 @@ class KeyAccounts:
             self._accounts[owner] = account
         return account
 
-    def check_completion(self, owner: str, need: Usage) -> None:
-        """Raise ApiError 429 if the budget of a key does not pay for a completion beside the calls in progress."""
-        account = self.of(owner)
+    @staticmethod
+    def check_completion(account: KeyAccount, need: Usage) -> None:
+        """Raise ApiError 429 if a key's account does not pay for a completion beside the calls in progress."""
         if need.cost <= max(0.0, account.left):
             return
         if need.cost <= account.left + account.reserved:

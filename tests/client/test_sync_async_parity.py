@@ -84,6 +84,7 @@ MODELS = [
     "CompletionResponse",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "Message",
     "ModelInfo",
     "ModelUsage",

@@ -5,15 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import psutil
 import pytest
 from support.processes import eventually, processes_of
 from support.servers.claude_code_bench import Bench, Event, Run, bench
 from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
+from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
@@ -22,12 +25,17 @@ from claude_code_server.upstream.factory import open_upstream
 
 pytestmark = pytest.mark.slow
 
-# In the background, in a session of its own, and one that ignores SIGTERM.
+KEY = "sk-proj-test"
+# In the background, in a session of its own, one that ignores SIGTERM, with nohup, and forked twice.
 STRAYS = """
 sleep 300 & echo $! >> pids
 setsid sleep 300 & echo $! >> pids
 (trap '' TERM HUP; sleep 300) & echo $! >> pids
+nohup sleep 300 >/dev/null 2>&1 & echo $! >> pids
+(setsid sh -c 'trap "" HUP; sleep 300 & echo $! >> pids' &)
+while [ $(wc -l < pids) -lt 5 ]; do sleep 0.01; done
 """
+COUNT = 5
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +50,13 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
             process.kill()
 
 
-def pids(made: Bench) -> list[int]:
+def pids(made: Bench | ServerProcess) -> list[int]:
     noted = made.workspace / "pids"
     return [int(word) for word in noted.read_text().split()] if noted.exists() else []
+
+
+def alive(made: Bench | ServerProcess) -> list[int]:
+    return [pid for pid in pids(made) if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
 
 
 def test_background_processes_end_with_the_task(tmp_path: Path) -> None:
@@ -58,7 +70,7 @@ def test_background_processes_end_with_the_task(tmp_path: Path) -> None:
 
             run = await made.run(on_event=look)
             assert run.ended.summary == "Done."
-            assert running == [True] * 3
+            assert running == [True] * COUNT
             assert not [pid for pid in pids(made) if psutil.pid_exists(pid)]
 
     asyncio.run(main())
@@ -72,7 +84,7 @@ def test_cancelling_during_a_command(tmp_path: Path, reason: Literal["cancelled"
         ) as made:
             run = Run(made.spec())
             running = asyncio.create_task(made.engine.run(run.spec, run, run.cancellation))
-            await asyncio.to_thread(eventually, lambda: len(pids(made)) == 3)
+            await asyncio.to_thread(eventually, lambda: len(pids(made)) == COUNT)
             run.cancellation.cancel(reason)
             async with asyncio.timeout(5):
                 end = await running
@@ -181,14 +193,44 @@ def test_killing_the_server_ends_all_processes(tmp_path: Path) -> None:
     with ScriptedMessages(script) as endpoint:
         host = subprocess.Popen([sys.executable, "-c", HOST, str(tmp_path), endpoint.url])
         noted = tmp_path / "workspace" / "pids"
-        eventually(lambda: noted.exists() and noted.read_text().count("\n") == 3)
+        eventually(lambda: noted.exists() and noted.read_text().count("\n") == COUNT)
         family = psutil.Process(host.pid).children(recursive=True)
         assert len(family) >= 5
         os.kill(host.pid, signal.SIGKILL)
         host.wait()
-        _, alive = psutil.wait_procs(family, timeout=5)
-        assert alive == []
+        _, left = psutil.wait_procs(family, timeout=5)
+        assert left == []
     # The next server removes the private directory.
     (leftover,) = (tmp_path / "state").iterdir()
     assert leftover.name.startswith(f"run-{host.pid}-")
     ClaudeCodeEngine(ModelProxy(open_upstream("offline"), Tariff(ModelCatalog())), tmp_path / "state")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_no_child_of_bash_survives_the_server(tmp_path: Path, how: Literal["stop", "kill"]) -> None:
+    script: Script = [message(tool("Bash", command=STRAYS + "wait"))]
+    with (
+        ScriptedMessages(script) as endpoint,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as server,
+        httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}) as client,
+    ):
+        body = {"description": "Do it.", "allow_tools": ["Bash"]}
+        client.post("/task", json=body, headers={"Prefer": "respond-async"})
+        eventually(lambda: len(pids(server)) == COUNT)
+        assert len(alive(server)) == COUNT
+        if how == "stop":
+            assert server.stop() == 0
+            assert alive(server) == []
+        else:
+            began = time.monotonic()
+            server.kill()
+            eventually(lambda: not alive(server))
+            took = time.monotonic() - began
+            print(f"all ended {took:.1f} s after SIGKILL")
+            assert took < 10
+            # Left for the next server.
+            server.start()
+            server.stop()
+        for file in (tmp_path / "state").iterdir():
+            assert not file.name.startswith("run-")
+            file.unlink()

@@ -18,12 +18,12 @@ from support.servers.embedded_server import Running, all_events, events_of
 from support.stored_keys import create_key, keys_command, revoke_key, rotate_key
 
 from claude_code_client import AuthenticationError
-from claude_code_client._embedded.cli import main
+from claude_code_client._cli.cli import main
 from claude_code_server.domain.api_key import hash_key
 from claude_code_server.domain.errors import ApiError
 from claude_code_server.services.auth import ApiKeys
 from claude_code_server.services.stored_keys import StoredKeys
-from claude_code_server.storage.store import STATE_FILE, Store, open_keys
+from claude_code_server.storage.store import STATE_FILE, open_keys
 
 GIVEN = "sk-proj-given"
 FUTURE = "2999-01-01"
@@ -117,9 +117,8 @@ def test_only_create_makes_a_state_directory(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_state_of_the_version_before_gets_a_table_of_keys(tmp_path: Path) -> None:
-    Store(tmp_path).close()
     database = sqlite3.connect(tmp_path / STATE_FILE)
-    database.executescript("DROP TABLE api_keys; PRAGMA user_version = 4;")
+    database.executescript((Path(__file__).with_name("state_versions") / "version_4.sql").read_text())
     database.close()
     assert create_key(tmp_path, "ci")
 

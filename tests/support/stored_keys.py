@@ -6,7 +6,7 @@ import io
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from claude_code_client._embedded.cli import main
+from claude_code_client._cli.cli import main
 
 
 def keys_command(command: str, state_dir: Path, *arguments: str) -> str:

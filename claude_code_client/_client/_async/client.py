@@ -23,8 +23,8 @@ from .completions import AsyncCompletions
 from .tasks import AsyncTasks
 
 if TYPE_CHECKING:
-    from ..._embedded.local_server import LocalServer
     from ..endpoints import AsyncEndpoints
+    from ..local_server import LocalServer
 
 
 class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifacts, AsyncAccount):
@@ -129,7 +129,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
         Raises:
             ConfigurationError: The server did not start; the message says why.
         """
-        from ..._embedded.local_server import LocalServer
+        from ..local_server import LocalServer
 
         server = LocalServer(
             workspace=workspace,

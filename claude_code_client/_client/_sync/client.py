@@ -24,8 +24,8 @@ from .completions import Completions
 from .tasks import Tasks
 
 if TYPE_CHECKING:
-    from ..._embedded.local_server import LocalServer
     from ..endpoints import SyncEndpoints
+    from ..local_server import LocalServer
 
 
 class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account):
@@ -129,7 +129,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account):
         Raises:
             ConfigurationError: The server did not start; the message says why.
         """
-        from ..._embedded.local_server import LocalServer
+        from ..local_server import LocalServer
 
         server = LocalServer(
             workspace=workspace,

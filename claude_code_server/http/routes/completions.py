@@ -85,7 +85,10 @@ def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompleti
         request = attrs.evolve(request, warnings=(*request.warnings, *warnings))
     key = context.idempotency_key(IDEMPOTENCY_SCOPE)
     known = completions.find(key) if key else None
-    return known or completions.start(request, context.key_hash, key, stream=stream)
+    if known is not None:
+        return known
+    context.services.disk_guard.check()
+    return completions.start(request, context.key_hash, key, stream=stream)
 
 
 async def _events(

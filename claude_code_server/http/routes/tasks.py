@@ -14,6 +14,7 @@ from claude_code_common.pricing import FREE
 from ...domain.entities import Task
 from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
+from ...runtime.json_logging import add_log_ids
 from ...services.task_spec import build_task_spec
 from ...storage.store import Store
 from ..file_response import file_response
@@ -44,11 +45,15 @@ async def create_task(context: RequestContext) -> Response:
         task = find_task(context, task_id)
         if task.status in _BLOCKING_STATUS:
             raise _limit_error(task, location)
-        return await _task_response(context, task)
-    ended = await runner.wait(task_id, prefer.wait or 0)
-    applied = {"Preference-Applied": prefer.applied(asynchronous=not ended)}
+        if task.ended:
+            return await _task_response(context, task)
+        # The server stops, and the task waits for the next one.
+        return await _task_response(context, task, 202, location)
+    await runner.wait(task_id, prefer.wait or 0)
+    task = find_task(context, task_id)
+    applied = {"Preference-Applied": prefer.applied(asynchronous=not task.ended)}
     headers = {name: value for name, value in (location | applied).items() if value}
-    return await _task_response(context, find_task(context, task_id), 200 if ended else 202, headers)
+    return await _task_response(context, task, 200 if task.ended else 202, headers)
 
 
 async def get_task(context: RequestContext) -> Response:
@@ -107,6 +112,7 @@ def find_task(context: RequestContext, task_id: str) -> Task:
     task = context.services.store.get_task(task_id, context.key_hash)
     if task is None:
         raise not_found("task")
+    add_log_ids(task_id=task.id)
     return task
 
 
@@ -119,6 +125,7 @@ def _submit_or_find(context: RequestContext) -> str:
         return stored.value
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
+    services.disk_guard.check()
     task_id, permissions = f"task_{uuid.uuid4().hex}", context.caller.permissions
     spec = build_task_spec(request, context.operation, task_id, services.settings, services.tariff, permissions)
     services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)

@@ -8,10 +8,10 @@ import json
 import os
 import secrets
 import select
-import subprocess
 import sys
 import weakref
 from pathlib import Path
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any, Final
 
 from ..errors import ConfigurationError
@@ -78,20 +78,20 @@ def check_installed() -> None:
         )
 
 
-def _spawn() -> subprocess.Popen[bytes]:
+def _spawn() -> Popen[bytes]:
     # Settings include keys, and other users can read command lines and environments: they go through stdin.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE_"))}
-    return subprocess.Popen(
+    return Popen(
         [sys.executable, "-P", "-m", "claude_code_server", "child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=PIPE,
+        stdout=PIPE,
         env=environ,
         # Ctrl-C is for this process to handle. The server stops when its stdin closes.
         start_new_session=True,
     )
 
 
-def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
+def _handshake(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
     if process.stdin is None or process.stdout is None:
         raise TypeError("the child process has no pipes")
     try:
@@ -111,7 +111,7 @@ def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> di
     return ready if isinstance(ready, dict) else {}
 
 
-def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
+def _stop(process: Popen[bytes], owner: int) -> None:
     if os.getpid() != owner:  # a forked process has the pipes, but the server is its parent's
         return
     for pipe in (process.stdin, process.stdout):
@@ -120,10 +120,10 @@ def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
                 pipe.close()
     try:
         process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         process.terminate()
         try:
             process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             process.kill()
             process.wait()
