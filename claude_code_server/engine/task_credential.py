@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from claude_code_common.pricing import ModelPrice
+from claude_code_common.pricing import FREE, ModelPrice
 
 from ..domain.engine_protocol import CancelToken
 from ..domain.key_account import NO_BUDGET, WorkBudget
@@ -75,7 +76,9 @@ class TaskCredential:
         """
         while self.usable:
             others_busy = self.budget.busy
-            call = self._meter.start_call(price, need, self.budget.left, others_busy=others_busy)
+            # What costs nothing may go on when the budget is used up.
+            left = math.inf if price == FREE else self.budget.left
+            call = self._meter.start_call(price, need, left, others_busy=others_busy)
             if call is not None:
                 self._report()
                 if self.usable:

@@ -148,3 +148,38 @@ def test_real_claude_code_is_stopped_by_the_budget_of_its_key(tmp_path: Path) ->
             )
             assert endpoint.bill <= BUDGET * TOLERANCE
             assert client.get("/usage").json()["cost"] == pytest.approx(endpoint.bill, rel=0.02)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_eight_tasks_of_real_claude_code_keep_to_the_budget_across_a_sigkill(tmp_path: Path) -> None:
+    calls = threading.Semaphore(0)
+
+    def counted(request: dict[str, Any]) -> Reply:
+        calls.release()
+        return never_stops(request)
+
+    options = ["--max-concurrent-tasks=8"]
+    with (
+        BillingMessages(counted) as endpoint,
+        server_process(
+            tmp_path, api_keys=[GIVEN], upstream=endpoint.url, upstream_key="sk-real", options=options
+        ) as server,
+    ):
+        budget = 10 * BUDGET
+        key = create_key(server.state_dir, "team", "--preset=pro", f"--month-budget={budget}")
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as client:
+            tasks = [submit(client).json()["id"] for _ in range(8)]
+            for _ in range(40):
+                assert calls.acquire(timeout=60)
+            server.kill()
+            before = endpoint.bill
+            server.start()
+            charged = client.get("/usage").json()["cost"]
+            assert charged >= before * 0.99
+            assert {wait_ended(client, task)["status"] for task in tasks} == {"failed"}
+            tasks = [submit(client).json()["id"] for _ in range(8)]
+            assert {wait_ended(client, task)["status"] for task in tasks} == {"cost_exceeded"}
+            print(f"bill ${endpoint.bill:.4f} of ${budget}; at the kill ${before:.4f}, charged ${charged:.4f}")
+            assert endpoint.bill <= budget * 1.02

@@ -17,6 +17,7 @@ from support.servers.embedded_server import all_events
 from support.stored_keys import create_key
 
 from claude_code_client import CostExceededError, PermissionError, RateLimitError
+from claude_code_server.domain import rate_window
 from claude_code_server.domain.key_account import KeyAccount
 from claude_code_server.domain.permissions import PRESETS, Permissions
 from claude_code_server.domain.rate_window import RateWindow
@@ -253,6 +254,19 @@ def test_an_exhausted_budget_is_a_cost_error_that_is_not_retried(both: ClientKin
             assert refused.value.retry_after > 1
         assert server.tasks() == []
         assert server.billed() == 0
+
+
+@pytest.mark.slow
+def test_a_batch_keeps_to_the_rate_of_its_key(
+    both: ClientKind, server: ContextServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_window, "WINDOW", 1.0)
+    client = both.client(server.base_url, api_key=key_for(server, ("--requests-per-minute=5",)))
+    statuses = server.server.services.metrics.routes["/v1/chat/completions", "POST"].statuses
+    refused = statuses[429]
+    results = list(both.each(client.map_completions([f"Say {number}." for number in range(8)])))
+    assert [result.error for result in results] == [None] * 8
+    assert statuses[429] - refused < 5, "the limit is followed, not hit"
 
 
 # ---- two keys
