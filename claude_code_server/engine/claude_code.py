@@ -89,13 +89,13 @@ class ClaudeCodeEngine:
         search = ArtifactSearch(spec.working_directory, cancellation, self._artifact_limits)
         # While Claude Code starts, which takes longer.
         beginning = asyncio.create_task(search.begin())
-        with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
+        with self._proxy.issue_credential(spec, cancellation, events.report_usage, events.budget) as credential:
             launch = Launch(
                 self._state_dir,
                 self._cli,
                 url=self._proxy.base_url,
                 key=credential.key,
-                small_model=self._proxy.tariff.small_model(spec.model),
+                small_model=self._proxy.small_model(spec),
                 sandbox=self._sandbox,
             )
             network = None
@@ -108,7 +108,7 @@ class ClaudeCodeEngine:
                     await run.execute()
             finally:
                 await asyncio.shield(asyncio.ensure_future(self._end(launch, network)))
-            end = run.end(credential.last_error)
+            end = run.end(credential.last_error, credential.exceeded)
         await beginning
         found = await search.finish(run.reader.written)
         status, error = status_and_error(end, spec)
@@ -173,8 +173,9 @@ class _Run:
         self._failure: str | None = None
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
 
-    def end(self, upstream_error: UpstreamError | None) -> RunEnd:
-        return RunEnd(self._result, self.reader.final_text, self._cancellation.reason, upstream_error, self._failure)
+    def end(self, upstream_error: UpstreamError | None, exceeded: str) -> RunEnd:
+        reason = self._cancellation.reason
+        return RunEnd(self._result, self.reader.final_text, reason, upstream_error, self._failure, exceeded)
 
     async def execute(self) -> None:
         """Converse until there is a result, a failure, or a completed cancellation."""

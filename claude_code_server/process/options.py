@@ -177,7 +177,7 @@ OPTIONS: Final = (
         "api-key",
         TEXT,
         "key to accept; may be repeated. Other users can see it in the process list: prefer setting CLAUDE_API_KEY"
-        " (default: a random key)",
+        " (default: those of 'claude-code-client keys', or a random one)",
         "KEY",
         (),
         repeatable=True,
