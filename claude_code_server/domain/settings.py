@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 
 from .model_catalog import ModelCatalog
+from .upstream_rules import UpstreamRule
 
 
 @attrs.frozen(kw_only=True)
@@ -21,6 +22,8 @@ class Settings:
     """Directory of the database; None for a temporary directory that is deleted at shutdown."""
     upstream: str = "offline"
     """``anthropic``, ``offline`` or the URL of a Messages endpoint."""
+    upstream_rules: tuple[UpstreamRule, ...] = ()
+    """Upstreams by model, in place of ``upstream``; models that none is about are refused."""
     upstream_key: str | None = attrs.field(default=None, repr=False)
     model: str | None = None
     """Alias or ID of the model for requests that name none; None for the default of the model catalog."""
@@ -28,6 +31,14 @@ class Settings:
     """Models with their prices."""
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
+    workspace_agents: bool = False
+    """True if tasks may also use the agents and skills in ``.claude`` of the workspace and of the user's home."""
+    sandbox: bool = False
+    """True if each task runs in namespaces of its own, in which only the workspace can be written."""
+    sandbox_paths: tuple[Path, ...] = ()
+    """Further files and directories that tasks in a sandbox may read, such as those of a compiler."""
+    sandbox_hosts: tuple[str, ...] = ()
+    """Hosts that tasks in a sandbox may reach: ``NAME``, ``*.NAME`` or ``NAME:PORT``."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks wait in the queue, and their timeouts have not started."""
     max_queued_tasks: int = 10_000
@@ -58,6 +69,10 @@ class Settings:
     """Artifacts of one task; warnings of the task name some of the files beyond."""
     max_artifact_bytes: int = 4_000_000_000
     """Size of the artifacts of one task; warnings of the task name some of the files beyond."""
+    tls_cert: Path | None = None
+    """File with the certificate chain; None for plain HTTP."""
+    tls_key: Path | None = None
+    """File with the key of the certificate; None if it is in the same file."""
     metrics_token: str | None = attrs.field(default=None, repr=False)
     """Token that ``/metrics`` requires; None for no metrics."""
     max_wait: float = 60.0

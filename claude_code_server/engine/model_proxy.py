@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -69,6 +70,12 @@ class ModelProxy:
         self._server = UvicornServer(self._app, sock)
         await self._server.start()
 
+    def serve_also(self, sock: socket.socket) -> Callable[[], None]:
+        """Serve on another listening socket too, until the function is called that this one returns."""
+        if self._server is None:
+            raise RuntimeError("the proxy has not started")
+        return self._server.serve_also(sock)
+
     async def aclose(self) -> None:
         """Revoke all credentials and stop listening."""
         for credential in list(self._credentials.values()):
@@ -99,7 +106,7 @@ class ModelProxy:
 
     def small_model(self, spec: TaskSpec) -> str:
         """Return the model for the minor work of a task."""
-        return spec.small_model or self.tariff.catalog.small_model(spec.model)
+        return spec.small_model or self.tariff.small_model(spec.model)
 
     def _handler(
         self, handle: Callable[[Request, TaskCredential], Awaitable[Response]]

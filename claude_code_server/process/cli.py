@@ -14,6 +14,7 @@ from claude_code_common.loopback import is_loopback
 from ..domain.api_key import new_key
 from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
+from ..domain.upstream_rules import ANY_MODEL, parse_rules
 from ..runtime.json_logging import log_as_json, log_event
 from . import bootstrap
 from .bootstrap import StartError
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 _PROG: Final = "claude-code-client serve"
 _DESCRIPTION: Final = "Serve the Claude Code API, with Claude Code working in a directory of this machine."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLEAR_TEXT: Final = (
+    "Keys travel in clear text: use --tls-cert and --tls-key, or put a proxy with TLS in front of the server."
+)
 _OFFLINE_NOTE: Final = " (rules instead of a language model; set ANTHROPIC_API_KEY for real models)"
 
 
@@ -43,7 +47,7 @@ def run_foreground(argv: Sequence[str]) -> int:
         bootstrap.check_platform()
         settings = _build_settings(options)
         sock = bootstrap.bind(options.host, options.port)
-        url = bootstrap.base_url(sock)
+        url = bootstrap.base_url(sock, tls=settings.tls_cert is not None)
         banner = _banner(settings, url, options.host)
 
         def announce() -> None:
@@ -82,17 +86,39 @@ def _build_settings(options: Any) -> Settings:
         )
     workspace = bootstrap.resolve_workspace(str(options.workspace), allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
+    if options.tls_key is not None and options.tls_cert is None:
+        raise StartError("--tls-key needs --tls-cert")
+    sandbox = not is_loopback(options.host) if options.sandbox is None else options.sandbox
+    paths = bootstrap.check_sandbox(sandbox, options.allow_read, options.allow_host)
     return Settings(
         workspace=workspace,
         api_keys=(new_key(),) if generated else tuple(keys),
         state_dir=options.state_dir,
-        upstream=options.upstream or ("anthropic" if upstream_key else "offline"),
+        **_upstreams(options, upstream_key),
         upstream_key=upstream_key,
         model=options.model,
+        workspace_agents=options.workspace_agents,
+        sandbox=sandbox,
+        sandbox_paths=paths,
+        sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
         **{option.attribute: getattr(options, option.attribute) for option in FIELDS},
     )
+
+
+def _upstreams(options: Any, upstream_key: str | None) -> dict[str, Any]:
+    """Return the fields of Settings about upstreams. Raise StartError."""
+    try:
+        rules = parse_rules(options.upstream, options.upstream_key)
+    except ValueError as error:
+        raise StartError(f"--upstream, --upstream-key: {error}") from None
+    if not rules:
+        return {"upstream": "anthropic" if upstream_key else "offline"}
+    if [rule.pattern for rule in rules] == [ANY_MODEL] and rules[0].key is None:
+        return {"upstream": rules[0].upstream}
+    shown = ", ".join(f"{rule.pattern}={rule.upstream}" for rule in rules)
+    return {"upstream": shown, "upstream_rules": rules}
 
 
 def _banner(settings: Settings, url: str, host: str) -> str:
@@ -101,6 +127,7 @@ def _banner(settings: Settings, url: str, host: str) -> str:
         f"Claude Code API at {url}",
         f"  workspace  {settings.workspace}",
         f"  upstream   {settings.upstream}{note}",
+        f"  sandbox    {_sandbox_line(settings)}",
         f"  key        {', '.join(settings.api_keys) or 'those of claude-code-client keys'}",
         "",
         f"export CLAUDE_BASE_URL={url}",
@@ -109,11 +136,18 @@ def _banner(settings: Settings, url: str, host: str) -> str:
     ]
     if not is_loopback(host):
         lines += [
-            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands as you,",
-            "and keys travel in clear text. Put a proxy with TLS in front of the server.",
+            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands"
+            f"{' in the sandbox' if settings.sandbox else ' as you'}.",
+            *([] if settings.tls_cert else [_CLEAR_TEXT]),
             "",
         ]
     return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+def _sandbox_line(settings: Settings) -> str:
+    if settings.sandbox:
+        return f"on; Bash reaches the workspace and {', '.join(settings.sandbox_hosts) or 'no network'}"
+    return "off; Bash reaches whatever you can: your files, your other processes and the network"
 
 
 def _print(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..domain.settings import Settings
-from .option_types import DAYS, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
+from .option_types import DAYS, HOST, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
 
 VARIABLE_PREFIX: Final = "CLAUDE_SERVER_"
 _MAX_PORT: Final = 65535
@@ -54,6 +54,8 @@ def _limit(name: str, type: OptionType, help: str, metavar: str) -> Option:
 
 FIELDS: Final = (
     _limit("max-concurrent-tasks", whole_number(1), "tasks that run at once; further tasks wait", "N"),
+    Option("tls-cert", PATH, "PEM file with the certificate chain, to serve https", "FILE"),
+    Option("tls-key", PATH, "PEM file with the certificate's key (default: it is in the file of --tls-cert)", "FILE"),
     _limit("max-queued-tasks", whole_number(0), "tasks that may wait; further ones are refused", "N"),
     _limit("max-queued-tasks-per-key", whole_number(0), "tasks of one key that may wait", "N"),
     _limit("max-followers", whole_number(1), "event streams of tasks that may be open", "N"),
@@ -108,15 +110,55 @@ OPTIONS: Final = (
     Option(
         "upstream",
         TEXT,
-        "anthropic, offline, or the URL of a Messages endpoint"
-        " (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
+        "anthropic, offline, or the URL of a Messages endpoint; may be repeated as MODEL=UPSTREAM, with a name"
+        " or a pattern such as 'local-*' (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
         "UPSTREAM",
+        (),
+        repeatable=True,
+    ),
+    Option(
+        "upstream-key",
+        TEXT,
+        "key for the upstream at a URL, as MODEL=KEY with the MODEL of --upstream, or * if it has none; better set"
+        f" {VARIABLE_PREFIX}UPSTREAM_KEY, which other users cannot see",
+        "KEY",
+        (),
+        repeatable=True,
+        secret=True,
     ),
     Option(
         "prices",
         PATH,
         "TOML or JSON file with the prices of models that the server does not know; it refuses other models",
         "FILE",
+    ),
+    Option(
+        "workspace-agents",
+        SWITCH,
+        "let tasks also use the agents and skills in .claude of the workspace and of your home directory",
+        default=False,
+    ),
+    Option(
+        "sandbox",
+        SWITCH,
+        "run each task in namespaces of its own, in which it can write to the workspace only and reach the model only;"
+        " needs Linux and bubblewrap (default: on, unless --host is a loopback address)",
+    ),
+    Option(
+        "allow-host",
+        HOST,
+        "host that sandboxed tasks may connect to: NAME, *.NAME or NAME:PORT; may be repeated",
+        "HOST",
+        (),
+        repeatable=True,
+    ),
+    Option(
+        "allow-read",
+        PATH,
+        "file or directory that sandboxed tasks may read, such as that of a compiler; may be repeated",
+        "PATH",
+        (),
+        repeatable=True,
     ),
     Option("model", TEXT, "model for requests that name none", "NAME"),
     Option(

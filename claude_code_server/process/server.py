@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from ..http.app import build_app
+from ..runtime.tls import load_tls
 from ..runtime.uvicorn_server import UvicornServer
 from ..services.connections import connection_limits
 from ..services.container import Services
@@ -19,7 +20,9 @@ async def serve(services: Services, sock: socket.socket, on_ready: Callable[[], 
     """
     with sock:
         async with services:
-            server = UvicornServer(build_app(services), sock, connection_limits(services.settings))
+            settings = services.settings
+            tls = None if settings.tls_cert is None else load_tls(settings.tls_cert, settings.tls_key)
+            server = UvicornServer(build_app(services), sock, connection_limits(settings), tls)
             await server.start()
             on_ready()
             stopped, stopping = asyncio.create_task(server.wait_stopped()), asyncio.create_task(stop.wait())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST, CREATE_TASK_REQUEST_TIMEOUT
 from claude_code_api.models import CreateTaskRequest
@@ -16,7 +16,7 @@ from ..domain.model_catalog import Tariff
 from ..domain.names import unknown_name
 from ..domain.permissions import UNLIMITED, Permissions, permitted
 from ..domain.settings import Settings
-from ..engine.agents import AGENTS, SKILLS
+from ..engine.agent_library import AgentLibrary
 from ..engine.tools import DEFAULT_TOOLS, TOOLS
 from .permission_checks import check_permitted, limited, may_use_model, permitted_model
 
@@ -30,6 +30,7 @@ def build_task_spec(
     task_id: str,
     settings: Settings,
     tariff: Tariff,
+    library: AgentLibrary,
     permissions: Permissions = UNLIMITED,
 ) -> TaskSpec:
     """Return the specification of a task.
@@ -44,13 +45,19 @@ def build_task_spec(
     _check_known(tools, TOOLS, "tool", field)
     check_permitted("tool", tools, allowed, field)
     agents, field = request.allow_agents or [], operation.wire_name("allow_agents")
-    _check_known(agents, AGENTS, "agent", field)
-    check_permitted("agent", agents, permitted(permissions.agents, AGENTS), field)
+    if agents:
+        known = tuple(library.agents())
+        _check_known(agents, known, "agent", field)
+        check_permitted("agent", agents, permitted(permissions.agents, known), field)
     skills, field = request.allow_skills or [], operation.wire_name("allow_skills")
-    _check_known(skills, SKILLS, "skill", field)
-    check_permitted("skill", skills, permitted(permissions.skills, SKILLS), field)
+    if skills:
+        known = tuple(library.skills())
+        _check_known(skills, known, "skill", field)
+        check_permitted("skill", skills, permitted(permissions.skills, known), field)
     model = permitted_model(request.model or None, settings.model, tariff, permissions, operation.wire_name("model"))
-    small_model = tariff.catalog.small_model(model)
+    small_model = tariff.small_model(model)
+    context = request.context.to_dict() if request.context else {}
+    _check_result_schema(context, operation.wire_name("context"))
     return TaskSpec(
         task_id=task_id,
         description=request.description,
@@ -76,7 +83,7 @@ def build_task_spec(
             "a timeout of {:g} s",
             operation.wire_name("timeout"),
         ),
-        context=request.context.to_dict() if request.context else {},
+        context=context,
     )
 
 
@@ -85,6 +92,17 @@ def _check_known(names: Iterable[str], available: Iterable[str], kind: str, fiel
     if unknown is not None:
         index, message = unknown
         raise invalid_request(message, f"{field}[{index}]")
+
+
+def _check_result_schema(context: Mapping[str, Any], field: str) -> None:
+    schema = context.get("result_schema")
+    if schema is None:
+        return
+    from ..contract.result_schema import schema_problem
+
+    if (problem := schema_problem(schema)) is not None:
+        path = f"{field}.result_schema"
+        raise invalid_request(f"{problem.message}.", f"{path}.{problem.path}" if problem.path else path)
 
 
 def _resolve_directory(workspace: Path, path_in_request: str | None, field: str) -> Path:

@@ -25,6 +25,7 @@ from claude_code_server.domain.entities import ArtifactFile
 from claude_code_server.domain.key_account import KeyAccount
 from claude_code_server.domain.permissions import PRESETS, Permissions
 from claude_code_server.domain.rate_window import RateWindow
+from claude_code_server.engine.agent_library import AgentLibrary
 from claude_code_server.engine.options import build_options
 from claude_code_server.engine.tools import DEFAULT_TOOLS, TOOLS
 
@@ -148,7 +149,9 @@ def test_what_a_request_leaves_out_is_what_the_key_may_use(server: ContextServer
     assert (enterprise.tools, enterprise.timeout, enterprise.max_cost) == (DEFAULT_TOOLS, 300, 1)
     assert enterprise.small_model == "claude-haiku-5-5"
     # Subagents get no tool that the task does not have.
-    started = build_options(attrs.evolve(free, agents=("code-analyzer",)), Path("claude"), print)
+    started = build_options(
+        attrs.evolve(free, agents=("code-analyzer",)), Path("claude"), print, AgentLibrary().agents()
+    )
     assert started.agents is not None
     assert set(started.agents["code-analyzer"].tools or ()) == {"Read", "Grep"}
     assert started.agents["code-analyzer"].model == "inherit"

@@ -34,7 +34,11 @@ _BUDGET_STARTS: Final = {models.UsagePeriod.DAY: day_start, models.UsagePeriod.M
 async def list_models(context: RequestContext) -> Response:
     """List the models of the catalog that the key may use."""
     tariff, permissions = context.services.tariff, context.caller.permissions
-    allowed = [model for model in tariff.catalog.models if may_use_model(permissions, tariff.catalog, model.id)]
+    allowed = [
+        model
+        for model in tariff.catalog.models
+        if tariff.serves(model.id) and may_use_model(permissions, tariff.catalog, model.id)
+    ]
     default = tariff.catalog.resolve(context.services.settings.model)
     if allowed and not may_use_model(permissions, tariff.catalog, default):
         default = allowed[0].id
@@ -104,8 +108,8 @@ async def get_capabilities(context: RequestContext) -> Response:
     return json_response(
         models.Capabilities(
             tools=serialize(capabilities.list_tools(context.services.settings, permissions)),
-            agents=serialize(capabilities.list_agents(permissions)),
-            skills=serialize(capabilities.list_skills(permissions)),
+            agents=serialize(capabilities.list_agents(context.services.agent_library, permissions)),
+            skills=serialize(capabilities.list_skills(context.services.agent_library, permissions)),
             limits=models.KeyLimits(
                 requests_per_minute=permissions.requests_per_minute,
                 tasks_at_once=permissions.tasks_at_once,
@@ -133,6 +137,8 @@ async def get_health(context: RequestContext) -> Response:
 
 
 def _public_upstream_name(name: str) -> str:
-    """Return ``anthropic``, ``offline`` or a host name."""
+    """Return ``anthropic``, ``offline`` or a host name; all of them if there are several."""
+    if ", " in name:
+        return ", ".join(map(_public_upstream_name, name.split(", ")))
     host = urlsplit(name).hostname
     return "anthropic" if host == "api.anthropic.com" else host or name

@@ -31,7 +31,8 @@ class CreateTaskRequest:
             may not use that.
         max_cost (float | None | Unset): Cost limit of the task, in USD. Defaults to `1.0`, or less if the API key may
             not use that.
-        context (CreateTaskRequestTaskContext | None | Unset): Free-form object that is passed to the agent as data.
+        context (CreateTaskRequestTaskContext | None | Unset): Free-form object that is passed to the agent as data, but
+            for `result_schema`.
         model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses one
             that the key may use.
         working_directory (None | str | Unset): Directory inside the server's workspace in which the task runs. If
