@@ -106,7 +106,7 @@ class ModelProxy:
 
     def small_model(self, spec: TaskSpec) -> str:
         """Return the model for the minor work of a task."""
-        return spec.small_model or self.tariff.catalog.small_model(spec.model)
+        return spec.small_model or self.tariff.small_model(spec.model)
 
     def _handler(
         self, handle: Callable[[Request, TaskCredential], Awaitable[Response]]

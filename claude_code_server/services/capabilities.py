@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from ..domain.permissions import Permissions, permitted
+from ..domain.permissions import Permissions, matches, permitted
 from ..domain.settings import Settings
 from ..engine.agent_library import AgentLibrary
 from ..engine.tools import TOOLS
@@ -46,13 +46,13 @@ def list_tools(settings: Settings, permissions: Permissions) -> Iterator[Capabil
 
 def list_agents(library: AgentLibrary, permissions: Permissions) -> Iterator[Capability]:
     """Return the agents that a key permits."""
-    agents = library.agents()
-    for name in permitted(permissions.agents, agents):
-        yield Capability(name, agents[name].description)
+    for name, agent in library.agents().items():
+        if matches(permissions.agents, name):
+            yield Capability(name, agent.description)
 
 
 def list_skills(library: AgentLibrary, permissions: Permissions) -> Iterator[Capability]:
     """Return the skills that a key permits, with the descriptions in their files."""
-    skills = library.skills()
-    for name in permitted(permissions.skills, skills):
-        yield Capability(name, skills[name].description)
+    for name, skill in library.skills().items():
+        if matches(permissions.skills, name):
+            yield Capability(name, skill.description)

@@ -32,7 +32,11 @@ def permitted_model(name: str | None, default: str | None, tariff: Tariff, permi
     model = priced_model(name, default, tariff, field)
     if may_use_model(permissions, tariff.catalog, model):
         return model
-    allowed = [known for known in tariff.catalog.models if may_use_model(permissions, tariff.catalog, known.id)]
+    allowed = [
+        known
+        for known in tariff.catalog.models
+        if tariff.serves(known.id) and may_use_model(permissions, tariff.catalog, known.id)
+    ]
     if name is None and allowed:
         return allowed[0].id
     names = [known.alias or known.id for known in allowed]

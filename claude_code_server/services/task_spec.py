@@ -45,17 +45,19 @@ def build_task_spec(
     _check_known(tools, TOOLS, "tool", field)
     check_permitted("tool", tools, allowed, field)
     agents, field = request.allow_agents or [], operation.wire_name("allow_agents")
-    known: Iterable[str] = library.agents() if agents else ()
-    _check_known(agents, known, "agent", field)
-    check_permitted("agent", agents, permitted(permissions.agents, known), field)
+    if agents:
+        known = tuple(library.agents())
+        _check_known(agents, known, "agent", field)
+        check_permitted("agent", agents, permitted(permissions.agents, known), field)
     skills, field = request.allow_skills or [], operation.wire_name("allow_skills")
-    known = library.skills() if skills else ()
-    _check_known(skills, known, "skill", field)
-    check_permitted("skill", skills, permitted(permissions.skills, known), field)
-    context = request.context.to_dict() if request.context else {}
-    _check_result_schema(context, operation.wire_name("context"))
+    if skills:
+        known = tuple(library.skills())
+        _check_known(skills, known, "skill", field)
+        check_permitted("skill", skills, permitted(permissions.skills, known), field)
     model = permitted_model(request.model or None, settings.model, tariff, permissions, operation.wire_name("model"))
     small_model = tariff.small_model(model)
+    context = request.context.to_dict() if request.context else {}
+    _check_result_schema(context, operation.wire_name("context"))
     return TaskSpec(
         task_id=task_id,
         description=request.description,

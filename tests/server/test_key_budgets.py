@@ -170,7 +170,7 @@ def test_eight_tasks_of_real_claude_code_keep_to_the_budget_across_a_sigkill(tmp
         key = create_key(server.state_dir, "team", "--preset=pro", f"--month-budget={budget}")
         headers = {"Authorization": f"Bearer {key}"}
         with httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as client:
-            tasks = [submit(client).json()["id"] for _ in range(8)]
+            tasks = [submit(client, model="haiku").json()["id"] for _ in range(8)]
             for _ in range(40):
                 assert calls.acquire(timeout=60)
             server.kill()
@@ -179,7 +179,7 @@ def test_eight_tasks_of_real_claude_code_keep_to_the_budget_across_a_sigkill(tmp
             charged = client.get("/usage").json()["cost"]
             assert charged >= before * 0.99
             assert {wait_ended(client, task)["status"] for task in tasks} == {"failed"}
-            tasks = [submit(client).json()["id"] for _ in range(8)]
+            tasks = [submit(client, model="haiku").json()["id"] for _ in range(8)]
             assert {wait_ended(client, task)["status"] for task in tasks} == {"cost_exceeded"}
             print(f"bill ${endpoint.bill:.4f} of ${budget}; at the kill ${before:.4f}, charged ${charged:.4f}")
             assert endpoint.bill <= budget * 1.02

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,14 +14,18 @@ import httpx
 import pytest
 from support.clients.client_kinds import ClientKind
 from support.servers.context_server import ContextServer, context_server
-from support.servers.embedded_server import all_events
+from support.servers.embedded_server import KEY, OTHER_KEY, all_events, serving
+from support.servers.scripted_engine import ScriptedEngine
 from support.stored_keys import create_key
 
 from claude_code_client import CostExceededError, PermissionError, RateLimitError
 from claude_code_server.domain import rate_window
+from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.entities import ArtifactFile
 from claude_code_server.domain.key_account import KeyAccount
 from claude_code_server.domain.permissions import PRESETS, Permissions
 from claude_code_server.domain.rate_window import RateWindow
+from claude_code_server.engine.agent_library import AgentLibrary
 from claude_code_server.engine.options import build_options
 from claude_code_server.engine.tools import DEFAULT_TOOLS, TOOLS
 
@@ -144,7 +149,9 @@ def test_what_a_request_leaves_out_is_what_the_key_may_use(server: ContextServer
     assert (enterprise.tools, enterprise.timeout, enterprise.max_cost) == (DEFAULT_TOOLS, 300, 1)
     assert enterprise.small_model == "claude-haiku-5-5"
     # Subagents get no tool that the task does not have.
-    started = build_options(attrs.evolve(free, agents=("code-analyzer",)), Path("claude"), print)
+    started = build_options(
+        attrs.evolve(free, agents=("code-analyzer",)), Path("claude"), print, AgentLibrary().agents()
+    )
     assert started.agents is not None
     assert set(started.agents["code-analyzer"].tools or ()) == {"Read", "Grep"}
     assert started.agents["code-analyzer"].model == "inherit"
@@ -187,12 +194,15 @@ def test_what_was_started_can_be_followed_and_stopped_beyond_the_rate(server: Co
 def test_tasks_beyond_those_at_once_are_refused(server: ContextServer) -> None:
     with server.server.client(key_for(server, ("--tasks-at-once=2", "--requests-per-minute=100"))) as client:
         body = {"description": "hold", "context": {"hold": True}}
-        tasks = [client.post("/task", json=body, headers=ASYNC).json()["id"] for _ in range(2)]
+        keyed = [{**ASYNC, "Idempotency-Key": f"task {number}"} for number in range(2)]
+        tasks = [client.post("/task", json=body, headers=headers).json()["id"] for headers in keyed]
         response = submit(client)
         assert response.status_code == 429
         assert response.json()["error"]["message"] == "This key may have 2 tasks pending or running at once."
         assert int(response.headers["retry-after"]) > 0
         assert response.headers["x-ratelimit-remaining"] == "97"
+        again = client.post("/task", json=body, headers=keyed[0])
+        assert (again.status_code, again.json()["id"]) == (202, tasks[0]), "a repeated submit is no further task"
         client.post(f"/task/{tasks[0]}/cancel")
         assert submit(client).status_code == 200
         client.post(f"/task/{tasks[1]}/cancel")
@@ -299,6 +309,19 @@ def test_two_keys_see_nothing_of_each_other(server: ContextServer) -> None:
         assert two.post("/chat/completions", json=completion, headers=headers).json()["id"] != reply
         assert one.get("/usage").json()["cost"] == 0.5
         assert [listed["id"] for listed in one.get("/task").json()["data"]] == [task]
+
+
+def test_two_keys_cannot_download_each_others_artifacts(tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_bytes(b"secret")
+    file = ArtifactFile("secret.md", 6, hashlib.sha256(b"secret").hexdigest(), "2026-11-22T12:00:00.000Z")
+    engine = ScriptedEngine(Outcome("completed", artifacts=(file,)))
+    with serving(tmp_path, engine) as server, server.client(KEY) as one, server.client(OTHER_KEY) as two:
+        task = submit(one).json()
+        path = f"/task/{task['id']}/artifacts/{task['artifacts'][0]['id']}"
+        assert one.get(path).content == b"secret"
+        refused = two.get(path)
+        assert refused.status_code == 404
+        assert b"secret" not in refused.content
 
 
 # ---- the decisions

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from support.clients.client_kinds import ClientKind
+from support.processes import eventually
 from support.servers.context_server import ContextServer, context_server
 from support.servers.embedded_server import Running, all_events, events_of
+from support.servers.messages_endpoint import Hang, ScriptedMessages
 from support.stored_keys import create_key, keys_command, revoke_key, rotate_key
 
 from claude_code_client import AuthenticationError
@@ -165,6 +167,21 @@ def test_a_revoked_key_stops_its_tasks_and_ends_its_streams(server: ContextServe
         assert all_events(other, others)[-1].type == "result"
 
 
+def test_a_rotated_key_loses_its_streams_but_not_its_tasks(server: ContextServer) -> None:
+    old = create_key(state(server), "ci", "--preset=enterprise")
+    with server.server.client(old) as client:
+        held = client.post("/task", json={"description": "hold", "context": {"hold": True, "events": 1}},
+                           headers={"Prefer": "respond-async"}).json()["id"]  # fmt: skip
+        with client.stream("GET", f"/task/{held}/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("id: 1")
+            new = rotate_key(state(server), "ci")
+            assert not [line for line in lines if line.startswith("id:")]
+    with server.server.client(new) as client:
+        assert client.get(f"/task/{held}").json()["status"] == "running"
+        assert client.post(f"/task/{held}/cancel").json()["status"] == "cancelled"
+
+
 @pytest.mark.parametrize("wait", ["blocking", "long poll"])
 def test_a_request_that_waits_gets_a_401_when_its_key_is_revoked(server: ContextServer, wait: str) -> None:
     key = create_key(state(server), "ci", "--preset=enterprise")
@@ -183,6 +200,41 @@ def test_a_request_that_waits_gets_a_401_when_its_key_is_revoked(server: Context
         asking.join(10)
         assert answers == [401]
         server.engine.wait_until(lambda: server.engine.running == 0)
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/stream"])
+def test_a_completion_of_a_revoked_key_is_abandoned_and_charged(tmp_path: Path, path: str) -> None:
+    state_dir = tmp_path / "state"
+    key = create_key(state_dir, "ci", "--preset=enterprise")
+    body = {"messages": [{"role": "user", "content": "Hello"}], "model": "haiku"}
+    with (
+        ScriptedMessages(lambda _: Hang()) as endpoint,
+        context_server(tmp_path, api_keys=(GIVEN,), upstream=endpoint.url, upstream_key="sk-real") as server,
+        server.server.client(key) as client,
+    ):
+        answers: list[int] = []
+        asking = threading.Thread(target=lambda: answers.append(client.post(path, json=body).status_code))
+        asking.start()
+        assert endpoint.requested.wait(10)
+        revoke_key(state_dir, "ci")
+        asking.join(10)
+        assert answers == [401]
+        assert endpoint.abandoned.wait(10)
+        eventually(lambda: server.billed() == 1)
+
+
+def test_a_waiting_task_of_a_key_that_was_revoked_meanwhile_does_not_run_after_a_restart(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"api_keys": (GIVEN,), "max_concurrent_tasks": 1}
+    body = {"description": "waits", "context": {"hold": True}}
+    with context_server(tmp_path, **options) as server, server.server.client(GIVEN) as given:
+        given.post("/task", json={**body, "description": "first"}, headers={"Prefer": "respond-async"})
+        key = create_key(state(server), "ci", "--preset=enterprise")
+        with server.server.client(key) as client:
+            client.post("/task", json=body, headers={"Prefer": "respond-async"})
+    revoke_key(tmp_path / "state", "ci")
+    with context_server(tmp_path, **options) as server:
+        eventually(lambda: server.tasks_by_status() == {"cancelled": 1, "failed": 1})
+        assert server.engine.runs["waits"] == 0
 
 
 def test_an_expired_key_stops_its_tasks(tmp_path: Path) -> None:

@@ -129,7 +129,6 @@ def _submit_or_find(context: RequestContext) -> str:
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
     services.disk_guard.check()
-    permissions = context.caller.permissions
     spec = build_task_spec(
         request,
         context.operation,
@@ -137,7 +136,7 @@ def _submit_or_find(context: RequestContext) -> str:
         services.settings,
         services.tariff,
         services.agent_library,
-        permissions,
+        context.caller.permissions,
     )
     services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)
     task = Task(
