@@ -28,6 +28,7 @@ from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
 from .orphans import kill_orphans
 from .outcome import RunEnd, parse_result, status_and_error, structured_result, summary
+from .refusals import RefusalLog
 from .sandbox import Sandbox
 from .sandbox_network import SandboxNetwork
 from .tools import TOOLS
@@ -88,13 +89,13 @@ class ClaudeCodeEngine:
         search = ArtifactSearch(spec.working_directory, cancellation, self._artifact_limits)
         # While Claude Code starts, which takes longer.
         beginning = asyncio.create_task(search.begin())
-        with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
+        with self._proxy.issue_credential(spec, cancellation, events.report_usage, events.budget) as credential:
             launch = Launch(
                 self._state_dir,
                 self._cli,
                 url=self._proxy.base_url,
                 key=credential.key,
-                small_model=self._proxy.tariff.catalog.small_model(spec.model),
+                small_model=self._proxy.small_model(spec),
                 sandbox=self._sandbox,
             )
             network = None
@@ -107,7 +108,7 @@ class ClaudeCodeEngine:
                     await run.execute()
             finally:
                 await asyncio.shield(asyncio.ensure_future(self._end(launch, network)))
-            end = run.end(credential.last_error)
+            end = run.end(credential.last_error, credential.exceeded)
         await beginning
         found = await search.finish(run.reader.written)
         status, error = status_and_error(end, spec)
@@ -160,6 +161,7 @@ class _Run:
     ) -> None:
         """Prepare a conversation. The prompt, which may change files, is sent once ``ready`` is done."""
         self.reader = EventReader()
+        self._refusals = RefusalLog(spec.task_id)
         self._ready = ready
         self._spec = spec
         self._events = events
@@ -171,8 +173,9 @@ class _Run:
         self._failure: str | None = None
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
 
-    def end(self, upstream_error: UpstreamError | None) -> RunEnd:
-        return RunEnd(self._result, self.reader.final_text, self._cancellation.reason, upstream_error, self._failure)
+    def end(self, upstream_error: UpstreamError | None, exceeded: str) -> RunEnd:
+        reason = self._cancellation.reason
+        return RunEnd(self._result, self.reader.final_text, reason, upstream_error, self._failure, exceeded)
 
     async def execute(self) -> None:
         """Converse until there is a result, a failure, or a completed cancellation."""
@@ -236,7 +239,9 @@ class _Run:
             _check_tools(self._spec, message.data)
         elif kind == "ResultMessage":
             self._result = message
+            self._refusals.finish(message.permission_denials or ())
         for event in self.reader.read(message):
+            self._refusals.watch(event)
             self._events.emit(event.type, content=event.content, **event.fields)
 
 
