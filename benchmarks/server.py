@@ -44,6 +44,7 @@ def bench_server() -> tuple[list[Row], list[Chart]]:
             state_dir=None,
             prices=None,
             allow_home_workspace=False,
+            sandbox=False,
         )
         stack.callback(local.stop)
         bare_port, bare_pid = stack.enter_context(_program("benchmarks.bare_server"))

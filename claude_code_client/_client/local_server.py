@@ -36,6 +36,7 @@ class LocalServer:
         anthropic_api_key: str | None,
         prices: str | os.PathLike[str] | None,
         allow_home_workspace: bool,
+        sandbox: bool,
     ) -> None:
         """Start the server and wait until it accepts calls. Raises ConfigurationError if it does not start."""
         check_installed()
@@ -47,6 +48,7 @@ class LocalServer:
             {
                 "workspace": str(Path(workspace).absolute()),
                 "allow_home_workspace": allow_home_workspace,
+                "sandbox": sandbox,
                 "upstream": upstream,
                 "model": model,
                 "state_dir": None if state_dir is None else str(Path(state_dir).absolute()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 from weakref import WeakValueDictionary
 
@@ -23,7 +24,7 @@ _FINGERPRINT_KEY: Final = os.urandom(16)
 
 def register(config: Config) -> Config:
     """Make ``config`` available to clients unpickled in this process; return it."""
-    _live[_fingerprint(config)] = config
+    _live[fingerprint(config)] = config
     return config
 
 
@@ -35,22 +36,37 @@ def dump(config: Config, state: ClientState) -> dict[str, Any]:
     """
     if state.budgets.active:
         raise ConfigurationError("A client with an open budget cannot be pickled: other processes would exceed it.")
-    fingerprint = _fingerprint(config)
-    _pickled[fingerprint] = config
+    journal = None if state.journal is None else str(state.journal.path)
+    return {**dump_config(config), "journal": journal}
+
+
+def dump_config(config: Config) -> dict[str, Any]:
+    """Return the pickled form of a configuration, without the key and secret headers."""
+    name = fingerprint(config)
+    _pickled[name] = config
     fields = attrs.asdict(config)
     del fields["api_key"]
     fields["headers"] = {name: value for name, value in config.headers.items() if not is_secret(name)}
-    journal = None if state.journal is None else str(state.journal.path)
-    return {"config": fields, "fingerprint": fingerprint, "journal": journal}
+    return {"config": fields, "fingerprint": name}
 
 
-def load_config(pickled: dict[str, Any]) -> Config:
+def load_config(pickled: Mapping[str, Any]) -> Config:
     """Return the configuration; in an unrelated process, with the key from CLAUDE_API_KEY (possibly none)."""
-    fingerprint = pickled["fingerprint"]
-    known = _pickled.get(fingerprint) or _live.get(fingerprint)
+    known = known_config(pickled)
     if known is not None:
         return known
-    return Config(api_key=os.environ.get("CLAUDE_API_KEY", "").strip(), **pickled["config"])
+    return transported_config(pickled, os.environ.get("CLAUDE_API_KEY", "").strip())
+
+
+def known_config(pickled: Mapping[str, Any]) -> Config | None:
+    """Return the configuration itself if it is from this process, or from the one it was forked from."""
+    name = pickled["fingerprint"]
+    return _pickled.get(name) or _live.get(name)
+
+
+def transported_config(pickled: Mapping[str, Any], api_key: str) -> Config:
+    """Return the configuration with another key, and without secret headers."""
+    return Config(api_key=api_key, **pickled["config"])
 
 
 def load_state(pickled: dict[str, Any]) -> ClientState:
@@ -63,6 +79,7 @@ def refuse(what: str, instead: str) -> NoReturn:
     raise ConfigurationError(f"{what} cannot be pickled or copied. Instead, {instead}.")
 
 
-def _fingerprint(config: Config) -> str:
+def fingerprint(config: Config) -> str:
+    """Return a name of the configuration, secrets included, that means nothing outside of this process."""
     facts = repr(sorted(attrs.asdict(config).items())).encode()
     return hashlib.blake2b(facts, key=_FINGERPRINT_KEY, digest_size=16).hexdigest()

@@ -52,6 +52,12 @@ class TaskSpec:
     timeout: float = CREATE_TASK_REQUEST_TIMEOUT
     """Seconds. The server enforces the timeout through the ``CancelToken``."""
     context: Mapping[str, Any] = attrs.field(factory=dict)
+    """Data for the agent, but for ``result_schema``."""
+
+    @property
+    def result_schema(self) -> Mapping[str, Any] | None:
+        """JSON Schema of the result; None if the task may return any."""
+        return self.context.get("result_schema")
 
 
 class CancelToken:

@@ -31,6 +31,14 @@ class Settings:
     """Models with their prices."""
     tools: frozenset[str] | None = None
     """Tools that tasks may use; None for all."""
+    workspace_agents: bool = False
+    """True if tasks may also use the agents and skills in ``.claude`` of the workspace and of the user's home."""
+    sandbox: bool = False
+    """True if each task runs in namespaces of its own, in which only the workspace can be written."""
+    sandbox_paths: tuple[Path, ...] = ()
+    """Further files and directories that tasks in a sandbox may read, such as those of a compiler."""
+    sandbox_hosts: tuple[str, ...] = ()
+    """Hosts that tasks in a sandbox may reach: ``NAME``, ``*.NAME`` or ``NAME:PORT``."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks wait in the queue, and their timeouts have not started."""
     max_queued_tasks: int = 10_000

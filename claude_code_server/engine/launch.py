@@ -18,6 +18,8 @@ import psutil
 from ..runtime.files import remove_tree
 from ..runtime.work_limit import run_in_own_thread
 from . import supervisor
+from .agents import PLUGIN
+from .sandbox import Sandbox, write_identity
 
 _PREFIX: Final = "run-"
 _GRACE: Final = 2.0
@@ -40,12 +42,18 @@ _FLAGS: Final = {
 
 
 def build_environment(
-    base: Mapping[str, str], private: Path, *, url: str, key: str, small_model: str | None = None
+    base: Mapping[str, str],
+    private: Path,
+    *,
+    url: str,
+    key: str,
+    small_model: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the complete environment of the agent's processes. No I/O.
 
     Only the path, language and time zone come from ``base``, the server's environment. ``small_model`` replaces the
-    model that Claude Code uses for minor work.
+    model that Claude Code uses for minor work; ``more`` are further variables.
     """
     temporary = str(private / "tmp")
     return {
@@ -59,13 +67,23 @@ def build_environment(
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_API_KEY": key,
         **({"ANTHROPIC_DEFAULT_HAIKU_MODEL": small_model} if small_model else {}),
+        **(more or {}),
     }
 
 
 class Launch:
     """Private directory and process of one run. ``command`` is the executable that starts Claude Code."""
 
-    def __init__(self, state_dir: Path, cli: Path, *, url: str, key: str, small_model: str | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        cli: Path,
+        *,
+        url: str,
+        key: str,
+        small_model: str | None = None,
+        sandbox: Sandbox | None = None,
+    ) -> None:
         self._private = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=state_dir))
         for name in ("home", "tmp", "config"):
             (self._private / name).mkdir(mode=0o700)
@@ -73,12 +91,27 @@ class Launch:
         self._pid: int | None = None
         self._closed = False
         self.command = self._private / "claude"
+        self.plugin = self._private / "plugin"
         self._spec = self._private / "spec"
+        self.receiver = self._private / "network"
+        """Unix socket at which the supervisor of a sandboxed run hands over its network."""
+        command = [str(cli)]
+        if sandbox is not None:
+            write_identity(self._private)
+            command = sandbox.command(cli, self._private, (sandbox.workspace,), (PLUGIN, self.plugin))
         supervisor.write_spec(
             self._spec,
-            cli=str(cli),
-            env=build_environment(os.environ, self._private, url=url, key=key, small_model=small_model),
+            command=command,
+            env=build_environment(
+                os.environ,
+                self._private,
+                url=url if sandbox is None else sandbox.relay_url,
+                key=key,
+                small_model=small_model,
+                more={} if sandbox is None else sandbox.environment(),
+            ),
             parent=os.getpid(),
+            network=None if sandbox is None else (str(self.receiver), sandbox.ports),
         )
         self.command.touch(0o700, exist_ok=False)
         self.command.write_text(self._script(), encoding="utf-8")

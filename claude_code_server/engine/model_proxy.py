@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -67,6 +68,12 @@ class ModelProxy:
         self.base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         self._server = UvicornServer(self._app, sock)
         await self._server.start()
+
+    def serve_also(self, sock: socket.socket) -> Callable[[], None]:
+        """Serve on another listening socket too, until the function is called that this one returns."""
+        if self._server is None:
+            raise RuntimeError("the proxy has not started")
+        return self._server.serve_also(sock)
 
     async def aclose(self) -> None:
         """Revoke all credentials and stop listening."""

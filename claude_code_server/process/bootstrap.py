@@ -86,6 +86,17 @@ def check_state_dir(state_dir: Path | None, workspace: Path) -> None:
         )
 
 
+def check_sandbox(sandbox: bool, readable: Iterable[Path], hosts: Iterable[str]) -> tuple[Path, ...]:
+    """Return the paths that sandboxed tasks may read. Raise StartError if an option for the sandbox has no effect."""
+    if not sandbox and (given := [*readable, *hosts]):
+        raise StartError(f"{given[0]} is for tasks in a sandbox: add --sandbox")
+    paths = tuple(path.expanduser().absolute() for path in readable)
+    for path in paths:
+        if not path.exists():
+            raise StartError(f"cannot use --allow-read: {path} does not exist")
+    return paths
+
+
 def _home_directories() -> Iterator[Path]:
     """Yield the home directories of the user, also if HOME names another one."""
     homes = [os.environ.get("HOME", "")]
@@ -151,7 +162,7 @@ def run_server(
 def _start_errors() -> Iterator[None]:
     """Turn errors that prevent a start into StartError."""
     try:
-        from ..engine.claude_code import UnavailableError
+        from ..engine.unavailable import UnavailableError
         from ..storage.store import StoreError
 
         expected = (ValueError, OSError, StoreError, UnavailableError)

@@ -83,6 +83,8 @@ def _build_settings(options: Any) -> Settings:
     bootstrap.check_state_dir(options.state_dir, workspace)
     if options.tls_key is not None and options.tls_cert is None:
         raise StartError("--tls-key needs --tls-cert")
+    sandbox = not is_loopback(options.host) if options.sandbox is None else options.sandbox
+    paths = bootstrap.check_sandbox(sandbox, options.allow_read, options.allow_host)
     return Settings(
         workspace=workspace,
         api_keys=tuple(keys),
@@ -90,6 +92,10 @@ def _build_settings(options: Any) -> Settings:
         **_upstreams(options, upstream_key),
         upstream_key=upstream_key,
         model=options.model,
+        workspace_agents=options.workspace_agents,
+        sandbox=sandbox,
+        sandbox_paths=paths,
+        sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
         **{option.attribute: getattr(options, option.attribute) for option in FIELDS},
@@ -116,6 +122,7 @@ def _banner(settings: Settings, url: str, host: str) -> str:
         f"Claude Code API at {url}",
         f"  workspace  {settings.workspace}",
         f"  upstream   {settings.upstream}{note}",
+        f"  sandbox    {_sandbox_line(settings)}",
         f"  key        {', '.join(settings.api_keys)}",
         "",
         f"export CLAUDE_BASE_URL={url}",
@@ -124,11 +131,18 @@ def _banner(settings: Settings, url: str, host: str) -> str:
     ]
     if not is_loopback(host):
         lines += [
-            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands as you.",
+            f"WARNING: {host} is not a loopback address: anyone who reaches it with a key can run commands"
+            f"{' in the sandbox' if settings.sandbox else ' as you'}.",
             *([] if settings.tls_cert else [_CLEAR_TEXT]),
             "",
         ]
     return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+def _sandbox_line(settings: Settings) -> str:
+    if settings.sandbox:
+        return f"on; Bash reaches the workspace and {', '.join(settings.sandbox_hosts) or 'no network'}"
+    return "off; Bash reaches whatever you can: your files, your other processes and the network"
 
 
 def _print(text: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import attrs
 
+from ..domain.host_pattern import HostPattern
+
 _SECRET_LENGTH: Final = 16
 _MAX_DAYS: Final = 36_500
 _TRUE: Final = ("1", "true", "yes", "on")
@@ -84,6 +86,11 @@ def _text(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    HostPattern.parse(value)
+    return value
+
+
 def _secret(value: str) -> str:
     if len(value) < _SECRET_LENGTH or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError
@@ -92,6 +99,7 @@ def _secret(value: str) -> str:
 
 TEXT: Final = OptionType("text that is not empty", (str,), _text)
 SECRET: Final = OptionType("text of at least 16 printable ASCII characters", (str,), _secret)
+HOST: Final = OptionType("a host: NAME, *.NAME or NAME:PORT", (str,), _host)
 PATH: Final = OptionType("a path", (str,), lambda value: Path(_text(value)))
 SECONDS: Final = OptionType("a number of seconds above 0", (int, float), _positive)
 DAYS: Final = OptionType(f"a number of days above 0, up to {_MAX_DAYS}", (int, float), _days)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..domain.settings import Settings
-from .option_types import DAYS, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
+from .option_types import DAYS, HOST, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
 
 VARIABLE_PREFIX: Final = "CLAUDE_SERVER_"
 _MAX_PORT: Final = 65535
@@ -131,6 +131,34 @@ OPTIONS: Final = (
         PATH,
         "TOML or JSON file with the prices of models that the server does not know; it refuses other models",
         "FILE",
+    ),
+    Option(
+        "workspace-agents",
+        SWITCH,
+        "let tasks also use the agents and skills in .claude of the workspace and of your home directory",
+        default=False,
+    ),
+    Option(
+        "sandbox",
+        SWITCH,
+        "run each task in namespaces of its own, in which it can write to the workspace only and reach the model only;"
+        " needs Linux and bubblewrap (default: on, unless --host is a loopback address)",
+    ),
+    Option(
+        "allow-host",
+        HOST,
+        "host that sandboxed tasks may connect to: NAME, *.NAME or NAME:PORT; may be repeated",
+        "HOST",
+        (),
+        repeatable=True,
+    ),
+    Option(
+        "allow-read",
+        PATH,
+        "file or directory that sandboxed tasks may read, such as that of a compiler; may be repeated",
+        "PATH",
+        (),
+        repeatable=True,
     ),
     Option("model", TEXT, "model for requests that name none", "NAME"),
     Option(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
@@ -56,6 +56,12 @@ class _Server(uvicorn.Server):
         if self._acceptor is not None:
             self._acceptor.stop()
         await super().shutdown(sockets)
+
+    def accept_also(self, sock: socket.socket) -> Acceptor:
+        """Accept connections on another listening socket too."""
+        acceptor = Acceptor(sock, self._make_protocol, self._open.free_descriptors)
+        acceptor.start()
+        return acceptor
 
     def _make_protocol(self) -> RequestProtocol:
         return RequestProtocol(self.config, self.server_state, self.lifespan.state, self._limits, self._open)
@@ -109,6 +115,16 @@ class UvicornServer:
         """Wait until the server has stopped by itself."""
         if self._task is not None:
             await asyncio.wait({self._task})
+
+    def serve_also(self, sock: socket.socket) -> Callable[[], None]:
+        """Serve on another listening socket too, until the function is called that this one returns."""
+        acceptor = self._server.accept_also(sock)
+
+        def stop() -> None:
+            acceptor.stop()
+            sock.close()
+
+        return stop
 
     async def aclose(self) -> None:
         """Stop: accept nothing more and give requests in progress a second. Raise the server's own error."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
 from ..domain.settings import Settings
-from ..engine.agents import AGENTS, PLUGIN, SKILLS, agent_definition
+from ..engine.agent_library import AgentLibrary
 from ..engine.tools import TOOLS
 
 _TOOL_DESCRIPTIONS: Final = {
@@ -27,7 +26,6 @@ _TOOL_DESCRIPTIONS: Final = {
     "WebSearch": "Search the web.",
     "Write": "Write a file.",
 }
-_DESCRIPTION: Final = re.compile(r"^description:\s*(.+)$", re.MULTILINE)
 
 
 @attrs.frozen
@@ -45,15 +43,13 @@ def list_tools(settings: Settings) -> Iterator[Capability]:
             yield Capability(name, _TOOL_DESCRIPTIONS.get(name, ""))
 
 
-def list_agents() -> Iterator[Capability]:
+def list_agents(library: AgentLibrary) -> Iterator[Capability]:
     """Return the agents."""
-    for name in AGENTS:
-        yield Capability(name, agent_definition(name).description)
+    for name, agent in library.agents().items():
+        yield Capability(name, agent.description)
 
 
-def list_skills() -> Iterator[Capability]:
+def list_skills(library: AgentLibrary) -> Iterator[Capability]:
     """Return the skills, with the descriptions in their files."""
-    for name in SKILLS:
-        text = (PLUGIN / "skills" / name / "SKILL.md").read_text(encoding="utf-8")
-        found = _DESCRIPTION.search(text)
-        yield Capability(name, found[1].strip().strip("\"'") if found else "")
+    for name, skill in library.skills().items():
+        yield Capability(name, skill.description)

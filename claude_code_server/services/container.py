@@ -14,9 +14,11 @@ from ..contract.operations import Contract
 from ..domain.engine_protocol import Engine
 from ..domain.model_catalog import Tariff
 from ..domain.settings import Settings
+from ..engine.agent_library import AgentLibrary, library_of
 from ..engine.changed_files import ArtifactLimits
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
+from ..engine.sandbox import open_sandbox
 from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
 from ..upstream.factory import open_upstreams
@@ -71,6 +73,7 @@ class Services:
         self.upstream = upstream or open_upstreams(settings)
         find_source = self.upstream.find if isinstance(self.upstream, UpstreamRouter) else None
         self.tariff = Tariff(settings.catalog, self.upstream.free, self.upstream.local, find_source)
+        self.agent_library = library_of(settings) if settings.workspace_agents else AgentLibrary()
         self.metrics = Metrics(settings.catalog)
         self._given_engine = engine
         self._stopping = False
@@ -78,7 +81,7 @@ class Services:
         self._background: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        """Start all parts. Raise StoreError, or UnavailableError if Claude Code cannot run here."""
+        """Start all parts. Raise StoreError, or UnavailableError if Claude Code or its sandbox cannot run here."""
         self.loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
             if self._owns_upstream:
@@ -149,7 +152,13 @@ class Services:
         artifact_limits = ArtifactLimits(
             max_files=self.settings.max_artifacts, max_bytes=self.settings.max_artifact_bytes
         )
-        engine = ClaudeCodeEngine(proxy, state_dir, artifact_limits=artifact_limits)
+        engine = ClaudeCodeEngine(
+            proxy,
+            state_dir,
+            library=self.agent_library,
+            sandbox=open_sandbox(self.settings, state_dir),
+            artifact_limits=artifact_limits,
+        )
         stack.push_async_callback(engine.aclose)
         self._run_in_background(_preload(engine))
         return engine

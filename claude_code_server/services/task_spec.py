@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST, CREATE_TASK_REQUEST_TIMEOUT
 from claude_code_api.models import CreateTaskRequest
@@ -15,7 +15,7 @@ from ..domain.errors import ApiError, invalid_request
 from ..domain.model_catalog import Tariff
 from ..domain.names import unknown_name
 from ..domain.settings import Settings
-from ..engine.agents import AGENTS, SKILLS
+from ..engine.agent_library import AgentLibrary
 from ..engine.tools import DEFAULT_TOOLS, TOOLS
 from .messages import priced_model
 
@@ -24,7 +24,12 @@ _PROJECT_ROOT: Final = Path("/project")
 
 
 def build_task_spec(
-    request: CreateTaskRequest, operation: Operation, task_id: str, settings: Settings, tariff: Tariff
+    request: CreateTaskRequest,
+    operation: Operation,
+    task_id: str,
+    settings: Settings,
+    tariff: Tariff,
+    library: AgentLibrary,
 ) -> TaskSpec:
     """Return the specification of a task.
 
@@ -37,9 +42,11 @@ def build_task_spec(
     _check_known(tools, TOOLS, "tool", field)
     _check_permitted(tools, permitted, field)
     agents = request.allow_agents or []
-    _check_known(agents, AGENTS, "agent", operation.wire_name("allow_agents"))
+    _check_known(agents, library.agents() if agents else (), "agent", operation.wire_name("allow_agents"))
     skills = request.allow_skills or []
-    _check_known(skills, SKILLS, "skill", operation.wire_name("allow_skills"))
+    _check_known(skills, library.skills() if skills else (), "skill", operation.wire_name("allow_skills"))
+    context = request.context.to_dict() if request.context else {}
+    _check_result_schema(context, operation.wire_name("context"))
     return TaskSpec(
         task_id=task_id,
         description=request.description,
@@ -52,7 +59,7 @@ def build_task_spec(
         skills=tuple(dict.fromkeys(skills)),
         max_cost=float(request.max_cost or CREATE_TASK_REQUEST_MAX_COST),
         timeout=float(request.timeout or CREATE_TASK_REQUEST_TIMEOUT),
-        context=request.context.to_dict() if request.context else {},
+        context=context,
     )
 
 
@@ -67,6 +74,17 @@ def _check_permitted(names: Iterable[str], permitted: frozenset[str], field: str
     for name in names:
         if name not in permitted:
             raise ApiError(403, "permission_error", f"This key may not use the tool {name}.", param=field)
+
+
+def _check_result_schema(context: Mapping[str, Any], field: str) -> None:
+    schema = context.get("result_schema")
+    if schema is None:
+        return
+    from ..contract.result_schema import schema_problem
+
+    if (problem := schema_problem(schema)) is not None:
+        path = f"{field}.result_schema"
+        raise invalid_request(f"{problem.message}.", f"{path}.{problem.path}" if problem.path else path)
 
 
 def _resolve_directory(workspace: Path, path_in_request: str | None, field: str) -> Path:

@@ -102,10 +102,11 @@ class TaskReader:
             events += [end] if end.seq > (events[-1].seq if events else after) else []
         return events
 
-    def read_log(self, task_id: str, max_characters: int) -> tuple[list[TaskEvent], bool]:
+    def read_log(self, task_id: str, max_events: int, max_characters: int) -> tuple[list[TaskEvent], bool]:
         """Return a task's events without the terminal one, and whether they are all.
 
-        The list ends before the first event with which their fields would exceed ``max_characters`` in total.
+        The list ends after ``max_events``, or before the event with which their fields would exceed ``max_characters``
+        in total.
         """
         events: list[TaskEvent] = []
         left = max_characters
@@ -115,7 +116,7 @@ class TaskReader:
                 left -= len(row["fields"])
                 if event.terminal:
                     break
-                if left < 0:
+                if left < 0 or len(events) == max_events:
                     return events, False
                 events.append(event)
         return events, True

@@ -13,11 +13,13 @@ from support.servers.claude_code_bench import KEY
 from claude_code_server.domain.engine_protocol import TaskSpec
 from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine import agents
+from claude_code_server.engine.agent_library import AgentLibrary
 from claude_code_server.engine.changed_files import ArtifactLimits, find_changed_files
-from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
+from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.launch import build_environment, remove_stale_directories
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.engine.options import build_options, build_prompt, tool_names
+from claude_code_server.engine.unavailable import UnavailableError
 from claude_code_server.engine.workspace_walk import take_snapshot
 from claude_code_server.runtime.files import remove_tree
 from claude_code_server.runtime.work_limit import WorkLimit
@@ -166,8 +168,9 @@ def test_the_prompt_contains_task_and_context() -> None:
 
 @pytest.mark.slow
 def test_agents_get_only_tools_that_the_task_has() -> None:
+    library = AgentLibrary()
     spec = TaskSpec("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
-    options = build_options(spec, Path("/bin/false"), print)
+    options = build_options(spec, Path("/bin/false"), print, library.agents(), None)
     assert options.agents is not None
     assert {name: one.tools for name, one in options.agents.items()} == {
         "security-auditor": ["Read"],

@@ -12,6 +12,8 @@ from ..tracebacks import strip_tracebacks
 from .base import AsyncBase
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from .._bulk.async_batch import AsyncBatch, CompletionItems, TaskItems
     from .._bulk.results import BatchProgress
 
@@ -34,6 +36,8 @@ class AsyncBatches(AsyncBase):
         deadline: float | None = None,
         on_error: Literal["collect", "raise"] = "collect",
         progress: bool | Callable[[BatchProgress], object] = False,
+        executor: Executor | None = None,
+        worker_key: str | os.PathLike[str] | None = None,
         **options: Unpack[SharedCompletionOptions],
     ) -> AsyncBatch[CompletionResponse]:
         """Run :meth:`complete` on many items and iterate over the results, as they finish.
@@ -63,6 +67,11 @@ class AsyncBatches(AsyncBase):
                 with the exception of the first one.
             progress: True to show the progress on stderr, as a bar in a terminal or a notebook, else as a line a
                 minute; or a function to call with it after each item.
+            executor: Executor whose workers run the items, such as ``ProcessPoolExecutor(4)`` or the
+                ``get_executor()`` of a Dask client; None for this process.
+            worker_key: Where the workers find the API key, which is not sent to them: the name of an environment
+                variable of theirs, or the ``Path`` of a file. By default that is ``CLAUDE_API_KEY``; threads, and
+                processes forked from this one, have the key of this client.
 
         Raises:
             ConfigurationError: An argument is invalid, or the results file belongs to other items.
@@ -82,6 +91,8 @@ class AsyncBatches(AsyncBase):
             deadline=deadline,
             on_error=on_error,
             progress=progress,
+            executor=executor,
+            worker_key=worker_key,
         )
 
     @strip_tracebacks
@@ -97,6 +108,8 @@ class AsyncBatches(AsyncBase):
         deadline: float | None = None,
         on_error: Literal["collect", "raise"] = "collect",
         progress: bool | Callable[[BatchProgress], object] = False,
+        executor: Executor | None = None,
+        worker_key: str | os.PathLike[str] | None = None,
         **options: Unpack[SharedTaskOptions],
     ) -> AsyncBatch[AgenticTaskResponse]:
         """Run :meth:`execute_task` on many items and iterate over the results, as they finish.
@@ -116,6 +129,8 @@ class AsyncBatches(AsyncBase):
             deadline: Seconds for the whole batch. Tasks in progress are then cancelled.
             on_error: ``"collect"`` or ``"raise"``.
             progress: True to show the progress, or a function to call with it.
+            executor: Executor whose workers run the tasks; None for this process.
+            worker_key: Where the workers find the API key.
 
         Raises:
             ConfigurationError: An argument is invalid, or the results file belongs to other items.
@@ -135,4 +150,6 @@ class AsyncBatches(AsyncBase):
             deadline=deadline,
             on_error=on_error,
             progress=progress,
+            executor=executor,
+            worker_key=worker_key,
         )

@@ -19,6 +19,8 @@ Progress = bool | Callable[[BatchProgress], object]
 
 _KNOWN: Final = {"map_completions": CompletionItem, "map_tasks": TaskItem}
 _MOST: Final = 10_000
+_MOST_FOR_WORKERS: Final = 4096
+"""Items in memory that workers take several at once of, unless there are even more calls in flight."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +35,10 @@ class BatchOptions:
     deadline: float | None
     on_error: OnError
     progress: Progress
+    executor: Any = attrs.field(default=None, repr=False)
+    """``concurrent.futures.Executor`` whose workers run the items; None for this process."""
+    worker_key: str | os.PathLike[str] | None = attrs.field(default=None, repr=False)
+    """Where workers find the API key."""
     shared: Mapping[str, Any] = attrs.field(repr=False)
     """Parameters of all items."""
 
@@ -44,7 +50,9 @@ class BatchOptions:
     @property
     def window(self) -> int:
         """Items that may be in memory at once: waiting, in flight, or with a result that nobody has taken yet."""
-        return max(4 * self.max_in_flight, 64)
+        if self.executor is None:
+            return max(4 * self.max_in_flight, 64)
+        return max(4 * self.max_in_flight, min(32 * self.max_in_flight, _MOST_FOR_WORKERS), 256)
 
 
 def batch_options(method: str, shared: Mapping[str, Any], **options: Any) -> BatchOptions:
@@ -68,4 +76,24 @@ def batch_options(method: str, shared: Mapping[str, Any], **options: Any) -> Bat
             raise ConfigurationError(error.message.replace("usd", "budget"), param="budget") from None
     if not isinstance(checked.progress, bool) and not callable(checked.progress):
         raise InvalidRequestError("progress must be True, False or a function.", param="progress")
+    check_workers(checked)
     return checked
+
+
+def check_workers(options: BatchOptions) -> None:
+    """Raise ConfigurationError if there can be no workers as the options say."""
+    if options.executor is None:
+        if options.worker_key is not None:
+            raise ConfigurationError("worker_key is for the workers of an executor: pass both.", param="worker_key")
+        return
+    from concurrent.futures import Executor
+
+    if not isinstance(options.executor, Executor):
+        raise ConfigurationError(
+            "executor must be a concurrent.futures.Executor, such as a ProcessPoolExecutor or the get_executor() of a "
+            f"Dask client, not {type(options.executor).__name__}.",
+            param="executor",
+        )
+    from .worker_key import check_worker_key
+
+    check_worker_key(options.worker_key)

@@ -3,53 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..._config import Config
 from ..._operations.client_state import ClientState
 from ..._operations.effects import Operation
 from ..._transport.async_connection import AsyncConnection
-from ..._wire.extras import call_extras
+from ..._wire.extras import Extras, call_extras
 from ...errors import CostExceededError
 from .items import Item
 
 
 def operation(method: str, item: Item, config: Config, state: ClientState) -> Operation[Any]:
     """Return the operation of an item. Raises InvalidRequestError or ConfigurationError: nothing was sent."""
-    fields = dict(item.parameters)
-    extras = call_extras(fields.pop("extra_body", None), fields.pop("extra_headers", None))
-    key = item.idempotency_key
     if method == "map_completions":
-        from ..._operations.completions import complete, completion_request
+        from ..._operations.completions import complete
 
-        prompt, timeout = fields.pop("prompt", None), fields.pop("timeout", None)
-        request = completion_request(config, fields, prompt=prompt, timeout=timeout, idempotency_key=key, extras=extras)
-        return complete(request, config, state)
-    from ..._operations.task_request import task_request
+        return complete(_request(method, item, config), config, state)
     from ..._operations.task_run import TaskRun
 
+    return TaskRun(_request(method, item, config), state).execute()
+
+
+def most_cost(method: str, item: Item, config: Config, state: ClientState) -> float:
+    """Return the USD that an item may cost at most. Raises as ``operation()``."""
+    request = _request(method, item, config)
+    if method == "map_completions":
+        from ..._policy.pricing import max_completion_cost
+
+        return max_completion_cost(request.body, state.models or ())
+    most: float = request.max_cost
+    return most
+
+
+def _request(method: str, item: Item, config: Config) -> Any:
+    fields = dict(item.parameters)
+    extras: Extras = call_extras(fields.pop("extra_body", None), fields.pop("extra_headers", None))
+    key = item.idempotency_key
+    if method == "map_completions":
+        from ..._operations.completions import completion_request
+
+        prompt, timeout = fields.pop("prompt", None), fields.pop("timeout", None)
+        return completion_request(config, fields, prompt=prompt, timeout=timeout, idempotency_key=key, extras=extras)
+    from ..._operations.task_request import task_request
+
     stall_timeout = fields.pop("stall_timeout", None)
-    task = task_request(config, fields, idempotency_key=key, stall_timeout=stall_timeout, extras=extras)
-    return TaskRun(task, state).execute()
+    return task_request(config, fields, idempotency_key=key, stall_timeout=stall_timeout, extras=extras)
+
+
+class LocalCalls:
+    """Calls on a connection of this process."""
+
+    def __init__(self, method: str, connection: AsyncConnection, state: ClientState) -> None:
+        self._method = method
+        self._connection = connection
+        self._state = state
+
+    async def run(self, item: Item) -> Any:
+        """Run an item and return its response."""
+        return await self._connection.run(operation(self._method, item, self._connection.config, self._state))
 
 
 class CallRunner:
     """Runner of calls. One for which the budget has too little left waits while others may turn out cheaper.
 
     Args:
-        method: ``map_completions`` or ``map_tasks``.
-        connection: Connection of the batch.
-        state: State with the budgets.
+        run: Runs an item and returns its response.
         on_wait: Called when a call has to wait.
     """
 
-    def __init__(
-        self, method: str, connection: AsyncConnection, state: ClientState, on_wait: Callable[[], object]
-    ) -> None:
-        self._method = method
-        self._connection = connection
-        self._state = state
+    def __init__(self, run: Callable[[Item], Awaitable[Any]], on_wait: Callable[[], object]) -> None:
+        self._run = run
         self._on_wait = on_wait
         self._running = 0
         """Calls that hold a reservation, or may get one."""
@@ -62,8 +87,7 @@ class CallRunner:
             refused = False
             self._running += 1
             try:
-                call = operation(self._method, item, self._connection.config, self._state)
-                return await self._connection.run(call)
+                return await self._run(item)
             except CostExceededError as error:
                 refused = not error.attempts and error.status_code is None and error.task is None
                 if not refused or self._running == 1:

@@ -89,6 +89,11 @@ class AdaptiveConcurrency:
     def __attrs_post_init__(self) -> None:
         self.limit = self._base = min(START, self.most)
 
+    @property
+    def is_starting(self) -> bool:
+        """True during the slow start."""
+        return self._scanned is not None
+
     def held_back(self) -> None:
         """Note that calls were held back by something else than the limit, which a measurement is no use for."""
         self._is_held_back = True

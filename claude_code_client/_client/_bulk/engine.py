@@ -21,8 +21,9 @@ from ..._transport.attempts import Observe
 from ..._transport.foreign_errors import cleaned
 from ...errors import AuthenticationError, ClaudeAPIError, TimeoutError
 from ..artifact_reader import attach_reader
+from .admission import Admission, LocalAdmission
 from .arguments import BatchOptions
-from .calls import CallRunner
+from .calls import CallRunner, LocalCalls
 from .concurrency import AdaptiveConcurrency
 from .delivery import ResultDelivery, ended
 from .items import Item, ItemReader
@@ -69,6 +70,7 @@ class BatchEngine:
         self._delivery = ResultDelivery(options.ordered, self._arrived, self._end_with)
         self._concurrency = AdaptiveConcurrency(options.max_in_flight)
         self._pace = RequestPace()
+        self._admission: Admission = LocalAdmission(self._concurrency, self._pace)
         self._meter = BatchMeter(total, time.monotonic())
         self._reporter = ProgressReporter(options.progress)
         self._run: RunState
@@ -91,7 +93,8 @@ class BatchEngine:
     @property
     def progress(self) -> BatchProgress:
         """State of the batch."""
-        return self._meter.progress(time.monotonic(), len(self._calls), self._concurrency.limit)
+        in_flight = self._admission.in_flight(len(self._calls))
+        return self._meter.progress(time.monotonic(), in_flight, self._concurrency.limit)
 
     def taken(self, count: int) -> None:
         """Note that the caller has taken results."""
@@ -151,15 +154,25 @@ class BatchEngine:
             known=self._options.known,
             batch_id=self._run.batch_id,
         )
-        self._connection = self._connect(self._run.state, self._observe)
-        self._runner = CallRunner(self._options.method, self._connection, self._run.state, self._concurrency.held_back)
+        self._connection = self._connect(self._run.state, lambda *response: self._observe(time.monotonic(), *response))
         await self._run.fetch_prices(self._options.method, self._connection)
+        calls = LocalCalls(self._options.method, self._connection, self._run.state)
+        run = calls.run if self._options.executor is None else self._open_workers()
+        self._runner = CallRunner(run, self._concurrency.held_back)
+
+    def _open_workers(self) -> Callable[[Item], Awaitable[Any]]:
+        from .workers.coordinator import open_workers  # most batches run in one process
+
+        shared = (self._options, self._connection, self._run, self._concurrency, self._pace)
+        self._admission, calls = open_workers(*shared, observe=self._observe, on_change=self._changed.set)
+        return calls.run
 
     async def _clean_up(self) -> None:
         await self._cancel_calls()
         if self._fatal is not None and self._fatal.done() and not self._fatal.cancelled():
             self.failure = self.failure or self._fatal.exception()
         await self._delivery.written()
+        await self._admission.aclose()
         run: RunState | None = getattr(self, "_run", None)
         if run is not None:
             run.close()
@@ -213,21 +226,15 @@ class BatchEngine:
                 await asyncio.sleep(0)  # the caller takes them meanwhile
             return
         await self._turn()
-        self._pace.started(time.monotonic())
+        self._admission.started(time.monotonic())
         call = asyncio.create_task(self._call(item))
         self._calls.add(call)
         call.add_done_callback(self._call_ended)
 
     async def _turn(self) -> None:
         """Wait until the server takes another call."""
-        while True:
-            delay = 0.0
-            if len(self._calls) < self._concurrency.limit:
-                delay = self._pace.delay(time.monotonic())
-                if delay <= 0:
-                    return
-                self._concurrency.held_back()
-            await self._change(delay)
+        while (delay := self._admission.delay(len(self._calls), time.monotonic())) != 0:
+            await self._change(delay or 0.0)
 
     async def _change(self, seconds: float = 0.0) -> None:
         """Wait until something has changed, for some seconds at most."""
@@ -257,10 +264,10 @@ class BatchEngine:
             if not isinstance(failure, ClaudeAPIError):
                 raise failure from None  # of the caller's code, such as a method of an argument
         else:
-            self._concurrency.ended(time.monotonic())
+            self._admission.ended(time.monotonic())
             self._delivery.finish(_result(item, response=response, cost=response.usage.cost))
             return
-        self._concurrency.ended(time.monotonic())
+        self._admission.ended(time.monotonic())
         if isinstance(failure, AuthenticationError) or self._options.on_error == "raise":
             # Without a valid key, every other item would fail too.
             failure.add_note(f"Item {item.index} ({item.custom_id}) of {self._options.method}().")
@@ -281,10 +288,10 @@ class BatchEngine:
         if self._fatal is not None and not self._fatal.done():
             self._fatal.set_exception(error)
 
-    def _observe(self, status: int, headers: Mapping[str, str]) -> None:
-        is_limited = self._pace.responded(time.monotonic(), status, headers)
+    def _observe(self, at: float, status: int, headers: Mapping[str, str]) -> None:
+        is_limited = self._pace.responded(at, status, headers)
         if status in _OVERLOADED or (status == 429 and not is_limited):
-            self._concurrency.overloaded(len(self._calls))
+            self._concurrency.overloaded(self._admission.in_flight(len(self._calls)))
         if is_limited:
             self._changed.set()
 

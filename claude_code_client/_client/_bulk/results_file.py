@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from ..._files.record_file import check_kind, sync_folder
 from ...errors import ConfigurationError
+from .inheritance import close_in_children
 from .items import Item
 from .result_lines import decode, read_head
 from .results import BatchResult
@@ -47,6 +48,7 @@ class ResultsFile:
         self.batch_id = ""
         with self._file_errors():
             self._file: Final = open(self.path, "a+b", buffering=0, opener=_private)  # noqa: SIM115 (open until close())
+        close_in_children(self._file)
         try:
             with self._file_errors():
                 check_kind(self._file.fileno())
@@ -77,6 +79,10 @@ class ResultsFile:
             "or to other parameters. Pass the same items and parameters again, or another results file.",
             param="results",
         )
+
+    def has(self, index: int) -> bool:
+        """Return whether the item had a result when the file was opened."""
+        return self._offset(index) != _ABSENT
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Append whole lines and write them to the disk. Raises ConfigurationError, for a full disk for example."""

@@ -14,6 +14,8 @@ from ..tracebacks import strip_tracebacks
 from .base import Base
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from .._bulk.results import BatchProgress
     from .._bulk.sync_batch import Batch, CompletionItems, TaskItems
 
@@ -36,6 +38,8 @@ class Batches(Base):
         deadline: float | None = None,
         on_error: Literal["collect", "raise"] = "collect",
         progress: bool | Callable[[BatchProgress], object] = False,
+        executor: Executor | None = None,
+        worker_key: str | os.PathLike[str] | None = None,
         **options: Unpack[SharedCompletionOptions],
     ) -> Batch[CompletionResponse]:
         """Run :meth:`complete` on many items and iterate over the results, as they finish.
@@ -65,6 +69,11 @@ class Batches(Base):
                 with the exception of the first one.
             progress: True to show the progress on stderr, as a bar in a terminal or a notebook, else as a line a
                 minute; or a function to call with it after each item.
+            executor: Executor whose workers run the items, such as ``ProcessPoolExecutor(4)`` or the
+                ``get_executor()`` of a Dask client; None for this process.
+            worker_key: Where the workers find the API key, which is not sent to them: the name of an environment
+                variable of theirs, or the ``Path`` of a file. By default that is ``CLAUDE_API_KEY``; threads, and
+                processes forked from this one, have the key of this client.
 
         Raises:
             ConfigurationError: An argument is invalid, or the results file belongs to other items.
@@ -84,6 +93,8 @@ class Batches(Base):
             deadline=deadline,
             on_error=on_error,
             progress=progress,
+            executor=executor,
+            worker_key=worker_key,
         )
 
     @strip_tracebacks
@@ -99,6 +110,8 @@ class Batches(Base):
         deadline: float | None = None,
         on_error: Literal["collect", "raise"] = "collect",
         progress: bool | Callable[[BatchProgress], object] = False,
+        executor: Executor | None = None,
+        worker_key: str | os.PathLike[str] | None = None,
         **options: Unpack[SharedTaskOptions],
     ) -> Batch[AgenticTaskResponse]:
         """Run :meth:`execute_task` on many items and iterate over the results, as they finish.
@@ -118,6 +131,8 @@ class Batches(Base):
             deadline: Seconds for the whole batch. Tasks in progress are then cancelled.
             on_error: ``"collect"`` or ``"raise"``.
             progress: True to show the progress, or a function to call with it.
+            executor: Executor whose workers run the tasks; None for this process.
+            worker_key: Where the workers find the API key.
 
         Raises:
             ConfigurationError: An argument is invalid, or the results file belongs to other items.
@@ -137,4 +152,6 @@ class Batches(Base):
             deadline=deadline,
             on_error=on_error,
             progress=progress,
+            executor=executor,
+            worker_key=worker_key,
         )

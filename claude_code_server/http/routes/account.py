@@ -100,8 +100,8 @@ async def get_capabilities(context: RequestContext) -> Response:
     return json_response(
         models.Capabilities(
             tools=serialize(capabilities.list_tools(context.services.settings)),
-            agents=serialize(capabilities.list_agents()),
-            skills=serialize(capabilities.list_skills()),
+            agents=serialize(capabilities.list_agents(context.services.agent_library)),
+            skills=serialize(capabilities.list_skills(context.services.agent_library)),
         )
     )
 

@@ -25,6 +25,8 @@ _IDEMPOTENCY_SCOPE: Final = "task"
 _PAGE_SIZE: Final = 20
 _PAGE_CHARACTERS: Final = 2_000_000
 """Limit on the tasks of one page together, and another on their logs."""
+_PAGE_LOG_ENTRIES: Final = 200
+"""Limit on the entries of these logs together: each takes 20 to 40 µs."""
 _LOG_CHARACTERS: Final = 64_000
 """Limit on the log of one task in a page."""
 _MAX_CURSOR_DIGITS: Final = 18
@@ -79,10 +81,11 @@ async def list_tasks(context: RequestContext) -> Response:
         page, next_cursor = store.list_tasks(
             context.key_hash, limit, status=status, before=before, max_characters=_PAGE_CHARACTERS
         )
-        log_characters = min(_LOG_CHARACTERS, _PAGE_CHARACTERS // max(1, len(page)))
+        share = max(1, len(page))
+        limits = max(1, _PAGE_LOG_ENTRIES // share), min(_LOG_CHARACTERS, _PAGE_CHARACTERS // share)
         return encode_large(
             models.TaskList(
-                data=[_listed_task(store, task, log_characters) for task in page],
+                data=[_listed_task(store, task, *limits) for task in page],
                 next_cursor=None if next_cursor is None else str(next_cursor),
             )
         )
@@ -124,7 +127,14 @@ def _submit_or_find(context: RequestContext) -> str:
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
     services.disk_guard.check()
-    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
+    spec = build_task_spec(
+        request,
+        context.operation,
+        f"task_{uuid.uuid4().hex}",
+        services.settings,
+        services.tariff,
+        services.agent_library,
+    )
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,
@@ -146,8 +156,8 @@ async def _task_response(
     return json_response(body, status, headers)
 
 
-def _listed_task(store: Store, task: Task, log_characters: int) -> models.AgenticTaskResponse:
-    events, complete = store.read_log(task.id, log_characters)
+def _listed_task(store: Store, task: Task, entries: int, characters: int) -> models.AgenticTaskResponse:
+    events, complete = store.read_log(task.id, entries, characters)
     return serialize_task(task, events, truncated=not complete)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .create_completion_request import CreateCompletionRequest
     from .create_task_request import CreateTaskRequest
     from .create_task_request_task_context import CreateTaskRequestTaskContext
+    from .create_task_request_task_context_result_schema import (
+        CreateTaskRequestTaskContextResultSchema,
+    )
     from .error_body import Error
     from .error_detail import ErrorDetail
     from .error_event import ErrorEvent
@@ -55,6 +58,7 @@ else:
         "CreateCompletionRequest": ".create_completion_request",
         "CreateTaskRequest": ".create_task_request",
         "CreateTaskRequestTaskContext": ".create_task_request_task_context",
+        "CreateTaskRequestTaskContextResultSchema": ".create_task_request_task_context_result_schema",
         "Error": ".error_body",
         "ErrorDetail": ".error_detail",
         "ErrorEvent": ".error_event",
@@ -106,6 +110,7 @@ __all__ = (
     "CreateCompletionRequest",
     "CreateTaskRequest",
     "CreateTaskRequestTaskContext",
+    "CreateTaskRequestTaskContextResultSchema",
     "Error",
     "ErrorDetail",
     "ErrorEvent",

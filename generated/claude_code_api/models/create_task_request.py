@@ -29,7 +29,8 @@ class CreateTaskRequest:
         allow_skills (list[str] | None | Unset): Skills that the task may invoke. Defaults to `[]`: none.
         timeout (float | None | Unset): Time limit of the task, in seconds. Defaults to `300`.
         max_cost (float | None | Unset): Cost limit of the task, in USD. Defaults to `1.0`.
-        context (CreateTaskRequestTaskContext | None | Unset): Free-form object that is passed to the agent as data.
+        context (CreateTaskRequestTaskContext | None | Unset): Free-form object that is passed to the agent as data, but
+            for `result_schema`.
         model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses.
         working_directory (None | str | Unset): Directory inside the server's workspace in which the task runs. If
             omitted, the root of the workspace. `/project` also stands for the root.

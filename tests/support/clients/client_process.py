@@ -8,6 +8,7 @@ where it then stays.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import signal
 import subprocess
@@ -15,8 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -30,6 +33,8 @@ from support.fork_server import ForkedProcess
 
 TIMEOUT = 20.0
 """Seconds that tests wait for something before they fail."""
+WORKER_KEY = "WORKER_TEST_KEY"
+"""Environment variable in which the workers of executors find the key."""
 _MODULE = "support.clients.client_process"
 
 
@@ -74,6 +79,8 @@ def client_process(
 ) -> Iterator[ClientProcess]:
     """Run a process that makes one call; it is killed at the end of the ``with`` block."""
     client = {"api_key": KEY, "base_url": base_url, "timeout": 60}
+    if options.get("executor", "threads") != "threads":
+        task = {**task, "worker_key": WORKER_KEY}
     if "journal" in options:
         client["journal"] = options["journal"]
     arguments = {"kind": kind, "client": client, "call": call, "task": task, **options}
@@ -141,10 +148,11 @@ def _call(options: dict[str, Any]) -> None:
                     _report("id", handle.id)
                     handle.detach() if options.get("detach") else handle.wait()
             case "map_completions" | "map_tasks" as name:
-                for result in getattr(client, name)(_items(options), **options["task"]):
-                    _report_result(result)
-                    if options.get("linger"):
-                        threading.Event().wait()
+                with _executor(options) as executor:
+                    for result in getattr(client, name)(_items(options), executor=executor, **options["task"]):
+                        _report_result(result)
+                        if options.get("linger"):
+                            threading.Event().wait()
 
 
 async def _call_async(options: dict[str, Any]) -> None:
@@ -166,15 +174,41 @@ async def _call_async(options: dict[str, Any]) -> None:
                     _report("id", handle.id)
                     handle.detach() if options.get("detach") else await handle.wait()
             case "map_completions" | "map_tasks" as name:
-                async for result in getattr(client, name)(_items(options), **options["task"]):
-                    _report_result(result)
-                    if options.get("linger"):
-                        await asyncio.Event().wait()
+                with _executor(options) as executor:
+                    async for result in getattr(client, name)(_items(options), executor=executor, **options["task"]):
+                        _report_result(result)
+                        if options.get("linger"):
+                            await asyncio.Event().wait()
 
 
-def _items(options: dict[str, Any]) -> Iterator[str]:
-    """Yield as many numbered prompts as ``times``."""
-    return (f"Say {number}" for number in range(options["times"]))
+@contextmanager
+def _executor(options: dict[str, Any]) -> Iterator[Any]:
+    """Connect to the Dask scheduler, or the Ray cluster, at the address ``executor``; or start ``"threads"``."""
+    address = options.get("executor")
+    if address is None:
+        yield None
+        return
+    if address == "threads":
+        with ThreadPoolExecutor(2) as threads:
+            yield threads
+        return
+    if address.startswith("ray:"):
+        sys.path.append(str(Path(__file__).parents[3] / "examples"))
+        from ray_executor import RayExecutor
+
+        ray: Any = importlib.import_module("ray")
+        ray.init(address.removeprefix("ray:"), log_to_driver=False)
+        yield RayExecutor()
+        ray.shutdown()
+        return
+    distributed: Any = importlib.import_module("distributed")
+    with distributed.Client(address) as dask:
+        yield dask.get_executor()
+
+
+def _items(options: dict[str, Any]) -> Iterator[Any]:
+    """Yield the ``items``, or as many numbered prompts as ``times``."""
+    return iter(options["items"]) if "items" in options else (f"Say {number}" for number in range(options["times"]))
 
 
 def _report_result(result: Any) -> None:

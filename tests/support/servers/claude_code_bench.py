@@ -73,16 +73,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tmp_path: Path, script: Script) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, script: Script, **engine: Any) -> AsyncIterator[Bench]:
+    """Prepare a server's engine; ``engine`` are arguments of ``ClaudeCodeEngine``."""
     workspace, state = tmp_path / "workspace", tmp_path / "state"
-    workspace.mkdir()
+    workspace.mkdir(exist_ok=True)
     state.mkdir()
     with ScriptedMessages(script) as endpoint:
         source = open_upstream(endpoint.url, KEY)
         proxy = ModelProxy(source, Tariff(ModelCatalog(), free=source.free, local=source.local))
         await proxy.start()
         try:
-            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state), workspace, state)
+            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state, **engine), workspace, state)
         finally:
             await proxy.aclose()
             await source.aclose()

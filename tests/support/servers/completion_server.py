@@ -64,7 +64,10 @@ class CompletionServer:
     limit_headers: str = "always"
     """Or ``"refused"``: only with status 429."""
     prices: dict[str, Any] | None = None
+    health: dict[str, Any] = field(default_factory=responses.health)
     base_url: str = ""
+    connections: set[int] = field(default_factory=set)
+    """Connections that completions came over."""
     runs: Counter[str] = field(default_factory=Counter)
     """Runs of each prompt: requests with a new key."""
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -75,13 +78,14 @@ class CompletionServer:
 
     def handle(self, request: Request) -> Iterable[bytes] | None:
         if request.path.endswith("/health"):
-            return raw_http.response(200, responses.health())
+            return raw_http.response(200, self.health)
         if request.path.endswith("/models"):
             return raw_http.response(200, {"data": [self.prices]})
         prompt = json.loads(request.body)["messages"][-1]["content"]
         key = request.headers["idempotency-key"]
         headers: dict[str, str] = {}
         with self._lock:
+            self.connections.add(request.connection)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             in_flight = self.in_flight
