@@ -14,6 +14,7 @@ from ..errors import ClaudeAPIError
 _HELP: Final = ("-h", "--help")
 COMMANDS: Final = {
     "serve": "run the embedded server in the foreground",
+    "keys": "create, list, revoke and rotate the API keys of an embedded server",
     "backup": "copy the state of a server, which may be running, into one file",
     "audit": "print who ran what, with which tools, at what cost",
 }

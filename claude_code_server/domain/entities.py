@@ -61,7 +61,7 @@ class Task:
 
     id: str
     key_hash: str
-    """Hash of the API key that created the task."""
+    """Identity of the API key that created the task (``Caller.owner``)."""
     description: str
     model: str
     working_directory: str

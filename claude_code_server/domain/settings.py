@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 
 from .model_catalog import ModelCatalog
+from .upstream_rules import UpstreamRule
 
 
 @attrs.frozen(kw_only=True)
@@ -21,6 +22,8 @@ class Settings:
     """Directory of the database; None for a temporary directory that is deleted at shutdown."""
     upstream: str = "offline"
     """``anthropic``, ``offline`` or the URL of a Messages endpoint."""
+    upstream_rules: tuple[UpstreamRule, ...] = ()
+    """Upstreams by model, in place of ``upstream``; models that none is about are refused."""
     upstream_key: str | None = attrs.field(default=None, repr=False)
     model: str | None = None
     """Alias or ID of the model for requests that name none; None for the default of the model catalog."""

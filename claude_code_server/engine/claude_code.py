@@ -93,13 +93,13 @@ class ClaudeCodeEngine:
         await self.preload()
         launch = None
         try:
-            with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
+            with self._proxy.issue_credential(spec, cancellation, events.report_usage, events.budget) as credential:
                 launch = Launch(
                     self._state_dir,
                     self._cli,
                     url=self._proxy.base_url,
                     key=credential.key,
-                    small_model=self._proxy.tariff.catalog.small_model(spec.model),
+                    small_model=self._proxy.small_model(spec),
                     sandbox=self._sandbox,
                     repository=self._isolation.common if self._isolation else None,
                 )
@@ -122,7 +122,7 @@ class ClaudeCodeEngine:
                         await run.execute()
                 finally:
                     await asyncio.shield(asyncio.ensure_future(self._stop(launch, network)))
-                end = run.end(credential.last_error)
+                end = run.end(credential.last_error, credential.exceeded)
             await beginning
             found = await search.finish(run.reader.written)
         except WorktreeError as reason:
@@ -203,8 +203,9 @@ class _Run:
         self._failure: str | None = None
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
 
-    def end(self, upstream_error: UpstreamError | None) -> RunEnd:
-        return RunEnd(self._result, self.reader.final_text, self._cancellation.reason, upstream_error, self._failure)
+    def end(self, upstream_error: UpstreamError | None, exceeded: str) -> RunEnd:
+        reason = self._cancellation.reason
+        return RunEnd(self._result, self.reader.final_text, reason, upstream_error, self._failure, exceeded)
 
     async def execute(self) -> None:
         """Converse until there is a result, a failure, or a completed cancellation."""

@@ -20,6 +20,9 @@ from claude_code_common.loopback import is_loopback
 
 from ..domain.errors import ApiError, invalid_request
 
+_OWN_SITE: Final = ("same-origin", "none")
+"""Values of ``Sec-Fetch-Site`` for a page of this server, and for what the user of a browser does."""
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CLOSE: Final = {"Connection": "close"}
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
 """Value of a ``Host`` header: a name or an address, and perhaps a port."""
@@ -57,9 +60,12 @@ class HeadCheck:
             raise error
         if not self._accepts(_host_name(headers.get("host", "")), local_address):
             raise _forbidden("Host", "Start the server with --allowed-host NAME to serve other names.")
+        # Browsers send both by themselves, also with requests that need no permission (CORS) to be sent.
         origin = headers.get("origin")
-        if origin is not None and not self._accepts(_origin_name(origin), local_address):
-            raise _forbidden("Origin", "Web pages of other sites may not call it.")
+        if origin is not None and not _same_origin(origin, headers.get("host", "")):
+            raise _forbidden("Origin", "Web pages of other origins may not call it.")
+        if headers.get("sec-fetch-site", "none").lower() not in _OWN_SITE:
+            raise _forbidden("Sec-Fetch-Site", "Web pages of other origins may not call it.")
 
     def _accepts(self, name: str, local_address: str) -> bool:
         return bool(name) and (_is_loopback(name) or name in self._allowed or name == _normalize(local_address))
@@ -71,12 +77,25 @@ def _host_name(value: str) -> str:
     return _normalize(found[1]) if found else ""
 
 
-def _origin_name(value: str) -> str:
-    """Return the host in an ``Origin`` header; empty for ``null`` and other values without one."""
+def _same_origin(origin: str, host: str) -> bool:
+    """Return whether an ``Origin`` header names the host and port of a ``Host`` header; ``null`` never does.
+
+    The scheme may differ: a proxy may have ended TLS.
+    """
     try:
-        return _normalize(urlsplit(value).hostname or "")
+        parts = urlsplit(origin)
+        default = _DEFAULT_PORTS.get(parts.scheme)
+        target = urlsplit(f"//{host}")
+        return (
+            default is not None
+            and parts.netloc != ""
+            and origin == f"{parts.scheme}://{parts.netloc}"
+            and "@" not in parts.netloc
+            and _normalize(parts.hostname or "") == _normalize(target.hostname or "")
+            and (parts.port or default) == (target.port or default)
+        )
     except ValueError:
-        return ""
+        return False
 
 
 def _normalize(host: str) -> str:

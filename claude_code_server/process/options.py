@@ -110,9 +110,21 @@ OPTIONS: Final = (
     Option(
         "upstream",
         TEXT,
-        "anthropic, offline, or the URL of a Messages endpoint"
-        " (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
+        "anthropic, offline, or the URL of a Messages endpoint; may be repeated as MODEL=UPSTREAM, with a name"
+        " or a pattern such as 'local-*' (default: anthropic if ANTHROPIC_API_KEY is set, else offline)",
         "UPSTREAM",
+        (),
+        repeatable=True,
+    ),
+    Option(
+        "upstream-key",
+        TEXT,
+        "key for the upstream at a URL, as MODEL=KEY with the MODEL of --upstream, or * if it has none; better set"
+        f" {VARIABLE_PREFIX}UPSTREAM_KEY, which other users cannot see",
+        "KEY",
+        (),
+        repeatable=True,
+        secret=True,
     ),
     Option(
         "prices",
@@ -171,7 +183,7 @@ OPTIONS: Final = (
         "api-key",
         TEXT,
         "key to accept; may be repeated. Other users can see it in the process list: prefer setting CLAUDE_API_KEY"
-        " (default: a random key)",
+        " (default: those of 'claude-code-client keys', or a random one)",
         "KEY",
         (),
         repeatable=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import random
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.clients.client_kinds import KEY, ClientKind
+from support.clients.client_process import client_process
 from support.clients.executors import LossyExecutor, RecordingExecutor
 from support.servers import raw_http, responses
 from support.servers.completion_server import RequestLimit, completion_server
@@ -121,6 +123,37 @@ def test_rate_limit_is_used_and_not_exceeded(both: ClientKind, threads: ThreadPo
     assert limit.windows[2] - limit.windows[0] < 2 * window * 1.1 + 0.2
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_budget_holds_when_the_coordinator_is_killed(kind: str, tmp_path: Path) -> None:
+    """What the server has run for the killed one counts, although no result says so."""
+    most = {"0": 0.1, "small": 0.002, "1": 0.12, "2": 0.04, "3": 0.04}
+    costs = {**most, "0": 0.02}
+    items = [{"prompt": prompt, "max_tokens": round(usd * 5000)} for prompt, usd in most.items()]
+    hold, ran = threading.Event(), threading.Semaphore(0)
+
+    def lose(prompt: str, number: int) -> bool:
+        if prompt in "23" and number == 1:
+            ran.release()
+            return hold.wait(20)
+        return False
+
+    path = tmp_path / "out.jsonl"
+    options = {"results": str(path), "budget": 0.2}
+    with completion_server(prices=PRICED, cost=costs.__getitem__, lost=lose) as server:
+        arguments = (kind, server.base_url, "map_completions", options)
+        with client_process(*arguments, items=items, executor="threads") as coordinator:
+            assert ran.acquire(timeout=20)
+            assert ran.acquire(timeout=20)
+            coordinator.wait_for("new")
+            coordinator.kill()
+        hold.set()
+        with client_process(*arguments, items=items, executor="threads") as coordinator:
+            coordinator.wait_for("done")
+    # The third one is too expensive beside them, although it comes first.
+    assert server.runs == {"0": 1, "small": 1, "2": 1, "3": 1}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out.jsonl"]
+
+
 @pytest.mark.parametrize("how", ["error", "cancel"])
 def test_chunk_of_a_lost_worker_is_run_again_with_its_keys(
     both: ClientKind, threads: ThreadPoolExecutor, how: str, caplog: pytest.LogCaptureFixture
@@ -196,7 +229,11 @@ def test_leaving_the_loop_stops_the_workers_and_cancels_their_tasks(
         results = both.each(batch)
         assert next(results).ok
         for _ in range(2):
-            assert enough.acquire(timeout=20)
+            # The asynchronous batch goes on only while its event loop runs.
+            waiting = (
+                asyncio.to_thread(enough.acquire, timeout=20) if both.kind == "async" else enough.acquire(timeout=20)
+            )
+            assert both.call(waiting)
         both.call(batch.close() if both.kind == "sync" else batch.aclose())
         stop.set()
     assert len(cancelled) >= len(running) >= 2

@@ -1,10 +1,6 @@
 """Nothing that a run starts outlives it, however it ends."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +14,7 @@ from support.servers.claude_code_bench import Bench, Event, Run, bench
 from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
 from support.servers.server_process import ServerProcess, server_process
 
-from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.engine.model_proxy import ModelProxy
-from claude_code_server.upstream.factory import open_upstream
 
 pytestmark = pytest.mark.slow
 
@@ -154,53 +147,6 @@ def test_killing_claude_code_fails_the_task(tmp_path: Path) -> None:
             assert end.error[0] == "server_error"
 
     asyncio.run(main())
-
-
-HOST = """
-import asyncio, pathlib, sys
-from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
-from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
-from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.engine.model_proxy import ModelProxy
-from claude_code_server.upstream.factory import open_upstream
-
-class DiscardingEventSink:
-    def emit(self, type, **fields):
-        pass
-
-    def report_usage(self, usage, reserved):
-        pass
-
-async def main(root, url):
-    proxy = ModelProxy(open_upstream(url), Tariff(ModelCatalog()))
-    await proxy.start()
-    engine = ClaudeCodeEngine(proxy, root / "state")
-    spec = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
-    await engine.run(spec, DiscardingEventSink(), CancelToken())
-
-asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes half a second longer")
-def test_killing_the_server_ends_all_processes(tmp_path: Path) -> None:
-    script: Script = [message(tool("Bash", command=STRAYS + "wait"))]
-    for name in ("workspace", "state"):
-        (tmp_path / name).mkdir()
-    with ScriptedMessages(script) as endpoint:
-        host = subprocess.Popen([sys.executable, "-c", HOST, str(tmp_path), endpoint.url])
-        noted = tmp_path / "workspace" / "pids"
-        eventually(lambda: noted.exists() and noted.read_text().count("\n") == COUNT)
-        family = psutil.Process(host.pid).children(recursive=True)
-        assert len(family) >= 5
-        os.kill(host.pid, signal.SIGKILL)
-        host.wait()
-        _, left = psutil.wait_procs(family, timeout=5)
-        assert left == []
-    # The next server removes the private directory.
-    (leftover,) = (tmp_path / "state").iterdir()
-    assert leftover.name.startswith(f"run-{host.pid}-")
-    ClaudeCodeEngine(ModelProxy(open_upstream("offline"), Tariff(ModelCatalog())), tmp_path / "state")
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

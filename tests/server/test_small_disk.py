@@ -35,7 +35,10 @@ def small_disk(folder: Path) -> list[str]:
     return launcher
 
 
-@pytest.mark.parametrize(("min_free", "reason"), [(2_000_000, "MB left"), (0, "cannot store anything")])
+@pytest.mark.parametrize(
+    ("min_free", "reason"),
+    [pytest.param(2_000_000, "MB left", marks=pytest.mark.long), (0, "cannot store anything")],
+)
 def test_a_disk_that_fills_up_loses_nothing_that_was_delivered(tmp_path: Path, min_free: int, reason: str) -> None:
     asked: Counter[str] = Counter()
 

@@ -169,10 +169,10 @@ class BatchEngine:
 
     async def _clean_up(self) -> None:
         await self._cancel_calls()
-        await self._admission.aclose()
         if self._fatal is not None and self._fatal.done() and not self._fatal.cancelled():
             self.failure = self.failure or self._fatal.exception()
         await self._delivery.written()
+        await self._admission.aclose()
         run: RunState | None = getattr(self, "_run", None)
         if run is not None:
             run.close()

@@ -80,6 +80,10 @@ class ResultsFile:
             param="results",
         )
 
+    def has(self, index: int) -> bool:
+        """Return whether the item had a result when the file was opened."""
+        return self._offset(index) != _ABSENT
+
     def append(self, lines: Sequence[bytes]) -> None:
         """Append whole lines and write them to the disk. Raises ConfigurationError, for a full disk for example."""
         with self._file_errors():

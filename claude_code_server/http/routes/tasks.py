@@ -9,6 +9,8 @@ from typing import Final
 from claude_code_api import models
 from starlette.responses import Response
 
+from claude_code_common.pricing import FREE
+
 from ...domain.entities import Task
 from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
@@ -133,6 +135,7 @@ def _submit_or_find(context: RequestContext) -> str:
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
     services.disk_guard.check()
+    permissions = context.caller.permissions
     spec = build_task_spec(
         request,
         context.operation,
@@ -140,7 +143,9 @@ def _submit_or_find(context: RequestContext) -> str:
         services.settings,
         services.tariff,
         services.agent_library,
+        permissions,
     )
+    services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,

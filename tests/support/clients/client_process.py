@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -77,7 +79,7 @@ def client_process(
 ) -> Iterator[ClientProcess]:
     """Run a process that makes one call; it is killed at the end of the ``with`` block."""
     client = {"api_key": KEY, "base_url": base_url, "timeout": 60}
-    if "executor" in options:
+    if options.get("executor", "threads") != "threads":
         task = {**task, "worker_key": WORKER_KEY}
     if "journal" in options:
         client["journal"] = options["journal"]
@@ -181,12 +183,17 @@ async def _call_async(options: dict[str, Any]) -> None:
 
 @contextmanager
 def _executor(options: dict[str, Any]) -> Iterator[Any]:
-    """Connect to the Dask scheduler, or the Ray cluster, at the address that ``executor`` gives."""
+    """Connect to the Dask scheduler, or the Ray cluster, at the address ``executor``; or start ``"threads"``."""
     address = options.get("executor")
     if address is None:
         yield None
         return
+    if address == "threads":
+        with ThreadPoolExecutor(2) as threads:
+            yield threads
+        return
     if address.startswith("ray:"):
+        sys.path.append(str(Path(__file__).parents[3] / "examples"))
         from ray_executor import RayExecutor
 
         ray: Any = importlib.import_module("ray")
@@ -199,9 +206,9 @@ def _executor(options: dict[str, Any]) -> Iterator[Any]:
         yield dask.get_executor()
 
 
-def _items(options: dict[str, Any]) -> Iterator[str]:
-    """Yield as many numbered prompts as ``times``."""
-    return (f"Say {number}" for number in range(options["times"]))
+def _items(options: dict[str, Any]) -> Iterator[Any]:
+    """Yield the ``items``, or as many numbered prompts as ``times``."""
+    return iter(options["items"]) if "items" in options else (f"Say {number}" for number in range(options["times"]))
 
 
 def _report_result(result: Any) -> None:

@@ -20,6 +20,8 @@ from ....models import ModelInfo
 class ChunkItem:
     """Item of a chunk."""
 
+    index: int
+    """Position in the input."""
     parameters: bytes = attrs.field(repr=False)
     """Pickled parameters of the call."""
     idempotency_key: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import attrs
@@ -17,7 +17,9 @@ from ..concurrency import AdaptiveConcurrency
 from ..rate_limit import RequestPace
 from ..run_state import RunState
 from ..worker_key import check_worker_key
+from .chunk import ChunkItem
 from .dispatcher import Dispatcher
+from .lease_file import LeaseFile
 from .remote_calls import RemoteCalls
 from .work import Terms
 
@@ -28,6 +30,7 @@ class WorkerAdmission:
 
     _dispatcher: Dispatcher
     _local: LocalAdmission
+    _leases: LeaseFile | None
 
     def delay(self, calls: int, now: float) -> float | None:
         if not self._dispatcher.is_usable:
@@ -47,6 +50,8 @@ class WorkerAdmission:
 
     async def aclose(self) -> None:
         await self._dispatcher.aclose()
+        if self._leases is not None:
+            self._leases.close()
 
 
 def open_workers(
@@ -66,6 +71,12 @@ def open_workers(
         with suppress(ClaudeAPIError):
             await connection.run(get_health(config))
 
+    leases = _leases(run)
+
+    def on_send(items: Sequence[ChunkItem]) -> None:
+        if leases is not None:
+            leases.write({item.index: item.lease for item in items if item.lease is not None})
+
     dispatcher = Dispatcher(
         options.executor,
         Terms(
@@ -81,6 +92,17 @@ def open_workers(
         observe=observe,
         ask=ask,
         on_change=on_change,
+        on_send=on_send,
     )
-    calls = RemoteCalls(options.method, dispatcher, connection, state, pace, options.max_in_flight)
-    return WorkerAdmission(dispatcher, LocalAdmission(concurrency, pace)), calls
+    calls = RemoteCalls(options.method, dispatcher, connection, state, pace, options.max_in_flight, leases)
+    return WorkerAdmission(dispatcher, LocalAdmission(concurrency, pace), leases), calls
+
+
+def _leases(run: RunState) -> LeaseFile | None:
+    """Return the leases that an earlier run has left, and to which this one adds; None without a file or a budget."""
+    if run.file is None or not run.state.budgets.active:
+        return None
+    leases = LeaseFile(run.file.path, run.batch_id)
+    for index in [index for index in leases.left if run.file.has(index)]:
+        leases.settle(index)
+    return leases

@@ -11,12 +11,13 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any, Final
 
 from ...._operations.client_state import ClientState
+from ....errors import ConfigurationError
 from ..concurrency import AdaptiveConcurrency
 from ..rate_limit import RequestPace
 from .chunk import Chunk, ChunkItem, ChunkReport
@@ -49,6 +50,7 @@ class Dispatcher:
         state: State with the budgets, and the knowledge whether the server runs a call once, however often it is sent.
         ask: Asks the server for that.
         on_change: Called when there is room for further items.
+        on_send: Called in a thread with the items that are about to be sent. May raise ConfigurationError.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Dispatcher:
         state: ClientState,
         ask: Callable[[], Awaitable[object]],
         on_change: Callable[[], object],
+        on_send: Callable[[Sequence[ChunkItem]], object],
     ) -> None:
         self._terms = terms
         self._concurrency = concurrency
@@ -71,6 +74,7 @@ class Dispatcher:
         self._contract = state.contract
         self._ask = ask
         self._on_change = on_change
+        self._on_send = on_send
         self._feed = ThroughputFeed(concurrency)
         self._sizing = ChunkSizing(_MOST_SLOTS)
         self._link = ExecutorLink(executor)
@@ -208,9 +212,12 @@ class Dispatcher:
         )
         report, loss = None, ""
         try:
+            await asyncio.to_thread(self._on_send, chunk.items)
             report = await self._link.carry(chunk, max(work.timeout for work in out.works))
         except ChunkLostError as error:
             loss = str(error)
+        except ConfigurationError as error:
+            report = ChunkReport(failure=error)
         except Exception as error:
             self._give_up(error)
             return

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import pickle
 import time
+from contextlib import suppress
 from typing import Any
 
 from ...._operations.client_state import ClientState
 from ...._operations.cost import ReservedCost
 from ...._transport.async_connection import AsyncConnection
-from ....errors import InvalidRequestError
+from ....errors import CostExceededError, InvalidRequestError
 from ...artifact_reader import attach_reader
 from ..calls import LocalCalls, most_cost
 from ..items import Item
 from ..rate_limit import RequestPace
 from .chunk import ChunkItem, ItemOutcome
 from .dispatcher import Dispatcher
+from .lease_file import LeaseFile
 from .work import ExecutorUnusableError, lost_error
 
 
@@ -31,6 +33,7 @@ class RemoteCalls:
         state: ClientState,
         pace: RequestPace,
         most: int,
+        leases: LeaseFile | None,
     ) -> None:
         self._method = method
         self._dispatcher = dispatcher
@@ -39,6 +42,12 @@ class RemoteCalls:
         self._pace = pace
         self._local = LocalCalls(method, connection, state)
         self._local_slots = asyncio.Semaphore(most)
+        self._leases = leases
+        self._held: dict[int, tuple[ReservedCost, float]] = {}
+        """Reservations of items that an earlier run has sent, and whose cost it has not learned."""
+        for index, usd in () if leases is None else leases.left.items():
+            with suppress(CostExceededError):  # the budget is smaller than it was
+                self._held[index] = ReservedCost(state.budgets.reserve(usd)), usd
 
     async def run(self, item: Item) -> Any:
         """Run an item and return its response."""
@@ -50,7 +59,7 @@ class RemoteCalls:
                 param="items",
             ) from None
         cost, lease = self._reserve(item)
-        sent = ChunkItem(parameters=parameters, idempotency_key=item.idempotency_key, lease=lease)
+        sent = ChunkItem(index=item.index, parameters=parameters, idempotency_key=item.idempotency_key, lease=lease)
         work = self._dispatcher.put(sent, item.parameters.get("timeout"))
         try:
             outcome = await work.done
@@ -67,6 +76,8 @@ class RemoteCalls:
                 return await self._local.run(item)
         if not outcome.is_open:
             cost.settle(outcome.spent)
+            if self._leases is not None:
+                self._leases.settle(item.index)
         return self._response(outcome)
 
     def _reserve(self, item: Item) -> tuple[ReservedCost, float | None]:
@@ -74,6 +85,10 @@ class RemoteCalls:
         if not self._state.budgets.active:
             return ReservedCost(), None
         lease = most_cost(self._method, item, self._connection.config, self._state)
+        cost, held = self._held.pop(item.index, (ReservedCost(), None))
+        if held == lease:
+            return cost, lease
+        cost.release()  # the prices have changed
         return ReservedCost(self._state.budgets.reserve(lease)), lease
 
     def _response(self, outcome: ItemOutcome) -> Any:
