@@ -1,6 +1,8 @@
 """Nothing that a run starts outlives it, however it ends."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
