@@ -100,6 +100,7 @@ def _build_settings(options: Any) -> Settings:
         workspace_agents=options.workspace_agents,
         sandbox=sandbox,
         sandbox_paths=paths,
+        isolate=options.isolate,
         sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),

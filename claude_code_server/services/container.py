@@ -19,6 +19,7 @@ from ..engine.changed_files import ArtifactLimits
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
 from ..engine.sandbox import open_sandbox
+from ..engine.worktree import PATCHES, open_isolation
 from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
 from ..upstream.factory import open_upstreams
@@ -94,6 +95,7 @@ class Services:
             state_dir = self.settings.state_dir or Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="claude-code-api-", ignore_cleanup_errors=True))
             )
+            self.patches = state_dir.resolve() / PATCHES
             self.store = stack.enter_context(Store(state_dir))
             self.disk_guard = DiskGuard((state_dir, self.settings.workspace), self.settings.min_free_bytes)
             self.engine = self._given_engine or await self._start_claude_code(stack, state_dir)
@@ -165,6 +167,9 @@ class Services:
         proxy = ModelProxy(self.upstream, self.tariff)
         await proxy.start()
         stack.push_async_callback(proxy.aclose)
+        isolation = None
+        if self.settings.isolate is not None:
+            isolation = open_isolation(self.settings.workspace, state_dir, self.settings.keep_days)
         artifact_limits = ArtifactLimits(
             max_files=self.settings.max_artifacts, max_bytes=self.settings.max_artifact_bytes
         )
@@ -173,6 +178,7 @@ class Services:
             state_dir,
             library=self.agent_library,
             sandbox=open_sandbox(self.settings, state_dir),
+            isolation=isolation,
             artifact_limits=artifact_limits,
         )
         stack.push_async_callback(engine.aclose)

@@ -107,7 +107,13 @@ async def download_artifact(context: RequestContext) -> Response:
     """Return an artifact's file, or a range of it."""
     task = find_task(context, context.parameters["task_id"])
     parameters = context.parameters
-    return await file_response(task, parameters["artifact_id"], parameters.get("range"), parameters.get("if_range"))
+    return await file_response(
+        task,
+        parameters["artifact_id"],
+        parameters.get("range"),
+        parameters.get("if_range"),
+        context.services.patches,
+    )
 
 
 def find_task(context: RequestContext, task_id: str) -> Task:
