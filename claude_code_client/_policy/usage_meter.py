@@ -50,15 +50,10 @@ class UsageMeter:
             self._counted[response_id] = None
             if len(self._counted) > _REMEMBERED:
                 del self._counted[next(iter(self._counted))]
-            self.add_free_call()
+            self._calls += 1
             self._input += usage.input_tokens
             self._output += usage.output_tokens
             self._cost += usage.cost
-
-    def add_free_call(self) -> None:
-        """Count a call that has cost nothing."""
-        with self._lock:
-            self._calls += 1
 
     @property
     def totals(self) -> UsageTotals:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-import attrs
-
 from ..models import AgenticTaskResponse, CompletionResponse, RateLimit
 
 M = TypeVar("M", CompletionResponse, AgenticTaskResponse)
@@ -34,8 +32,8 @@ def header_number(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def with_headers(model: M, headers: Mapping[str, str]) -> M:
-    """Return the model of a response with what its headers say."""
-    request_id, limit = headers.get("x-request-id"), rate_limit(headers)
-    if request_id is None and limit is None:
-        return model
-    return attrs.evolve(model, request_id=request_id, rate_limit=limit)
+    """Add to the model of a response, which nobody else has yet, what its headers say; return it."""
+    # Not attrs.evolve(): a copy would take a fiftieth of a call's time.
+    object.__setattr__(model, "request_id", headers.get("x-request-id"))
+    object.__setattr__(model, "rate_limit", rate_limit(headers))
+    return model
