@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 import batch_model
 from batch_model import DAY, MILLION, Load, capacities, simulate
 
-QUIET = {"repeated": 0.0, "lost_workers": 0, "restarts": 0}
-CPU = {"cpu_alone": 0.001, "cpu_coordinator": 0.0005, "cpu_worker": 0.001}
+QUIET: dict[str, Any] = {"repeated": 0.0, "lost_workers": 0, "restarts": 0}
+CPU: dict[str, Any] = {"cpu_alone": 0.001, "cpu_coordinator": 0.0005, "cpu_worker": 0.001}
 
 
 def test_scarcest_resource_decides() -> None:
