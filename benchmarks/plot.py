@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 from benchmarks.rows import Bar, Chart
 
-_WIDTH: Final = 720
-_NAMES: Final = 250
+_WIDTH: Final = 740
+_NAMES: Final = 270
 """Width of the column with the names."""
 _FIGURES: Final = 70
 _LINE: Final = 22

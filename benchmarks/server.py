@@ -19,7 +19,7 @@ from benchmarks.event_server import EVENTS
 from benchmarks.rows import Chart, Row
 from benchmarks.timing import cpu_of_process, in_turn, ratio
 from claude_code_client import ClaudeClient
-from claude_code_client._embedded.local_server import LocalServer
+from claude_code_client._client.local_server import LocalServer
 
 _BARE: Final = "bare Starlette route on h11"
 _OURS: Final = "create_completion, offline"
@@ -44,6 +44,7 @@ def bench_server() -> tuple[list[Row], list[Chart]]:
             state_dir=None,
             prices=None,
             allow_home_workspace=False,
+            sandbox=False,
         )
         stack.callback(local.stop)
         bare_port, bare_pid = stack.enter_context(_program("benchmarks.bare_server"))

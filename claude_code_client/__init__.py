@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ._client._sync.streams import Stream, TaskStream
     from ._client._sync.task_handle import TaskHandle
     from ._client.options import CompletionItem, TaskItem
+    from ._operations.hooks import EventInfo, RequestInfo, ResponseInfo
     from ._policy.budget import Budget
+    from ._policy.usage_meter import UsageTotals
     from .errors import (
         APIConnectionError,
         ArtifactError,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
         UnexpectedResponseError,
         UnsafePathError,
     )
-    from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
+    from .models import AgenticTaskResponse, Artifact, CompletionResponse, RateLimit, TaskEvent, Usage
 
 __all__ = [
     "APIConnectionError",
@@ -75,12 +77,16 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CostExceededError",
+    "EventInfo",
     "InvalidRequestError",
     "NotFoundError",
     "NotSupportedError",
     "OverloadedError",
     "PermissionError",
+    "RateLimit",
     "RateLimitError",
+    "RequestInfo",
+    "ResponseInfo",
     "ServerError",
     "StorageError",
     "Stream",
@@ -94,6 +100,7 @@ __all__ = [
     "UnexpectedResponseError",
     "UnsafePathError",
     "Usage",
+    "UsageTotals",
     "__version__",
 ]
 
@@ -104,13 +111,17 @@ _MODULES: Final = {
     "AsyncBatch": "_client._bulk.async_batch",
     "Batch": "_client._bulk.sync_batch",
     "Budget": "_policy.budget",
+    "UsageTotals": "_policy.usage_meter",
+    **dict.fromkeys(("EventInfo", "RequestInfo", "ResponseInfo"), "_operations.hooks"),
     "AsyncTaskHandle": "_client._async.task_handle",
     "TaskHandle": "_client._sync.task_handle",
     **dict.fromkeys(("BatchProgress", "BatchResult"), "_client._bulk.results"),
     **dict.fromkeys(("CompletionItem", "TaskItem"), "_client.options"),
     **dict.fromkeys(("AsyncStream", "AsyncTaskStream"), "_client._async.streams"),
     **dict.fromkeys(("Stream", "TaskStream"), "_client._sync.streams"),
-    **dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models"),
+    **dict.fromkeys(
+        ("AgenticTaskResponse", "Artifact", "CompletionResponse", "RateLimit", "TaskEvent", "Usage"), "models"
+    ),
 }
 
 

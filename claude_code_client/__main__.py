@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from ._embedded.cli import main
+from ._cli.cli import main
 
 sys.exit(main())

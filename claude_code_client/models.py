@@ -35,6 +35,7 @@ __all__ = [
     "CompletionResponse",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "Message",
     "ModelInfo",
     "ModelUsage",
@@ -61,6 +62,8 @@ MAX_READ_BYTES: Final = 256 * 1024**2
 """Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
 
 _PATHS_IN_REPR: Final = 5
+_NOT_IN_BODY: Final = {"body": False}
+"""Metadata of fields that come from headers: they are not compared, and not in ``to_dict()``."""
 
 
 def _to_json(value: Any) -> Any:
@@ -81,17 +84,15 @@ class _Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, those in ``extra`` included, as JSON types. The caller may change the result."""
-        known = {
-            field.name: _to_json(getattr(self, field.name))
-            for field in attrs.fields(type(self))
-            if field.name != "extra"
-        }
-        return {**_to_json(self.extra), **known}
+        return {**_to_json(self.extra), **{name: _to_json(value) for name, value in self._body_fields()}}
+
+    def _body_fields(self) -> Iterator[tuple[str, object]]:
+        for field in attrs.fields(type(self)):
+            if field.name != "extra" and not field.metadata:
+                yield field.name, getattr(self, field.name)
 
     def _repr_fields(self) -> Iterator[tuple[str, object]]:
-        for field in attrs.fields(type(self)):
-            if field.name != "extra":
-                yield field.name, getattr(self, field.name)
+        return self._body_fields()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._repr_fields())})"
@@ -120,6 +121,18 @@ class Usage(_Model):
         return {**super().to_dict(), "total_cost": self.cost}
 
 
+@attrs.frozen(kw_only=True)
+class RateLimit:
+    """Rate limit of the key, as a response states it; None for a value that it does not state."""
+
+    limit: int | None = None
+    """Requests in a window."""
+    remaining: int | None = None
+    """Requests that are left in this window."""
+    reset: float | None = None
+    """Seconds from the response until the next window."""
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class CompletionResponse(_Model):
     """Response to ``complete()``."""
@@ -137,6 +150,10 @@ class CompletionResponse(_Model):
     """Tokens and cost of this completion."""
     warnings: list[str] = attrs.field(factory=list)
     """Parameters that the server ignored, such as a temperature that the model does not support."""
+    request_id: str | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
+    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    """Rest of the server's rate limit; None if the response does not state it."""
 
     def _repr_fields(self) -> Iterator[tuple[str, object]]:
         yield from (
@@ -247,6 +264,10 @@ class AgenticTaskResponse(_Model):
     warnings: list[str] = attrs.field(factory=list)
     """Sentences: parameters that the server ignored, data that it could not express, and changed files that are not
     among the artifacts."""
+    request_id: str | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
+    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    """Rest of the server's rate limit; None if the response does not state it."""
 
     @property
     def is_terminal(self) -> bool:
@@ -339,12 +360,30 @@ class Capability(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class KeyLimits(_Model):
+    """Limits of the API key. None means that there is no such limit, or that the server does not report it."""
+
+    requests_per_minute: int | None = None
+    tasks_at_once: int | None = None
+    """Tasks that may be pending or running at once."""
+    max_timeout: float | None = None
+    """Largest timeout of a task, in seconds."""
+    max_cost: float | None = None
+    """Largest ``max_cost`` of a task, in USD."""
+    day_budget: float | None = None
+    """USD a day, in UTC."""
+    month_budget: float | None = None
+    """USD a calendar month, in UTC."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class Capabilities(_Model):
-    """Tools, agents and skills that the API key may use."""
+    """Tools, agents and skills that the API key may use, and its limits."""
 
     tools: list[Capability] = attrs.field(factory=list)
     agents: list[Capability] = attrs.field(factory=list)
     skills: list[Capability] = attrs.field(factory=list)
+    limits: KeyLimits = attrs.field(factory=KeyLimits)
 
 
 @attrs.frozen(kw_only=True, repr=False)

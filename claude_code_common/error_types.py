@@ -19,6 +19,7 @@ ERROR_TYPE_BY_STATUS: Final[Mapping[int, str]] = {
     416: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
+    431: "request_too_large",
     500: "server_error",
     501: "not_implemented_error",
     503: "overloaded_error",

@@ -23,7 +23,7 @@ def main() -> int:
         problems = [str(error)]
     else:
         problems = [
-            f"#/{'/'.join(map(str, error.absolute_path))}: {error.message}"
+            f"#/{'/'.join(map(str, error.absolute_path))}: {error.message.splitlines()[0]}"
             for error in OpenAPIV31SpecValidator(contract.document).iter_errors()
         ]
         problems += undocumented_defaults(contract)

@@ -30,6 +30,7 @@ def page() -> str:
         *(part for name in classes.CLASSES[1:] for part in classes.class_section(name)),
         *values.models_section(),
         *values.batches_section(),
+        *values.observation_section(),
         *values.events_section(),
         *values.errors_section(),
         *values.endpoints_section(),

@@ -10,16 +10,44 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypedDict, TypeVar
 
 from .._transport.foreign_errors import gate
 from ..models import Message
+
+if TYPE_CHECKING:
+    from .._operations.hooks import EventInfo, Hooks, RequestInfo, ResponseInfo
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _MARK: Final = "{options}"
 _INDENT: Final = " " * 4
+
+
+class ObserverOptions(TypedDict, total=False):
+    """Options of the client that watch its calls.
+
+    Args:
+        on_request: Called with a ``RequestInfo`` before each HTTP request, retries included. An exception that it
+            raises ends the call. Of an AsyncClaudeClient, this and the next two may be coroutine functions.
+        on_response: Called with a ``ResponseInfo`` for each outcome of a request. Its exceptions are logged.
+        on_event: Called with an ``EventInfo`` for each event of a stream that is read. Its exceptions are logged.
+    """
+
+    on_request: Callable[[RequestInfo], object] | None
+    on_response: Callable[[ResponseInfo], object] | None
+    on_event: Callable[[EventInfo], object] | None
+
+
+def hooks_of(options: ObserverOptions, *, may_be_async: bool = False) -> Hooks | None:
+    """Return the hooks among the options of a client. Raises InvalidRequestError for what cannot be called."""
+    given = (options.get("on_request"), options.get("on_response"), options.get("on_event"))
+    if given == (None, None, None):
+        return None
+    from .._operations.hooks import hooks  # which most programs do without
+
+    return hooks(*given, may_be_async=may_be_async)
 
 
 class TaskOptions(TypedDict, total=False):

@@ -10,20 +10,27 @@ import attrs
 from .._policy.budget import ActiveBudgets
 from .._policy.retry_quota import RetryQuota
 from .._policy.server_contract import ServerContract
+from .._policy.usage_meter import UsageMeter
 from ..models import ModelInfo
 from .cost import ReservedCost
 
 if TYPE_CHECKING:
     from .._files.journal import Journal
+    from .hooks import Hooks
 
 
 @attrs.define(kw_only=True)
 class ClientState:
-    """Retry quota, budgets, journal, and what is known of the server. Mutable, and safe to use from several threads."""
+    """Retry quota, budgets, usage, journal, hooks, and what is known of the server.
+
+    Mutable, and safe to use from several threads.
+    """
 
     quota: RetryQuota = attrs.field(factory=RetryQuota)
     contract: ServerContract = attrs.field(factory=ServerContract)
     budgets: ActiveBudgets = attrs.field(factory=ActiveBudgets)
+    usage: UsageMeter = attrs.field(factory=UsageMeter)
+    hooks: Hooks | None = None
     journal: Journal | None = None
     models: list[ModelInfo] | None = None
     """Models with their prices, fetched once a budget needs them."""
@@ -39,10 +46,10 @@ class ClientState:
             cost.settle(usd)
 
 
-def new_state(journal: str | os.PathLike[str] | None) -> ClientState:
+def new_state(journal: str | os.PathLike[str] | None, hooks: Hooks | None = None) -> ClientState:
     """Return the state of a new client, with the journal at this path, if any."""
     if journal is None:
-        return ClientState()
+        return ClientState(hooks=hooks)
     from .._files.journal import Journal  # most programs need not import it
 
-    return ClientState(journal=Journal(journal))
+    return ClientState(journal=Journal(journal), hooks=hooks)

@@ -9,6 +9,7 @@ from claude_code_api import models as generated
 
 from .._wire import responses
 from .._wire.error_bodies import from_detail
+from .._wire.response_headers import with_headers
 from ..errors import (
     APIConnectionError,
     ClaudeAPIError,
@@ -39,7 +40,8 @@ def follow_completion(
             case "text_delta":
                 yield Emit(_field(event, "text", str))
             case "completion":
-                return _completion(_field(event, "completion", dict))
+                completion = _completion(_field(event, "completion", dict))
+                return completion if reader.head is None else with_headers(completion, reader.head.headers)
             case "error":
                 raise from_detail(error_detail(event))
 

@@ -15,6 +15,7 @@ from .._config import Config
 from .._wire import legacy, responses
 from .._wire.extras import Extras
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
+from .._wire.response_headers import with_headers
 from ..errors import ClaudeAPIError, NotSupportedError
 from ..models import CompletionResponse, ModelInfo
 from .client_state import ClientState
@@ -80,6 +81,7 @@ def complete(request: CompletionRequest, config: Config, state: ClientState) -> 
         completion = responses.parse(
             create_completion, response, generated.CompletionResponse, responses.completion, adapt=legacy.completion
         )
+        completion = with_headers(completion, response.headers)
     except ClaudeAPIError as error:
         cost.release_if_refused(error)
         raise
@@ -88,6 +90,7 @@ def complete(request: CompletionRequest, config: Config, state: ClientState) -> 
             cost.release()
         raise
     cost.settle(completion.usage.cost)
+    state.usage.add(completion.id, completion.usage)
     return completion
 
 
@@ -112,6 +115,7 @@ def stream_complete(request: CompletionRequest, config: Config, state: ClientSta
         raise
     # Settle before the caller receives it, and may leave.
     cost.settle(completion.usage.cost)
+    state.usage.add(completion.id, completion.usage)
     yield Emit(completion)
 
 

@@ -108,6 +108,8 @@ class Emit:
     """Pass a value to the caller. Outcome: None."""
 
     value: Any = attrs.field(repr=False)
+    task_id: str | None = None
+    """Task that it is an event of."""
 
 
 Effect = Send | Open | Read | Sleep | Spawn | RunBlocking | Emit

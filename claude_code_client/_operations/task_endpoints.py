@@ -9,6 +9,7 @@ from claude_code_api.api.tasks import cancel_task, create_task, get_task
 from claude_code_api.types import UNSET
 
 from .._wire import legacy, responses
+from .._wire.response_headers import with_headers
 from ..models import AgenticTaskResponse
 from .effects import Delivery, Operation, Request, Send
 from .task_request import TaskRequest
@@ -44,4 +45,5 @@ def _send(
     delivery: Delivery | None = None,
 ) -> Operation[AgenticTaskResponse]:
     response = yield Send(request=request, deadline=deadline, repeatable=repeatable, delivery=delivery)
-    return responses.parse(endpoint, response, generated.AgenticTaskResponse, responses.task, adapt=legacy.task)
+    task = responses.parse(endpoint, response, generated.AgenticTaskResponse, responses.task, adapt=legacy.task)
+    return with_headers(task, response.headers)

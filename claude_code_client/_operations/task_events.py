@@ -136,6 +136,8 @@ class _Follower:
                 return _Interruption(error.message.rstrip("."), error)
             raise
         self._opened = True
+        if reader.head is not None:
+            self._cursor.headers = reader.head.headers
         if reader.exhausted:
             return _Interruption("it has no further events")
         self._stall_timer.start()
@@ -179,7 +181,7 @@ class _Follower:
                         has_progress = True
                     if event["type"] in _TERMINAL:
                         return TerminalEvent(event)
-                    yield Emit(event)
+                    yield Emit(event, self._task_id)
                 case Continuity.GAP:
                     self._rereads += 1
                     return _Interruption(f"event {cursor.number + 1} is missing")

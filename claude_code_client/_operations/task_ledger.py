@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ..models import AgenticTaskResponse
 from .client_state import ClientState
 from .cost import ReservedCost
 from .effects import Operation, RunBlocking
@@ -52,6 +53,11 @@ class TaskLedger:
         self._cost.settle(usd)
         if self._task_id is not None and self._state.task_costs.get(self._task_id) is self._cost:
             self._state.task_costs.pop(self._task_id, None)
+
+    def settle_ended(self, task: AgenticTaskResponse) -> None:
+        """Settle the cost of the task, which has ended, and count its usage."""
+        self.settle(task.usage.cost)
+        self._state.usage.add(task.id, task.usage)
 
     def release(self) -> None:
         """Settle at no cost: the server has not run the task."""

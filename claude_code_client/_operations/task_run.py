@@ -144,7 +144,7 @@ class TaskRun:
     def _wait(self, deadlines: TaskDeadlines, cursor: EventCursor | None) -> Operation[AgenticTaskResponse]:
         if cursor is not None:
             terminal = yield from self._follow(deadlines, cursor)
-            yield Emit(terminal.event)
+            yield Emit(terminal.event, self._tracker.id)
         yield from self._poll(deadlines)
         return _result(self._tracker.snapshot.task)
 
@@ -184,7 +184,7 @@ class TaskRun:
             yield from self._tracker.record_error(deadlines.cleanup_deadline(time.monotonic()))
             raise from_detail(error_detail(terminal.event))
         if not terminal.is_duplicate:
-            yield Emit(terminal.event)
+            yield Emit(terminal.event, self._tracker.id)
 
     def _follow(self, deadlines: TaskDeadlines, cursor: EventCursor) -> Operation[TerminalEvent]:
         self._cursor = cursor

@@ -132,7 +132,7 @@ class TaskTracker:
     def settle_recovered(self) -> Operation[None]:
         """Settle the cost of a recovered task that has ended meanwhile."""
         if self.snapshot.task.is_terminal:
-            self._ledger.settle(self.snapshot.task.usage.cost)
+            self._ledger.settle_ended(self.snapshot.task)
             yield from self._ledger.note_done()
 
     def get(self, deadline: float, *, wait: int | None = None) -> Operation[AgenticTaskResponse]:
@@ -196,7 +196,7 @@ class TaskTracker:
         # An event that is malformed ends the task as well; its cost becomes known with the next response.
         with suppress(*responses.PARSE_ERRORS):
             self._snapshot = self.snapshot.with_result(generated.ResultEvent.from_dict(event))
-            self._ledger.settle(self._snapshot.task.usage.cost)
+            self._ledger.settle_ended(self._snapshot.task)
         yield from self._end()
 
     def record_error(self, deadline: float) -> Operation[None]:
@@ -229,7 +229,7 @@ class TaskTracker:
         return Spawn(suppress_errors(self._let_go(deadline)))
 
     def _settle(self, task: AgenticTaskResponse) -> Operation[None]:
-        self._ledger.settle(task.usage.cost)
+        self._ledger.settle_ended(task)
         yield from self._end()
 
     def _end(self) -> Operation[None]:

@@ -88,7 +88,7 @@ def _stream_events(
     if terminal.event["type"] == "error":
         raise from_detail(error_detail(terminal.event))
     if not terminal.is_duplicate:
-        yield Emit(terminal.event)
+        yield Emit(terminal.event, task_id)
 
 
 def _settled(request: Operation[AgenticTaskResponse], state: ClientState) -> Operation[AgenticTaskResponse]:

@@ -152,6 +152,7 @@ class AsyncConnection:
             attached=self._attached,
             in_background=self._in_background,
             finish_in_thread=self._finish_in_thread,
+            on_emit=None if self.state.hooks is None or self.state.hooks.on_event is None else self._tell,
         )
 
     def _spawn(self, operation: Operation[Any]) -> None:
@@ -173,6 +174,14 @@ class AsyncConnection:
         if self._attach is not None:
             self._attach(value, self)
         return value
+
+    async def _tell(self, emit: Emit) -> None:
+        from .._operations.hooks import event_info
+        from .hook_calls import tell_async
+
+        hooks, info = self.state.hooks, event_info(emit)
+        if hooks is not None and hooks.on_event is not None and info is not None:
+            await tell_async("on_event", hooks.on_event, info)
 
     def _http_on(self, transport: AsyncOriginTransport) -> AsyncRetryTransport:
         current = self._http

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Self
 
 import attrs
@@ -43,6 +43,7 @@ class AsyncExecution(Generic[T]):
         attached: Callable[[Any], Any],
         in_background: Callable[[BackgroundWork], AsyncBackground],
         finish_in_thread: FinishInThread,
+        on_emit: Callable[[Emit], Awaitable[None]] | None = None,
     ) -> None:
         self._operation = operation
         self._driver = driver
@@ -51,6 +52,7 @@ class AsyncExecution(Generic[T]):
         self._attached = attached
         self._in_background = in_background
         self._finish_in_thread = finish_in_thread
+        self._on_emit = on_emit
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
@@ -136,6 +138,8 @@ class AsyncExecution(Generic[T]):
                 effect = self._operation.send(outcome) if failure is None else self._operation.throw(failure)
                 if isinstance(effect, Emit):
                     self._attached(effect.value)
+                    if self._on_emit is not None:
+                        await self._on_emit(effect)
                     return effect
                 outcome, failure = await self._driver.attempt(effect)
         except StopIteration as stop:

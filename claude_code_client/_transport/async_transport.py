@@ -53,7 +53,8 @@ class AsyncRetryTransport:
 
     async def _handle(self, call: CallAttempts, deadline: float) -> HttpResponse:
         while True:
-            outcome = await self._attempt(call, deadline)
+            hooked = self._state.hooks is not None
+            outcome = await (self._hooked(call, deadline) if hooked else self._attempt(call, deadline))
             # Decided outside of the except clause: no exception that leaves here may hold httpcore's frames.
             if isinstance(outcome, Exception) and self._is_closed():
                 raise call.closed()
@@ -61,6 +62,22 @@ class AsyncRetryTransport:
             if isinstance(outcome, HttpResponse) and delay is None:
                 return outcome
             await asyncio.sleep(delay or 0.0)
+
+    async def _hooked(self, call: CallAttempts, deadline: float) -> HttpResponse | TransportFailure:
+        from .hook_calls import await_hook, request_info, response_info, tell_async
+
+        hooks, info = self._state.hooks, request_info(call)
+        if hooks is not None and hooks.on_request is not None:
+            await await_hook(hooks.on_request, info)
+        outcome = await self._attempt(call, deadline)
+        if hooks is not None and hooks.on_response is not None:
+            try:
+                await tell_async("on_response", hooks.on_response, response_info(call, info, outcome))
+            except BaseException:
+                if isinstance(outcome, HttpResponse):
+                    await outcome.body.aclose()
+                raise
+        return outcome
 
     async def _attempt(self, call: CallAttempts, deadline: float) -> HttpResponse | TransportFailure:
         try:

@@ -98,7 +98,7 @@ class CallAttempts:
             raise AuthenticationError(
                 "A client that was pickled does not carry its API key. Set CLAUDE_API_KEY in the process that uses it."
             )
-        self._asking = self._runs_work and self._delivery.sent and not self._contract.kept
+        self._asking = self._asks_next
         request = self._requests.health(self._request) if self._asking else self._request
         if not self._asking:
             self._state = self._state.started()
@@ -117,6 +117,22 @@ class CallAttempts:
         if request.read_timeout is not None:
             timeouts["read"] = request.read_timeout
         return request, headers, timeouts
+
+    @property
+    def upcoming(self) -> tuple[HttpRequest, int]:
+        """The next request, and the number of its attempt."""
+        asking = self._asks_next
+        request = self._requests.health(self._request) if asking else self._request
+        return request, self._state.attempts + (not asking)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the request was started."""
+        return time.monotonic() - self._started
+
+    @property
+    def _asks_next(self) -> bool:
+        return self._runs_work and self._delivery.sent and not self._contract.kept
 
     def decoder(self, response: HttpResponse) -> BodyDecoder:
         """Return the decoder of the body, with the limit of the client if it is read at once."""
@@ -254,7 +270,7 @@ class CallAttempts:
             self._request.method,
             self._request.path,
             outcome,
-            time.monotonic() - self._started,
+            self.elapsed,
             self._state.attempts,
             request_id or "-",
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._config import Config
 from .._operations.client_state import ClientState
-from .._operations.effects import Operation, T
+from .._operations.effects import Emit, Operation, T
 from ..errors import ClosedError, ConfigurationError
 from .background import BackgroundWork
 from .background_threads import start_thread
@@ -131,7 +131,7 @@ class SyncConnection:
         driver = SyncDriver(self._http_in_call, token, self._spawn)
         owned = OwnedOperation(operation, self._finish_here, self._finish_in_thread)
         with self._pool.tokens.registered(token):
-            return (yield from driver.emit(operation, self._attached, owned.abort))
+            return (yield from driver.emit(operation, self._attached, owned.abort, self._on_emit))
 
     def _http_in_call(self) -> SyncRetryTransport:
         with suppress(ConfigurationError):
@@ -145,6 +145,18 @@ class SyncConnection:
         if self._attach is not None:
             self._attach(value, self)
         return value
+
+    @property
+    def _on_emit(self) -> Callable[[Emit], None] | None:
+        return None if self.state.hooks is None or self.state.hooks.on_event is None else self._tell
+
+    def _tell(self, emit: Emit) -> None:
+        from .._operations.hooks import event_info
+        from .hook_calls import tell
+
+        hooks, info = self.state.hooks, event_info(emit)
+        if hooks is not None and hooks.on_event is not None and info is not None:
+            tell("on_event", hooks.on_event, info)
 
     def _finish_here(self, work: BackgroundWork) -> None:
         if self._pool.closed:

@@ -89,6 +89,7 @@ class SyncDriver:
         operation: Operation[T],
         attached: Callable[[Any], Any],
         abort: Callable[[BaseException], None],
+        on_emit: Callable[[Emit], None] | None = None,
     ) -> Generator[Any, None, T]:
         """Carry out an operation and yield the values that it emits.
 
@@ -96,12 +97,15 @@ class SyncDriver:
             operation: The operation.
             attached: Called with every value that leaves the operation, exceptions included; returns it.
             abort: Called if an exception, such as GeneratorExit, may have left the operation suspended.
+            on_emit: Called with each value before it is yielded.
         """
         in_progress.add(operation)
         try:
             effect = next(operation)
             while True:
                 if isinstance(effect, Emit):
+                    if on_emit is not None:
+                        on_emit(effect)
                     yield attached(effect.value)
                     effect = operation.send(None)
                     continue

@@ -49,7 +49,7 @@ class SyncRetryTransport:
     def _handle(self, call: CallAttempts, deadline: float, token: CancelToken) -> HttpResponse:
         bounds = Bounds(deadline, token, call)
         while True:
-            outcome = self._attempt(call, bounds)
+            outcome = self._attempt(call, bounds) if self._state.hooks is None else self._hooked(call, bounds)
             # Decided outside of the except clause: no exception that leaves here may hold httpcore's frames.
             if token.is_cancelled:
                 if isinstance(outcome, HttpResponse):
@@ -60,6 +60,22 @@ class SyncRetryTransport:
                 return outcome
             if token.wait(delay or 0.0):
                 raise call.closed()
+
+    def _hooked(self, call: CallAttempts, bounds: Bounds) -> HttpResponse | TransportFailure:
+        from .hook_calls import call_hook, request_info, response_info, tell
+
+        hooks, info = self._state.hooks, request_info(call)
+        if hooks is not None and hooks.on_request is not None:
+            call_hook(hooks.on_request, info)
+        outcome = self._attempt(call, bounds)
+        if hooks is not None and hooks.on_response is not None:
+            try:
+                tell("on_response", hooks.on_response, response_info(call, info, outcome))
+            except BaseException:
+                if isinstance(outcome, HttpResponse):
+                    outcome.body.close()
+                raise
+        return outcome
 
     def _attempt(self, call: CallAttempts, bounds: Bounds) -> HttpResponse | TransportFailure:
         foreign: BaseException | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -30,6 +31,8 @@ class EventCursor:
         self.resumable = True
         """True if the stream can be resumed after this event; False after an event without a number."""
         self.task_id: str | None = None
+        self.headers: Mapping[str, str] = {}
+        """Headers of the response that the last event came with."""
 
     @property
     def last_event_id(self) -> str | None:

@@ -64,10 +64,11 @@ class SchemaValidator:
         if self._accepts(value):
             return None
         error = next(self._validator.iter_errors(value), None)
-        return None if error is None else _violation(error)
+        return None if error is None else violation(error)
 
 
-def _violation(error: Any) -> Violation:
+def violation(error: Any) -> Violation:
+    """Return an error of jsonschema as a violation."""
     path = _path(error.absolute_path)
     keyword, expected = error.validator, error.validator_value
     if keyword == "required":
@@ -76,9 +77,9 @@ def _violation(error: Any) -> Violation:
     if keyword == "type":
         return Violation(path, f"must be {_type_names([expected] if isinstance(expected, str) else expected)}")
     if keyword in ("oneOf", "anyOf"):
-        branches = [branch for branch in error.context if branch.validator != "type"]
+        branches = [branch for branch in error.context if branch.validator != "type" or branch.relative_path]
         if branches:
-            return _violation(branches[0])
+            return violation(branches[0])
         return Violation(path, f"must be {_type_names(branch.validator_value for branch in error.context)}")
     if keyword == "enum":
         return Violation(path, f"must be one of {', '.join(map(str, expected))}")

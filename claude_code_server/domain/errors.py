@@ -52,12 +52,17 @@ def not_implemented(message: str) -> ApiError:
     return ApiError(501, "not_implemented_error", message)
 
 
+def overloaded(message: str, retry_after: float) -> ApiError:
+    """Return a 503 for a request that was refused before anything was stored or started."""
+    return ApiError(503, "overloaded_error", message, retry_after=retry_after)
+
+
 def storage_unavailable() -> ApiError:
     """Return a 503 for work that was not started because its cost could not be stored."""
     message = "The server cannot store anything at the moment, so it starts no new work. Nothing was charged."
-    return ApiError(503, "overloaded_error", message, retry_after=5)
+    return overloaded(message, 5)
 
 
 def shutting_down() -> ApiError:
     """Return a 503 for a request that arrives while the server stops."""
-    return ApiError(503, "overloaded_error", "The server is shutting down.", retry_after=5)
+    return overloaded("The server is shutting down.", 5)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -91,6 +91,13 @@ class ModelCatalog:
         found = self._named(name) or self._named(_DATE_SUFFIX.sub("", name))
         return name == other or (found is not None and found.id == self.resolve(_DATE_SUFFIX.sub("", other)))
 
+    def names_of(self, model: str) -> frozenset[str]:
+        """Return the names that mean a model: its own, that without its date, its alias and its ID."""
+        undated = _DATE_SUFFIX.sub("", model)
+        found = self._named(model) or self._named(undated)
+        names = (model, undated) if found is None else (model, undated, found.id, found.alias)
+        return frozenset(name for name in names if name)
+
     def names(self) -> str:
         """Return the names of the models, for error messages."""
         return ", ".join(f"{model.alias} ({model.id})" if model.alias else model.id for model in self.models)
@@ -108,6 +115,20 @@ class ModelCatalog:
         return next((model for model in self.models if name in (model.id, model.alias)), None)
 
 
+class PricedSource(Protocol):
+    """Upstream, as far as its prices go."""
+
+    @property
+    def free(self) -> bool:
+        """True if it charges nothing, whatever the model."""
+        ...
+
+    @property
+    def local(self) -> bool:
+        """True if it is on this machine."""
+        ...
+
+
 @attrs.frozen
 class Tariff:
     """Prices of a server's upstream, by model."""
@@ -118,14 +139,33 @@ class Tariff:
     local: bool = False
     """True if the upstream is on this machine. Unknown models cost nothing there, unless they are Claude's."""
 
+    find_source: Callable[[str], PricedSource | None] | None = None
+    """Function that returns the upstream of a model, if there are several."""
+
+    def serves(self, model: str) -> bool:
+        """Return whether there is an upstream for a model."""
+        return self._source(model) is not None
+
+    def small_model(self, model: str) -> str:
+        """Return the model that Claude Code uses for minor work in a task with ``model``."""
+        small = self.catalog.small_model(model)
+        return small if self.serves(small) else model
+
     def price(self, model: str) -> ModelPrice:
-        """Return the prices of a model. Raise UnknownModelError if they are not known."""
-        if self.free:
+        """Return the prices of a model. Raise UnknownModelError if they are not known, or nothing serves it."""
+        source = self._source(model)
+        if source is None:
+            served = ", ".join(known.alias or known.id for known in self.catalog.models if self.serves(known.id))
+            raise UnknownModelError(
+                f"No upstream of this server serves the model {model[:100]!r}. Known models that are served:"
+                f" {served or 'none'}."
+            )
+        if source.free:
             return FREE
         found = self.catalog.find(model)
         if found is not None:
             return found.price
-        if self.local and _CLAUDE not in model.lower():
+        if source.local and _CLAUDE not in model.lower():
             return FREE
         raise UnknownModelError(
             f"No price is known for the model {model[:100]!r}. Models with a price: {self.catalog.names()}. "
@@ -134,4 +174,8 @@ class Tariff:
 
     def is_known(self, model: str) -> bool:
         """Return whether the cost of a model is known: that it is free counts, that it is assumed to be does not."""
-        return self.free or self.catalog.find(model) is not None
+        source = self._source(model)
+        return (source is not None and source.free) or self.catalog.find(model) is not None
+
+    def _source(self, model: str) -> PricedSource | None:
+        return self if self.find_source is None else self.find_source(model)

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from ..domain.engine_protocol import CancelToken
 from ..runtime.work_limit import WorkLimit, run_in_own_thread
-from .changed_files import FoundArtifacts, find_changed_files
+from .changed_files import ArtifactLimits, FoundArtifacts, find_changed_files
 from .workspace_walk import empty_snapshot, take_snapshot
 
 _T = TypeVar("_T")
@@ -26,8 +26,9 @@ _STUCK: Final = FoundArtifacts(warnings=("The search for changed files did not e
 class ArtifactSearch:
     """Search for the files that change between ``begin`` and ``finish``."""
 
-    def __init__(self, root: Path, cancellation: CancelToken) -> None:
+    def __init__(self, root: Path, cancellation: CancelToken, limits: ArtifactLimits) -> None:
         self._root = root
+        self._limits = limits
         self._cancellation = cancellation
         self._before = empty_snapshot()
 
@@ -40,7 +41,11 @@ class ArtifactSearch:
         """Return the files that have changed, or that file tools report as ``written``."""
         limit = WorkLimit(SEARCH_SECONDS)
         paths = set(written)
-        return await self._run(lambda: find_changed_files(self._root, self._before, paths, limit), limit, _STUCK)
+
+        def find() -> FoundArtifacts:
+            return find_changed_files(self._root, self._before, paths, limit, self._limits)
+
+        return await self._run(find, limit, _STUCK)
 
     async def _run(self, work: Callable[[], _T], limit: WorkLimit, otherwise: _T) -> _T:
         """Run blocking work; return ``otherwise`` if it is stuck."""

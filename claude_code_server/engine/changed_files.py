@@ -19,9 +19,6 @@ from ..runtime.files import file_version, open_below
 from ..runtime.work_limit import WorkLimit
 from .workspace_walk import FoundFile, Snapshot, Walk
 
-MAX_HASHED_BYTES: Final = 4 * 1024**3
-"""Bytes that are hashed for one task."""
-MAX_ARTIFACTS: Final = 1_000
 _CHUNK_BYTES: Final = 1024 * 1024
 _SETTLED_NS: Final = 20_000_000
 """Age of a file's times from which every later change is sure to change them."""
@@ -34,7 +31,15 @@ _LINKED: Final = "they are hard links to files outside the working directory"
 _UNREADABLE: Final = "they could not be read"
 _UNSTABLE: Final = "they were being changed"
 _NOT_TEXT: Final = "their names are not valid text"
-_TOO_MANY: Final = f"there are more than {MAX_ARTIFACTS} changed files"
+
+
+@attrs.frozen(kw_only=True)
+class ArtifactLimits:
+    """Limits on the artifacts of one task. Warnings name files beyond them."""
+
+    max_files: int = 1_000
+    max_bytes: int = 4_000_000_000
+    """Size of all files together."""
 
 
 @attrs.frozen
@@ -46,10 +51,10 @@ class FoundArtifacts:
 
 
 def find_changed_files(
-    root: Path, before: Snapshot, written: Iterable[str], limit: WorkLimit, max_bytes: int = MAX_HASHED_BYTES
+    root: Path, before: Snapshot, written: Iterable[str], limit: WorkLimit, limits: ArtifactLimits
 ) -> FoundArtifacts:
     """Return the files below ``root`` that changed since ``before``, or that file tools report as ``written``."""
-    search = _Search(root, before, limit, max_bytes)
+    search = _Search(root, before, limit, limits, limits.max_bytes)
     return search.run({name for path in written if (name := _relative_path(root, path)) is not None})
 
 
@@ -68,6 +73,7 @@ class _Search:
     root: Path
     before: Snapshot
     limit: WorkLimit
+    limits: ArtifactLimits
     bytes_left: int
     left_out: dict[str, list[str]] = attrs.field(factory=dict)
     """Paths of files that are not listed, by reason."""
@@ -78,12 +84,13 @@ class _Search:
         walk = Walk(self.root, self.limit, self.before.skipped)
         changed = [file for file in self._changed(walk) if file.path not in written]
         changed.sort(key=lambda file: (file.stat.st_size, file.path))
-        room = max(0, MAX_ARTIFACTS - len(written))
-        for file in changed[room:]:
-            self._leave_out(_TOO_MANY, file.path)
         # Written files first, then small ones, so that a large file takes the limits away from no other.
-        candidates = [*sorted(written), *(file.path for file in changed[:room])]
-        artifacts = [artifact for path in candidates if (artifact := self._artifact(path)) is not None]
+        candidates = [*sorted(written), *(file.path for file in changed)]
+        for path in candidates[self.limits.max_files :]:
+            self._leave_out(f"there are more than {self.limits.max_files} changed files", path)
+        artifacts = [
+            artifact for path in candidates[: self.limits.max_files] if (artifact := self._artifact(path)) is not None
+        ]
         for path, modified in walk.skipped.items():
             if self.before.skipped.get(path) != modified:
                 self._leave_out(_IGNORED, f"{path}/")
@@ -123,7 +130,7 @@ class _Search:
         if stat.st_nlink > max(1, self.links_inside[stat.st_dev, stat.st_ino]):
             raise _UnlistedError(_LINKED)
         if stat.st_size > self.bytes_left:
-            raise _UnlistedError(_LARGE)
+            raise _UnlistedError(f"the artifacts of a task may have {self.limits.max_bytes / 1e6:g} MB together")
         digest, left = hashlib.sha256(), stat.st_size
         while left > 0 and not self.limit.reached and (chunk := file.read(min(left, _CHUNK_BYTES))):
             digest.update(chunk)

@@ -19,6 +19,8 @@ _MAX_RESULT: Final = 50_000
 _REPORT_PREFIX: Final = re.compile(r"\A<(?P<name>tools-used-before-summary)>.*?</(?P=name)>\s*", re.DOTALL)
 """Text that Claude Code puts before a subagent's report."""
 _AGENT_TOOLS: Final = {"Agent", "Task"}
+STRUCTURED_OUTPUT: Final = "StructuredOutput"
+"""Tool through which Claude Code takes a structured result: no step of the task, and so no event."""
 _WRITE_TOOLS: Final = {"Write": "file_path", "Edit": "file_path", "NotebookEdit": "notebook_path"}
 _DESCRIPTIVE_ARGUMENTS: Final = (
     "command",
@@ -53,6 +55,7 @@ class EventReader:
         """Paths that file-writing tools reported success for."""
         self._pending_texts: list[str] = []
         self._pending_message_id: str | None = None
+        self._hidden: set[str] = set()
         self._calls: dict[tuple[str | None, str], tuple[str, Mapping[str, Any]]] = {}
 
     @property
@@ -73,6 +76,10 @@ class EventReader:
                     yield from self._thinking([block.thinking])
                 case "TextBlock" if type(message).__name__ == "AssistantMessage" and parent is None:
                     yield from self._text(block.text, getattr(message, "message_id", None))
+                case "ToolUseBlock" if block.name == STRUCTURED_OUTPUT and parent is None:
+                    self._hidden.add(block.id)
+                case "ToolResultBlock" if parent is None and block.tool_use_id in self._hidden:
+                    pass
                 case "ToolUseBlock":
                     yield from self._release_texts()
                     yield self._tool_call(parent, block)

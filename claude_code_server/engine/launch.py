@@ -18,6 +18,9 @@ import psutil
 from ..runtime.files import remove_tree
 from ..runtime.work_limit import run_in_own_thread
 from . import supervisor
+from .agents import PLUGIN
+from .sandbox import PROTECTED, Sandbox, write_identity
+from .worktree import Worktree, worktree_path
 
 _PREFIX: Final = "run-"
 _GRACE: Final = 2.0
@@ -40,12 +43,18 @@ _FLAGS: Final = {
 
 
 def build_environment(
-    base: Mapping[str, str], private: Path, *, url: str, key: str, small_model: str | None = None
+    base: Mapping[str, str],
+    private: Path,
+    *,
+    url: str,
+    key: str,
+    small_model: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the complete environment of the agent's processes. No I/O.
 
     Only the path, language and time zone come from ``base``, the server's environment. ``small_model`` replaces the
-    model that Claude Code uses for minor work.
+    model that Claude Code uses for minor work; ``more`` are further variables.
     """
     temporary = str(private / "tmp")
     return {
@@ -59,13 +68,25 @@ def build_environment(
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_API_KEY": key,
         **({"ANTHROPIC_DEFAULT_HAIKU_MODEL": small_model} if small_model else {}),
+        **(more or {}),
     }
 
 
 class Launch:
     """Private directory and process of one run. ``command`` is the executable that starts Claude Code."""
 
-    def __init__(self, state_dir: Path, cli: Path, *, url: str, key: str, small_model: str | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        cli: Path,
+        *,
+        url: str,
+        key: str,
+        small_model: str | None = None,
+        sandbox: Sandbox | None = None,
+        repository: Path | None = None,
+    ) -> None:
+        """Prepare a run. If it is to work in a worktree, ``repository`` is the directory of its repository."""
         self._private = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=state_dir))
         for name in ("home", "tmp", "config"):
             (self._private / name).mkdir(mode=0o700)
@@ -73,12 +94,33 @@ class Launch:
         self._pid: int | None = None
         self._closed = False
         self.command = self._private / "claude"
+        self.plugin = self._private / "plugin"
         self._spec = self._private / "spec"
+        self.worktree = worktree_path(self._private)
+        """Path of the run's worktree, if it works in one."""
+        self.made_worktree: Worktree | None = None
+        self.receiver = self._private / "network"
+        """Unix socket at which the supervisor of a sandboxed run hands over its network."""
+        command, inside = [str(cli)], None
+        if sandbox is not None:
+            inside = supervisor.namespaces(str(self.receiver), sandbox.ports, str(sandbox.workspace), PROTECTED)
+            write_identity(self._private)
+            writable = sandbox.workspace if repository is None else self.worktree
+            readable = [PLUGIN, self.plugin, *([] if repository is None else [repository])]
+            command = sandbox.command(cli, self._private, writable, readable)
         supervisor.write_spec(
             self._spec,
-            cli=str(cli),
-            env=build_environment(os.environ, self._private, url=url, key=key, small_model=small_model),
+            command=command,
+            env=build_environment(
+                os.environ,
+                self._private,
+                url=url if sandbox is None else sandbox.relay_url,
+                key=key,
+                small_model=small_model,
+                more={} if sandbox is None else sandbox.environment(),
+            ),
             parent=os.getpid(),
+            namespaces=inside,
         )
         self.command.touch(0o700, exist_ok=False)
         self.command.write_text(self._script(), encoding="utf-8")
@@ -117,13 +159,18 @@ class Launch:
     async def aclose(self) -> None:
         """Terminate the run's processes and delete the private directory."""
         await self.terminate()
-        await run_in_own_thread(lambda: remove_tree(self._private), "cleanup")
+        await run_in_own_thread(self._remove_files, "cleanup")
         self._closed = True
 
     @property
     def ended(self) -> bool:
         """True if the launch was closed and its supervisor's exit code has been collected."""
         return self._closed and (self._pid is None or not psutil.pid_exists(self._pid))
+
+    def _remove_files(self) -> None:
+        if self.made_worktree is not None:
+            self.made_worktree.remove()
+        remove_tree(self._private)
 
     def _script(self) -> str:
         words = ["env", "-i", sys.executable, "-I", "-S", supervisor.__file__, str(self._spec)]
@@ -139,10 +186,10 @@ class Launch:
 
 
 def remove_stale_directories(state_dir: Path) -> None:
-    """Delete the private directories of runs whose server no longer exists."""
+    """Delete the private directories that earlier servers left: a state directory has one server at a time."""
     for private in state_dir.glob(f"{_PREFIX}*-*"):
-        owner = private.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        # The PID says nothing: in a container, every server has the same one.
+        if private.name.removeprefix(_PREFIX).partition("-")[0].isdecimal():
             remove_tree(private)
 
 

@@ -8,9 +8,12 @@ from typing import Any, Final
 
 import attrs
 
+from ..contract.result_schema import result_problem
 from ..domain.engine_protocol import CancelReason, EndStatus, TaskSpec
 from ..upstream.protocol import ERROR_TYPE_BY_STATUS, UpstreamError
 
+_EXHAUSTED: Final = "structured_output_retry_exhausted"
+"""Reason for which Claude Code ends a run whose model called the tool for structured results in vain."""
 _JSON_FENCE: Final = re.compile(r"```json[ \t]*\n(?P<body>(?:(?!```).)*)\n[ \t]*```\s*\Z", re.DOTALL)
 
 
@@ -26,6 +29,8 @@ class RunEnd:
     upstream_error: UpstreamError | None = None
     failure: str | None = None
     """Reason why there is no ResultMessage."""
+    exceeded: str = ""
+    """Budget of the key that the next model call would have exceeded; empty if it was the task's own limit."""
 
 
 def status_and_error(end: RunEnd, spec: TaskSpec) -> tuple[EndStatus, tuple[str, str] | None]:
@@ -36,8 +41,10 @@ def status_and_error(end: RunEnd, spec: TaskSpec) -> tuple[EndStatus, tuple[str,
         case "cancelled":
             return "cancelled", ("cancelled_error", "The task was cancelled.")
         case "cost_exceeded":
-            limit = f"${spec.max_cost:g}"
-            return "cost_exceeded", ("cost_exceeded_error", f"The task has used up its max_cost of {limit}.")
+            message = f"The next model call would have exceeded {end.exceeded}."
+            if not end.exceeded:
+                message = f"The task has used up its max_cost of ${spec.max_cost:g}."
+            return "cost_exceeded", ("cost_exceeded_error", message)
         case "failed":
             return "failed", ("server_error", "The server cancelled the task before its end.")
     if _succeeded(end.message):
@@ -58,6 +65,31 @@ def parse_result(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         data = {}
     return {**(data if isinstance(data, dict) else {}), "summary": text}
+
+
+def structured_result(end: RunEnd, spec: TaskSpec, cost: float) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """Return the result of a run with a ``result_schema``, and an error if it does not conform. Blocking.
+
+    An unsuccessful run has no other result than its last text.
+    """
+    text = end.final_text.strip()
+    if spec.result_schema is None or not _succeeded(end.message):
+        if end.message is None or end.message.terminal_reason != _EXHAUSTED:
+            return {"summary": text}, None
+        return {"summary": text}, _nonconforming("; ".join(end.message.errors or ()), cost)
+    result = end.message.structured_output
+    if not isinstance(result, dict):
+        return {"summary": summary(end)}, _nonconforming("the model gave no structured result", cost)
+    if (problem := result_problem(spec.result_schema, result)) is not None:
+        return {"summary": text}, _nonconforming(f"{problem.path or 'it'} {problem.message}", cost)
+    result = {"summary": text or summary(end), **result}
+    if not isinstance(result["summary"], str):
+        return {"summary": text}, _nonconforming("its summary is not a string", cost)
+    return result, None
+
+
+def _nonconforming(reason: str, cost: float) -> tuple[str, str]:
+    return "server_error", f"The result does not conform to result_schema: {reason}. The task cost ${cost:.6f}."
 
 
 def _succeeded(message: Any) -> bool:

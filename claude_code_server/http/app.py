@@ -6,6 +6,8 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from time import perf_counter
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -15,18 +17,27 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from ..contract.operations import Contract, Operation
+from ..domain.api_key import Caller
 from ..domain.engine_protocol import Engine
 from ..domain.errors import ApiError, not_implemented
 from ..domain.settings import Settings
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event, set_log_ids
 from ..services.container import Services
+from ..services.metrics import Metrics
 from ..upstream.protocol import Upstream
 from .head_check import HeadCheck
-from .request import read_request
+from .key_end import respond_while_valid
+from .monitoring import ROUTE, monitoring_routes
+from .request import authenticate, read_request
 from .responses import error_response
 from .routes import HANDLERS
 
 _log = logging.getLogger(__name__)
+_RATE_LIMIT: Final = "rate_limit"
+"""Name in a request's ASGI state of the function that returns the headers of its key's rate limit."""
+_NO_ROUTE: Final = "none"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def create_app(
@@ -53,12 +64,19 @@ def create_app(
 
 def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """Return the application on ``services``, which the caller or ``lifespan`` starts and stops."""
+    settings = services.settings
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in services.contract.operations.values():
         by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
     app = Starlette(
-        routes=[Route(path, _PathEndpoint(services, operations)) for path, operations in by_path.items()],
-        middleware=[Middleware(_ErrorMiddleware), Middleware(HeadCheck, allowed_hosts=services.settings.allowed_hosts)],
+        routes=[
+            *(Route(path, _PathEndpoint(path, services, operations)) for path, operations in by_path.items()),
+            *monitoring_routes(services),
+        ],
+        middleware=[
+            Middleware(_RequestMiddleware, metrics=services.metrics),
+            Middleware(HeadCheck, allowed_hosts=settings.allowed_hosts, max_bytes=settings.max_head_bytes),
+        ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
@@ -70,21 +88,33 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
 class _PathEndpoint:
     """Endpoint for the operations of one path, by method."""
 
-    def __init__(self, services: Services, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, path: str, services: Services, operations: Mapping[str, Operation]) -> None:
+        self._path = path
         self._services = services
         self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._respond(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _respond(self, request: Request) -> Response:
+        scope[ROUTE] = self._path
+        request = Request(scope, receive)
         operation = self._operations.get(request.method)
         if operation is None:
             allowed = ", ".join(self._operations)
             message = f"Method {request.method} not allowed; use {allowed}."
             raise ApiError(405, "invalid_request_error", message, headers={"Allow": allowed})
-        context = await read_request(request, operation, self._services)
+        caller = await authenticate(request, operation, self._services)
+        rate_limit = self._services.admission.admit_request(caller, operation.id)
+        if rate_limit is not None:
+            setattr(request.state, _RATE_LIMIT, rate_limit)
+        ended = self._services.api_keys.ended(caller)
+
+        async def respond(send: Send) -> None:
+            response = await self._respond(request, operation, caller)
+            await response(scope, receive, send)
+
+        await (respond(send) if ended is None else respond_while_valid(respond, send, ended))
+
+    async def _respond(self, request: Request, operation: Operation, caller: Caller) -> Response:
+        context = await read_request(request, operation, self._services, caller)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise not_implemented(f"This server does not implement {operation.id}.")
@@ -106,36 +136,54 @@ class _UnknownPath:
         raise ApiError(404, "not_found_error", f"Unknown path; {hint}.")
 
 
-class _ErrorMiddleware:
-    """Adds a request ID to every response, and turns every exception into an error response."""
+class _RequestMiddleware:
+    """Gives every request an ID, counts and logs its response, and turns every exception into an error response."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = f"req_{uuid.uuid4().hex}"
-        started = False
+        set_log_ids(request_id=request_id)
+        metrics, arrived = self._metrics, perf_counter()
+        method = scope["method"] if scope["method"] in _METHODS else _NO_ROUTE
+        status: int | None = None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                sent: int = message["status"]
+                status = sent
+                metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, sent, perf_counter() - arrived)
+                rate_limit = scope.get("state", {}).get(_RATE_LIMIT)
+                added = {"X-Request-Id": request_id, **(rate_limit() if rate_limit else {})}
+                extra = [(name.lower().encode(), value.encode()) for name, value in added.items()]
+                message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
+        metrics.in_progress += 1
         try:
-            await self._app(scope, receive, send_with_id)
+            error = await self._respond(scope, receive, send_with_id, request_id)
+            if error is not None and status is None:
+                await error_response(error, request_id)(scope, receive, send_with_id)
+        finally:
+            metrics.in_progress -= 1
+            route, seconds = scope.get(ROUTE, _NO_ROUTE), round(perf_counter() - arrived, 4)
+            log_event(_log, "request", method=method, route=route, status=status, seconds=seconds)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> ApiError | None:
+        """Run the application; return the error that is still to be sent, if no response has started."""
+        try:
+            await self._app(scope, receive, send)
         except ClientDisconnect:
-            return
+            return None
         except ApiError as raised:
-            error = raised
+            return raised
         except Exception as raised:
             log_exception(_log, f"request {request_id}", raised)
-            error = ApiError(500, "server_error", "The server failed. Find details in its log under the request ID.")
-        else:
-            return
-        if not started:
-            await error_response(error, request_id)(scope, receive, send_with_id)
+            return ApiError(500, "server_error", "The server failed. Find details in its log under the request ID.")
+        return None

@@ -1,4 +1,4 @@
-"""Checks of a request's head that come before everything else: framing, ``Host`` and ``Origin``.
+"""Checks of a request's head that come before everything else: size, framing, ``Host`` and ``Origin``.
 
 A web page can make a browser send requests to this server, and can give its own host name the server's address (DNS
 rebinding). Its requests then carry the page's name in ``Host`` or ``Origin``.
@@ -6,6 +6,7 @@ rebinding). Its requests then carry the page's name in ``Host`` or ``Origin``.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -19,6 +20,9 @@ from claude_code_common.loopback import is_loopback
 
 from ..domain.errors import ApiError, invalid_request
 
+_OWN_SITE: Final = ("same-origin", "none")
+"""Values of ``Sec-Fetch-Site`` for a page of this server, and for what the user of a browser does."""
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CLOSE: Final = {"Connection": "close"}
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
 """Value of a ``Host`` header: a name or an address, and perhaps a port."""
@@ -27,17 +31,27 @@ _is_loopback: Final = lru_cache(64)(is_loopback)
 
 
 class HeadCheck:
-    """Middleware that refuses requests whose head is ambiguous or names another site. Raise ApiError."""
+    """Middleware that refuses requests whose head is too large, is ambiguous or names another site. Raise ApiError."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = (), max_bytes: float = math.inf) -> None:
         self._app = app
+        self._max_bytes = max_bytes
         self._allowed = frozenset(_normalize(host) for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self._check_size(scope)
             server = scope.get("server")
             self._check(Headers(scope=scope), local_address=server[0] if server else "")
         await self._app(scope, receive, send)
+
+    def _check_size(self, scope: Scope) -> None:
+        """Raise ApiError for a head that arrived at once; one that arrives in parts is refused while it does."""
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > self._max_bytes:
+            message = f"The head of the request is larger than {self._max_bytes} bytes. Send fewer or shorter headers."
+            raise ApiError(431, "request_too_large", message, headers=_CLOSE)
 
     def _check(self, headers: Headers, local_address: str) -> None:
         if "content-length" in headers and "transfer-encoding" in headers:
@@ -46,9 +60,12 @@ class HeadCheck:
             raise error
         if not self._accepts(_host_name(headers.get("host", "")), local_address):
             raise _forbidden("Host", "Start the server with --allowed-host NAME to serve other names.")
+        # Browsers send both by themselves, also with requests that need no permission (CORS) to be sent.
         origin = headers.get("origin")
-        if origin is not None and not self._accepts(_origin_name(origin), local_address):
-            raise _forbidden("Origin", "Web pages of other sites may not call it.")
+        if origin is not None and not _same_origin(origin, headers.get("host", "")):
+            raise _forbidden("Origin", "Web pages of other origins may not call it.")
+        if headers.get("sec-fetch-site", "none").lower() not in _OWN_SITE:
+            raise _forbidden("Sec-Fetch-Site", "Web pages of other origins may not call it.")
 
     def _accepts(self, name: str, local_address: str) -> bool:
         return bool(name) and (_is_loopback(name) or name in self._allowed or name == _normalize(local_address))
@@ -60,12 +77,25 @@ def _host_name(value: str) -> str:
     return _normalize(found[1]) if found else ""
 
 
-def _origin_name(value: str) -> str:
-    """Return the host in an ``Origin`` header; empty for ``null`` and other values without one."""
+def _same_origin(origin: str, host: str) -> bool:
+    """Return whether an ``Origin`` header names the host and port of a ``Host`` header; ``null`` never does.
+
+    The scheme may differ: a proxy may have ended TLS.
+    """
     try:
-        return _normalize(urlsplit(value).hostname or "")
+        parts = urlsplit(origin)
+        default = _DEFAULT_PORTS.get(parts.scheme)
+        target = urlsplit(f"//{host}")
+        return (
+            default is not None
+            and parts.netloc != ""
+            and origin == f"{parts.scheme}://{parts.netloc}"
+            and "@" not in parts.netloc
+            and _normalize(parts.hostname or "") == _normalize(target.hostname or "")
+            and (parts.port or default) == (target.port or default)
+        )
     except ValueError:
-        return ""
+        return False
 
 
 def _normalize(host: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from claude_code_common import sse
 
@@ -25,7 +26,21 @@ def encode_event(type: str, data: Mapping[str, Any], id: int | None = None) -> b
     return sse.encode_event(type, encoded, id=id)
 
 
-def event_stream(chunks: AsyncIterator[bytes]) -> StreamingResponse:
-    """Return a response that sends each chunk at once; its headers disable caches and buffering proxies."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(chunks, headers=headers, media_type=sse.MEDIA_TYPE)
+class _EventStream(StreamingResponse):
+    """Response that sends each chunk at once; its headers disable caches and buffering proxies."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], on_end: Callable[[], object]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(chunks, headers=headers, media_type=sse.MEDIA_TYPE)
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
+
+
+def event_stream(chunks: AsyncIterator[bytes], on_end: Callable[[], object] = lambda: None) -> StreamingResponse:
+    """Return a response that sends each chunk at once, and calls ``on_end`` when it ends in whatever way."""
+    return _EventStream(chunks, on_end)

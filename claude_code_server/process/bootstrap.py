@@ -5,7 +5,6 @@ Heavy imports happen inside functions: ``--help`` stays fast, and a missing pack
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import pwd
@@ -87,6 +86,17 @@ def check_state_dir(state_dir: Path | None, workspace: Path) -> None:
         )
 
 
+def check_sandbox(sandbox: bool, readable: Iterable[Path], hosts: Iterable[str]) -> tuple[Path, ...]:
+    """Return the paths that sandboxed tasks may read. Raise StartError if an option for the sandbox has no effect."""
+    if not sandbox and (given := [*readable, *hosts]):
+        raise StartError(f"{given[0]} is for tasks in a sandbox: add --sandbox")
+    paths = tuple(path.expanduser().absolute() for path in readable)
+    for path in paths:
+        if not path.exists():
+            raise StartError(f"cannot use --allow-read: {path} does not exist")
+    return paths
+
+
 def _home_directories() -> Iterator[Path]:
     """Yield the home directories of the user, also if HOME names another one."""
     homes = [os.environ.get("HOME", "")]
@@ -112,12 +122,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise StartError(f"cannot listen on {host}, port {port}: {error}") from None
 
 
-def base_url(sock: socket.socket) -> str:
+def base_url(sock: socket.socket, *, tls: bool = False) -> str:
     """Return the base URL for clients of the server that listens on ``sock``."""
     from ..contract.operations import Contract
 
     host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{Contract.bundled().base_path}"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}{Contract.bundled().base_path}"
 
 
 def run_server(
@@ -130,6 +140,8 @@ def run_server(
 ) -> None:
     """Serve on ``sock`` until one of ``signals`` arrives or ``watch_stop`` stops the server. Raise StartError."""
     with sock, _start_errors():
+        import asyncio
+
         from ..services.container import Services
         from .server import serve
 
@@ -150,7 +162,7 @@ def run_server(
 def _start_errors() -> Iterator[None]:
     """Turn errors that prevent a start into StartError."""
     try:
-        from ..engine.claude_code import UnavailableError
+        from ..engine.unavailable import UnavailableError
         from ..storage.store import StoreError
 
         expected = (ValueError, OSError, StoreError, UnavailableError)

@@ -1,9 +1,9 @@
 """Server as a child of the process that uses it: configured by one line on stdin, alive until stdin is closed.
 
 The child reads one JSON line, {"workspace", "upstream", "api_keys", "anthropic_api_key", "model", "state_dir",
-"prices", "allow_home_workspace"}, and writes one: {"base_url", "upstream"} once it accepts requests, or {"error"}
-before it exits with code 2. It stops when stdin is closed, which includes the death of its parent, and on SIGTERM and
-SIGHUP. Keys travel through stdin because other processes can read arguments and environments.
+"prices", "allow_home_workspace", "sandbox"}, and writes one: {"base_url", "upstream"} once it accepts requests, or
+{"error"} before it exits with code 2. It stops when stdin is closed, which includes the death of its parent, and on
+SIGTERM and SIGHUP. Keys travel through stdin because other processes can read arguments and environments.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def _parse_settings(line: bytes) -> Settings:
         upstream=received.get("upstream") or ("anthropic" if upstream_key else "offline"),
         upstream_key=upstream_key,
         model=received.get("model"),
+        sandbox=received.get("sandbox") is True,
         catalog=bootstrap.read_price_file(Path(prices)) if prices else ModelCatalog(),
     )
 

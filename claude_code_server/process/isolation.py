@@ -9,7 +9,13 @@ from typing import Final
 
 from ..runtime.process_control import adopt_orphans, deny_inspection
 
-_KEYS: Final = ("ANTHROPIC_API_KEY", "CLAUDE_API_KEY")
+_KEYS: Final = (
+    "ANTHROPIC_API_KEY",
+    "CLAUDE_API_KEY",
+    "CLAUDE_SERVER_API_KEY",
+    "CLAUDE_SERVER_METRICS_TOKEN",
+    "CLAUDE_SERVER_UPSTREAM_KEY",
+)
 _DESCRIPTOR: Final = "CLAUDE_CODE_SERVER_KEYS_FD"
 """Variable with the file descriptor of a pipe that contains the keys."""
 _MAX_BYTES: Final = 32 * 1024

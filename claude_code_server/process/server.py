@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final
 
-from ..domain.settings import Settings
 from ..http.app import build_app
-from ..runtime.connection_limits import ConnectionLimits
+from ..runtime.tls import load_tls
 from ..runtime.uvicorn_server import UvicornServer
+from ..services.connections import connection_limits
 from ..services.container import Services
-
-_DESCRIPTOR_SHARE: Final = 0.5
 
 
 async def serve(services: Services, sock: socket.socket, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -23,7 +20,9 @@ async def serve(services: Services, sock: socket.socket, on_ready: Callable[[], 
     """
     with sock:
         async with services:
-            server = UvicornServer(build_app(services), sock, _connection_limits(services.settings))
+            settings = services.settings
+            tls = None if settings.tls_cert is None else load_tls(settings.tls_cert, settings.tls_key)
+            server = UvicornServer(build_app(services), sock, connection_limits(settings), tls)
             await server.start()
             on_ready()
             stopped, stopping = asyncio.create_task(server.wait_stopped()), asyncio.create_task(stop.wait())
@@ -33,12 +32,3 @@ async def serve(services: Services, sock: socket.socket, on_ready: Callable[[], 
             # Streams end when the work that they follow has ended, so end the work before closing connections.
             await services.stop()
             await server.aclose()
-
-
-def _connection_limits(settings: Settings) -> ConnectionLimits:
-    return ConnectionLimits(
-        head_timeout=settings.head_timeout,
-        body_timeout=settings.body_timeout,
-        max_connections=settings.max_connections,
-        descriptor_share=_DESCRIPTOR_SHARE,
-    )

@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Final
 
 _BACKLOG: Final = 1024
 _BATCH: Final = 64
 """Connections to accept before other work of the event loop has its turn."""
+_MAX_HANDSHAKES: Final = 256
+"""TLS handshakes in progress, which are not yet connections with limits of their own."""
+_HANDSHAKE_TIMEOUT: Final = 10.0
 _SHORT_PAUSE: Final = 0.01
 _LONG_PAUSE: Final = 0.2
 """Seconds without accepting after a failure."""
@@ -27,17 +31,19 @@ class Acceptor:
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
         on_failure: Callable[[OSError], bool],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Create an acceptor; ``on_failure`` is called when no connection can be accepted.
 
-        It returns True if it has made room for another connection.
+        It returns True if it has made room for another connection. With ``tls``, connections are encrypted.
         """
+        self._tls = tls
         self._sock = sock
         self._make_protocol = make_protocol
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], None] = {}
 
     def start(self) -> None:
         """Start to accept connections."""
@@ -68,10 +74,16 @@ class Acceptor:
                 return
             connection.setblocking(False)
             task = self._loop.create_task(self._connect(connection))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self._connecting[task] = None
+            task.add_done_callback(lambda done: self._connecting.pop(done, None))
+            if self._tls is not None and len(self._connecting) > _MAX_HANDSHAKES:
+                # The oldest ones are those that do not go on.
+                next(iter(self._connecting)).cancel()
 
     async def _connect(self, connection: socket.socket) -> None:
-        # The peer may already have hung up.
-        with contextlib.suppress(OSError):
-            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+        timeout = None if self._tls is None else _HANDSHAKE_TIMEOUT
+        # The peer may already have hung up, or speak something else than TLS.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await self._loop.connect_accepted_socket(
+                self._make_protocol, connection, ssl=self._tls, ssl_handshake_timeout=timeout
+            )

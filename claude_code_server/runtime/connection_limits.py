@@ -24,6 +24,8 @@ class ConnectionLimits:
     """Time for the head of a request, from the first byte or from the start of the connection."""
     body_timeout: float = 30.0
     """Time in which a body must make progress."""
+    max_head_bytes: int = 65_536
+    """Size of the head of a request."""
     max_connections: int = 1000
     """Connections that may be open."""
     descriptor_share: float = 0.25

@@ -113,7 +113,11 @@ class RequestProtocol(H11Protocol):
         self._enter(self._current_phase(_Phase.HEAD if started else _Phase.IDLE))
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a request that is not HTTP."""
+        """Refuse a request that is not HTTP, or whose head is too large."""
+        most = self._limits.max_head_bytes
+        if len(self.conn.trailing_data[0]) > most:
+            self._refuse(431, f"The head of the request is larger than {most} bytes. Send fewer or shorter headers.")
+            return
         self._refuse(400, f"{msg} The connection is closed.")
 
     def timeout_keep_alive_handler(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
@@ -34,17 +35,20 @@ def bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Uvicorn without signal handlers, on an acceptor of our own, with an event for the end of its startup."""
 
-    def __init__(self, config: uvicorn.Config, sock: socket.socket, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sock: socket.socket, limits: ConnectionLimits, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self._sock = sock
         self._limits = limits
+        self._tls = tls
         self._open = OpenConnections(limits.connection_limit())
         self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self._acceptor = Acceptor(self._sock, self._make_protocol, self._open.free_descriptors)
+        self._acceptor = Acceptor(self._sock, self._make_protocol, self._open.free_descriptors, self._tls)
         self._acceptor.start()
         self.listening.set()
 
@@ -52,6 +56,12 @@ class _Server(uvicorn.Server):
         if self._acceptor is not None:
             self._acceptor.stop()
         await super().shutdown(sockets)
+
+    def accept_also(self, sock: socket.socket) -> Acceptor:
+        """Accept connections on another listening socket too."""
+        acceptor = Acceptor(sock, self._make_protocol, self._open.free_descriptors)
+        acceptor.start()
+        return acceptor
 
     def _make_protocol(self) -> RequestProtocol:
         return RequestProtocol(self.config, self.server_state, self.lifespan.state, self._limits, self._open)
@@ -64,7 +74,14 @@ class _Server(uvicorn.Server):
 class UvicornServer:
     """Server for ``app`` on ``sock``, between ``start`` and ``aclose``, which closes the socket."""
 
-    def __init__(self, app: ASGIApp, sock: socket.socket, limits: ConnectionLimits | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sock: socket.socket,
+        limits: ConnectionLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        limits = limits or ConnectionLimits()
         config = uvicorn.Config(
             app,
             http=RequestProtocol,
@@ -77,10 +94,11 @@ class UvicornServer:
             server_header=False,
             # Anyone could pretend to have another address.
             proxy_headers=False,
+            h11_max_incomplete_event_size=limits.max_head_bytes,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE + _ABORTED,
         )
-        self._server = _Server(config, sock, limits or ConnectionLimits())
+        self._server = _Server(config, sock, limits, tls)
         self._sock = sock
         self._task: asyncio.Task[None] | None = None
 
@@ -97,6 +115,16 @@ class UvicornServer:
         """Wait until the server has stopped by itself."""
         if self._task is not None:
             await asyncio.wait({self._task})
+
+    def serve_also(self, sock: socket.socket) -> Callable[[], None]:
+        """Serve on another listening socket too, until the function is called that this one returns."""
+        acceptor = self._server.accept_also(sock)
+
+        def stop() -> None:
+            acceptor.stop()
+            sock.close()
+
+        return stop
 
     async def aclose(self) -> None:
         """Stop: accept nothing more and give requests in progress a second. Raise the server's own error."""

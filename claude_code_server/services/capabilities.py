@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
+from ..domain.permissions import Permissions, matches, permitted
 from ..domain.settings import Settings
-from ..engine.agents import AGENTS, PLUGIN, SKILLS, agent_definition
+from ..engine.agent_library import AgentLibrary
 from ..engine.tools import TOOLS
 
 _TOOL_DESCRIPTIONS: Final = {
@@ -27,7 +27,6 @@ _TOOL_DESCRIPTIONS: Final = {
     "WebSearch": "Search the web.",
     "Write": "Write a file.",
 }
-_DESCRIPTION: Final = re.compile(r"^description:\s*(.+)$", re.MULTILINE)
 
 
 @attrs.frozen
@@ -38,22 +37,22 @@ class Capability:
     description: str
 
 
-def list_tools(settings: Settings) -> Iterator[Capability]:
-    """Return the tools that the settings permit."""
-    for name in TOOLS:
+def list_tools(settings: Settings, permissions: Permissions) -> Iterator[Capability]:
+    """Return the tools that the settings and a key permit."""
+    for name in permitted(permissions.tools, TOOLS):
         if settings.tools is None or name in settings.tools:
             yield Capability(name, _TOOL_DESCRIPTIONS.get(name, ""))
 
 
-def list_agents() -> Iterator[Capability]:
-    """Return the agents."""
-    for name in AGENTS:
-        yield Capability(name, agent_definition(name).description)
+def list_agents(library: AgentLibrary, permissions: Permissions) -> Iterator[Capability]:
+    """Return the agents that a key permits."""
+    for name, agent in library.agents().items():
+        if matches(permissions.agents, name):
+            yield Capability(name, agent.description)
 
 
-def list_skills() -> Iterator[Capability]:
-    """Return the skills, with the descriptions in their files."""
-    for name in SKILLS:
-        text = (PLUGIN / "skills" / name / "SKILL.md").read_text(encoding="utf-8")
-        found = _DESCRIPTION.search(text)
-        yield Capability(name, found[1].strip().strip("\"'") if found else "")
+def list_skills(library: AgentLibrary, permissions: Permissions) -> Iterator[Capability]:
+    """Return the skills that a key permits, with the descriptions in their files."""
+    for name, skill in library.skills().items():
+        if matches(permissions.skills, name):
+            yield Capability(name, skill.description)

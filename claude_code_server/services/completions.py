@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any, Final
 
 import attrs
@@ -22,30 +21,35 @@ from ..domain.usage import Usage
 from ..engine.messages_request import estimate_need
 from ..engine.usage_meter import ModelCall
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
+from .key_accounts import KeyAccounts
 from .messages import NO_RETRY, MessageAssembler, MessagesRequest, is_message, to_api_error, to_completion
+from .metrics import Metrics
 
 _log = logging.getLogger(__name__)
 IDEMPOTENCY_SCOPE: Final = "completion"
-_RETENTION: Final = timedelta(hours=24)
+RETENTION: Final = timedelta(hours=24)
 """Time for which a repeated request gets the stored response."""
-_DELETION_INTERVAL: Final = 60.0
-"""Seconds between two deletions of older responses."""
 
 
 class CompletionRunner:
     """Starts completions, and finds those that a repeated request refers to."""
 
-    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store) -> None:
+    def __init__(
+        self, upstream: Upstream, tariff: Tariff, store: Store, accounts: KeyAccounts, metrics: Metrics
+    ) -> None:
         self._upstream = upstream
+        self._accounts = accounts
         self._tariff = tariff
         self._store = store
+        self._metrics = metrics
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Tasks of completions in progress, with the key of each."""
         self._closed = False
-        self._next_deletion = 0.0
 
     def find(self, key: IdempotencyKey) -> InFlightCompletion | None:
         """Return the completion of an earlier request with ``key``. Raise ApiError 409 if its body was different."""
@@ -70,9 +74,15 @@ class CompletionRunner:
             self._by_key[key.key_hash, key.value] = completion
         task = asyncio.create_task(self._run(completion, request, key_hash, key, stream=stream))
         completion.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = key_hash
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return completion
+
+    def cancel_all_of(self, key_hash: str) -> None:
+        """Cancel all completions of a key that are in progress."""
+        for task, owner in list(self._tasks.items()):
+            if owner == key_hash:
+                task.cancel()
 
     async def aclose(self) -> None:
         """Cancel completions in progress and refuse new ones."""
@@ -95,8 +105,11 @@ class CompletionRunner:
         record: PaidCompletion | None = None
         max_tokens = request.body["max_tokens"]
         call = ModelCall(self._tariff.price(request.model), estimate_need(request.body, max_tokens), max_tokens)
+        account, work = self._accounts.of(key_hash), f"completion {id(completion)}"
         try:
+            self._accounts.check_completion(account, call.reservation)
             record = self._reserve(request, call, key_hash, key)
+            account.hold(work, 0.0, call.reservation.cost)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
             end = self._response(request, message, call)
         except UpstreamError as error:
@@ -111,7 +124,12 @@ class CompletionRunner:
         finally:
             call.end()
             if record is not None:
+                self._metrics.add_usage(request.model, call.usage)
+                log_event(
+                    _log, "completion ended", model=self._metrics.model_label(request.model), **attrs.asdict(call.usage)
+                )
                 self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
+                account.settle(work, call.usage.cost)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end)
@@ -167,16 +185,10 @@ class CompletionRunner:
             completion = attrs.evolve(completion, usage=usage, key=None)
         try:
             self._store.save_completion(completion)
-            self._delete_old_responses()
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.
             log_exception(_log, "storing a completion", error)
 
-    def _delete_old_responses(self) -> None:
-        if (time := monotonic()) >= self._next_deletion:
-            self._next_deletion = time + _DELETION_INTERVAL
-            self._store.delete_responses(IDEMPOTENCY_SCOPE, before=_retention_start())
-
 
 def _retention_start() -> str:
-    return format_time(datetime.now(UTC) - _RETENTION)
+    return format_time(datetime.now(UTC) - RETENTION)

@@ -1,101 +1,109 @@
-"""Task runner: starts, cancels and stores tasks, and notifies those who wait for them."""
+"""Task runner: queues, starts, cancels and stores tasks, and notifies those who wait for them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from ..domain.engine_protocol import CancelToken, Engine, EventType, Outcome, TaskSpec
-from ..domain.entities import ERROR, RESULT, RUNNING, Artifact, Task, TaskError, TaskEvent
-from ..domain.errors import shutting_down, storage_unavailable
+from ..domain.audit import Grants, key_id
+from ..domain.engine_protocol import Engine, Outcome, TaskSpec
+from ..domain.entities import ERROR, PENDING, RESULT, Task
+from ..domain.errors import ApiError, shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey
-from ..domain.json_values import express
-from ..domain.timestamps import now
-from ..domain.usage import Usage
-from ..runtime.broadcast import Broadcast, wait_for_event
+from ..domain.key_account import NO_BUDGET, KeyAccount
+from ..runtime.broadcast import wait_for_event
 from ..runtime.error_logging import log_exception
+from ..runtime.json_logging import log_event, log_id, set_log_ids
+from ..storage.queued_specs import decode_spec, encode_spec
 from ..storage.store import Store
+from .active_task import ActiveTask
+from .metrics import Metrics
+from .task_ends import INTERRUPTED, LIMIT_STATUSES, NOT_STORED, SERVER_FAILED, TOO_LARGE, ended_task
+from .task_progress import EventLimits, TaskProgress
+from .task_queue import TaskQueue
 
 _log = logging.getLogger(__name__)
 _ABORT_TIMEOUT: Final = 1.0
 """Seconds to wait for the cleanup of a run that was aborted."""
-_FAILED: Final = ("server_error", "The task failed.")
-_DEFAULT_ERRORS: Final = {
-    "cancelled": ("cancelled_error", "The task was cancelled."),
-    "timeout": ("timeout_error", "The task exceeded its timeout."),
-    "cost_exceeded": ("cost_exceeded_error", "The task has used up its max_cost."),
-    "failed": _FAILED,
-}
-_LIMIT_STATUSES: Final = ("timeout", "cost_exceeded")
-_SERVER_FAILED: Final = Outcome("failed", error=("server_error", "The server failed while it ran the task."))
-_INTERRUPTED: Final = Outcome("failed", error=("server_error", "The server stopped before the task ended."))
-_NOT_STORED: Final = Outcome("failed", error=("server_error", "The server could not store the task's progress."))
 
 
-_INEXACT: Final = "JSON cannot express {} exactly: some values are given as text."
-_MAX_WARNINGS: Final = 50
-_MAX_AT_ONCE: Final = 100
-"""Events of one transaction."""
-
-
-@attrs.define(eq=False)
-class _ActiveTask:
-    """A task that is pending or running."""
-
-    task: Task
-    spec: TaskSpec
-    cancellation: CancelToken = attrs.field(factory=CancelToken)
-    seq: int = 0
-    """Sequence number of the last stored event."""
-    emitted: list[TaskEvent] = attrs.field(factory=list)
-    """Events that are still to be stored, together."""
-    storage_failed: bool = False
-    """True if part of the task could not be stored; the task can then only end as failed."""
-    changed: Broadcast = attrs.field(factory=Broadcast)
-    """Notifies of every event."""
-    ended: asyncio.Event = attrs.field(factory=asyncio.Event)
-    run: asyncio.Task[None] | None = None
+def _accept(task: Task, spec: TaskSpec) -> None:
+    pass
 
 
 class TaskRunner:
-    """Runs up to ``max_concurrency`` tasks at once; further tasks stay pending, and their timeouts have not started.
+    """Runs the tasks that ``queue`` lets start; the others stay pending, and their timeouts have not started.
 
-    Every event is stored before anybody receives it. The last event of a task is its only terminal event.
-    ``cancel_grace`` is the time in seconds that a cancelled run has to end by itself.
+    Every event is stored before anybody receives it. The last event of a task is its only terminal event. Pending tasks
+    are in the store with all that they need to run, also after a restart.
     """
 
-    def __init__(self, engine: Engine, store: Store, *, max_concurrency: int, cancel_grace: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        queue: TaskQueue,
+        *,
+        cancel_grace: float,
+        limits: EventLimits | None = None,
+        metrics: Metrics | None = None,
+        check: Callable[[Task, TaskSpec], None] = _accept,
+        account_of: Callable[[str], KeyAccount] = lambda _: NO_BUDGET.account,
+    ) -> None:
+        """Create a runner.
+
+        ``cancel_grace`` is the time in seconds that a cancelled run has to end by itself. ``check`` raises ApiError for
+        a task that has waited, and that the server would not accept now. ``account_of`` returns the account of a key.
+        """
         self._engine = engine
         self._store = store
-        self._max_concurrency = max_concurrency
+        self._queue = queue
+        self._progress = TaskProgress(store, limits or EventLimits(), account_of)
         self._cancel_grace = cancel_grace
-        self._active: dict[str, _ActiveTask] = {}
-        self._pending: deque[_ActiveTask] = deque()
+        self._check = check
+        self._active: dict[str, ActiveTask] = {}
+        self._metrics = metrics or Metrics()
         self._closed = False
 
     def recover(self) -> None:
-        """End the tasks that a crashed server left unfinished in the store."""
+        """Queue the pending tasks that another server left in the store, and end those that it was running."""
         for task in self._store.unfinished_tasks():
-            self._store_end(task, _INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR)
+            if task.status == PENDING and self._store.has_spec(task.id):
+                self._add(ActiveTask(task, None))
+            else:
+                self._store_end(task, INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR, {})
+        self.start_pending()
 
     def submit(self, task: Task, spec: TaskSpec, key: IdempotencyKey | None = None) -> None:
-        """Store a new task and run it as soon as a slot is free. Raise ApiError 503 if it cannot be stored now."""
+        """Store a new task and run it when its turn comes.
+
+        Raise ApiError 503, before anything is stored, if the queue is full or the task cannot be stored now.
+        """
         if self._closed:
             raise shutting_down()
+        self._queue.check_room(task.key_hash)
         try:
-            self._store.add_task(task, key)
+            grants = Grants(spec.tools, spec.agents, spec.skills)
+            self._store.add_task(task, key, grants, log_id("request_id"), encode_spec(spec))
         except Exception as error:
             log_exception(_log, f"storing the new task {task.id}", error)
             raise storage_unavailable() from None
-        active = self._active[task.id] = _ActiveTask(task, spec)
-        self._pending.append(active)
-        self._start_pending()
+        log_event(_log, "task submitted", task_id=task.id, model=task.model, **attrs.asdict(grants))
+        active = ActiveTask(attrs.evolve(task, description=""), spec)
+        self._add(active)
+        self.start_pending()
+        if active.run is None:
+            active.spec = None
+
+    def start_pending(self) -> None:
+        """Start the tasks whose turn it is, as far as there are slots for them."""
+        while not self._closed and (task_id := self._queue.start_next()) is not None:
+            active = self._active[task_id]
+            active.run = asyncio.create_task(self._run(active), name=task_id)
 
     def cancel(self, task_id: str) -> None:
         """Cancel a task; do nothing if it has ended."""
@@ -103,25 +111,49 @@ class TaskRunner:
         if active is not None:
             self._cancel(active)
 
+    def cancel_all_of(self, key_hash: str) -> None:
+        """Cancel all tasks of a key."""
+        for active in list(self._active.values()):
+            if active.key_hash == key_hash:
+                self._cancel(active)
+
+    def count_tasks_of(self, key_hash: str) -> int:
+        """Return the number of tasks of a key that are pending or running."""
+        return sum(active.key_hash == key_hash for active in self._active.values())
+
     async def wait(self, task_id: str, timeout: float | None = None) -> bool:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
         active = self._active.get(task_id)
         return active is None or await wait_for_event(active.ended, timeout)
 
+    def count_active(self) -> tuple[int, int]:
+        """Return the number of pending and of running tasks."""
+        return len(self._queue), self._queue.running()
+
     def is_active(self, task_id: str) -> bool:
-        """Return whether a task is pending or running, so that more events will follow."""
-        return task_id in self._active
+        """Return whether a task is pending or running here, so that more events will follow."""
+        active = self._active.get(task_id)
+        return active is not None and not active.ended.is_set()
 
     async def wait_for_event(self, task_id: str, after: int, timeout: float) -> bool:
         """Wait for an event with a sequence number above ``after``, or for the end; return False after ``timeout``."""
         active = self._active.get(task_id)
-        return active is None or active.seq > after or await active.changed.wait(timeout)
+        if active is None or active.ended.is_set() or active.seq > after:
+            return True
+        return await active.changed.wait(timeout)
 
-    async def aclose(self, grace: float) -> None:
-        """Cancel all tasks, and abort those that take more than ``grace`` seconds to end."""
+    async def aclose(self, grace: float, *, keep_queued: bool = False) -> None:
+        """Cancel all tasks, and abort those that take more than ``grace`` seconds to end.
+
+        With ``keep_queued``, pending tasks stay in the store for the next server, and nobody waits for them any more.
+        """
         self._closed = True
         for active in list(self._active.values()):
-            self._cancel(active)
+            if active.run is None and keep_queued:
+                active.ended.set()
+                active.changed.notify()
+            else:
+                self._cancel(active)
         runs = [active.run for active in self._active.values() if active.run is not None]
         if runs:
             _, late = await asyncio.wait(runs, timeout=grace)
@@ -130,43 +162,58 @@ class TaskRunner:
             if late:
                 await asyncio.wait(late, timeout=_ABORT_TIMEOUT)
         for active in list(self._active.values()):
-            self._end(active, Outcome("cancelled"), RESULT)
+            if active.run is not None:
+                self._end(active, Outcome("cancelled"), RESULT)
 
     # ---- private
 
-    def _start_pending(self) -> None:
-        running = sum(active.run is not None for active in self._active.values())
-        while self._pending and running < self._max_concurrency:
-            active = self._pending.popleft()
-            active.run = asyncio.create_task(self._run(active), name=active.task.id)
-            running += 1
+    def _add(self, active: ActiveTask) -> None:
+        self._active[active.id] = active
+        self._queue.add(active.id, active.key_hash)
 
-    def _cancel(self, active: _ActiveTask) -> None:
+    def _cancel(self, active: ActiveTask) -> None:
         active.cancellation.cancel("cancelled")
         if active.run is None:
-            self._pending.remove(active)
+            self._queue.remove(active.id, active.key_hash)
             self._end(active, Outcome("cancelled"), RESULT)
 
-    async def _run(self, active: _ActiveTask) -> None:
-        timer = asyncio.get_running_loop().call_later(active.spec.timeout, active.cancellation.cancel, "timeout")
+    async def _run(self, active: ActiveTask) -> None:
+        set_log_ids(task_id=active.id, key=key_id(active.key_hash))
+        log_event(_log, "task started")
+        event_type = ERROR
         try:
-            self._try_store(active, self._store.start_task)
-            active.task = attrs.evolve(active.task, status=RUNNING)
-            outcome = await self._run_engine(active)
-            event_type = ERROR if outcome.status in _LIMIT_STATUSES else RESULT
+            spec = active.spec or await self._load_spec(active)
+            active.known_names |= {*spec.agents, *spec.skills}
+            timer = asyncio.get_running_loop().call_later(spec.timeout, active.cancellation.cancel, "timeout")
+            try:
+                self._progress.start(active)
+                outcome = await self._run_engine(active, spec)
+            finally:
+                timer.cancel()
+            event_type = ERROR if outcome.status in LIMIT_STATUSES else RESULT
+        except ApiError as error:
+            outcome = Outcome("failed", error=(error.type, error.message))
         except Exception as error:
-            log_exception(_log, f"task {active.task.id}", error)
-            outcome, event_type = _SERVER_FAILED, ERROR
-        finally:
-            timer.cancel()
+            log_exception(_log, f"task {active.id}", error)
+            outcome = SERVER_FAILED
         self._end(active, outcome, event_type)
 
-    async def _run_engine(self, active: _ActiveTask) -> Outcome:
+    async def _load_spec(self, active: ActiveTask) -> TaskSpec:
+        """Return the specification of a task that has waited. Raise ApiError if the server would not accept it now."""
+        spec = await self._store.in_thread(lambda: self._read_spec(active.id))
+        self._check(active.task, spec)
+        return spec
+
+    def _read_spec(self, task_id: str) -> TaskSpec:
+        task, text = self._store.get_task(task_id), self._store.queued_spec(task_id)
+        if task is None or text is None:
+            raise ValueError("the store has no such queued task")
+        return decode_spec(text, task)
+
+    async def _run_engine(self, active: ActiveTask, spec: TaskSpec) -> Outcome:
         if active.storage_failed:
-            return _NOT_STORED
-        running = asyncio.ensure_future(
-            self._engine.run(active.spec, _StoringEventSink(self, active), active.cancellation)
-        )
+            return NOT_STORED
+        running = asyncio.ensure_future(self._engine.run(spec, self._progress.sink(active), active.cancellation))
         cancelling = asyncio.ensure_future(active.cancellation.wait())
         try:
             await asyncio.wait({running, cancelling}, return_when=asyncio.FIRST_COMPLETED)
@@ -181,115 +228,37 @@ class TaskRunner:
             return running.result()
         return Outcome(active.cancellation.reason or "failed")
 
-    def publish(self, active: _ActiveTask, type: str, fields: Mapping[str, Any]) -> None:
-        """Store an event, together with those that come at once with it, and then notify followers."""
-        if active.ended.is_set():
+    def _end(self, active: ActiveTask, outcome: Outcome, event_type: str) -> None:
+        if self._active.pop(active.id, None) is None:
             return
-        expressed = express(fields)
-        seq = active.seq + len(active.emitted) + 1
-        if not expressed.exact:
-            active.task = _with_warnings(active.task, (_INEXACT.format(f"event {seq} ({type})"),))
-        active.emitted.append(TaskEvent(seq, type, now(), expressed.value))
-        if len(active.emitted) == 1:
-            asyncio.get_running_loop().call_soon(self._store_events, active)
-        elif len(active.emitted) == _MAX_AT_ONCE:
-            self._store_events(active)
-
-    def _store_events(self, active: _ActiveTask) -> None:
-        """Store the events that were emitted, and notify followers."""
-        events, active.emitted = active.emitted, []
-        if events and self._try_store(active, self._store.add_events, events):
-            active.seq += len(events)
-            active.changed.notify()
-
-    def update_usage(self, active: _ActiveTask, usage: Usage, reserved: float) -> None:
-        """Store the usage of a running task, and what it has reserved."""
-        if not active.ended.is_set():
-            active.task = attrs.evolve(active.task, usage=usage)
-            self._try_store(active, self._store.set_usage, usage, reserved)
-
-    def _try_store(self, active: _ActiveTask, store: Callable[..., None], *values: Any) -> bool:
-        """Store part of a task; return whether it is stored. After a failure, cancel the task and store no more."""
+        if active.run is not None:
+            self._queue.end(active.key_hash)
+        self._progress.store_events(active)
+        if active.exceeded is not None:
+            outcome, event_type = attrs.evolve(outcome, status="failed", error=(TOO_LARGE, active.exceeded)), ERROR
         if active.storage_failed:
-            return False
-        try:
-            store(active.task.id, *values)
-        except Exception as error:
-            log_exception(_log, f"storing part of task {active.task.id}", error)
-            active.storage_failed = True
-            active.cancellation.cancel("failed")
-            return False
-        return True
-
-    def _end(self, active: _ActiveTask, outcome: Outcome, event_type: str) -> None:
-        if self._active.pop(active.task.id, None) is None:
-            return
-        self._store_events(active)
-        if active.storage_failed:
-            outcome, event_type = attrs.evolve(_NOT_STORED, usage=outcome.usage), ERROR
-        active.task = self._store_end(active.task, outcome, active.seq + 1, event_type)
+            outcome, event_type = attrs.evolve(NOT_STORED, usage=outcome.usage), ERROR
+        account = self._progress.account_of(active.key_hash)
+        active.task = self._store_end(active.task, outcome, active.seq + 1, event_type, active.used)
+        account.settle(active.id, active.task.usage.cost)
         active.seq += 1
         active.ended.set()
         active.changed.notify()
-        if not self._closed:
-            self._start_pending()
+        self.start_pending()
 
-    def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str) -> Task:
+    def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str, used: Mapping[str, int]) -> Task:
         """Store the end of a task and return the ended task: as failed if its real end cannot be stored."""
-        ended, event = _ended_task(task, outcome, seq, event_type)
+        ended, event = ended_task(task, outcome, seq, event_type)
         try:
-            self._store.end_task(ended, event)
+            self._store.end_task(ended, event, used)
         except Exception as error:
             log_exception(_log, f"storing the end of task {task.id}", error)
             # The next server would find the task unfinished and end it as failed, so clients must see the same now.
-            ended, event = _ended_task(task, attrs.evolve(_NOT_STORED, usage=outcome.usage), seq, ERROR)
-            self._store.defer_end(ended, event)
+            ended, event = ended_task(task, attrs.evolve(NOT_STORED, usage=outcome.usage), seq, ERROR)
+            self._store.defer_end(ended, event, used)
+        self._metrics.add_task(ended.status, ended.model, ended.usage)
+        log_event(
+            _log, "task ended", task_id=ended.id, key=key_id(ended.key_hash), status=ended.status, model=ended.model,
+            **attrs.asdict(ended.usage), used=dict(used),
+        )  # fmt: skip
         return ended
-
-
-@attrs.frozen
-class _StoringEventSink:
-    """Event sink of one run."""
-
-    runner: TaskRunner
-    active: _ActiveTask
-
-    def emit(self, type: EventType, *, content: str, **fields: Any) -> None:
-        self.runner.publish(self.active, type, {"content": content, **fields})
-
-    def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
-        self.runner.update_usage(self.active, usage, reserved)
-
-
-def _ended_task(task: Task, outcome: Outcome, seq: int, event_type: str) -> tuple[Task, TaskEvent]:
-    """Return the ended task and its terminal event."""
-    at = now()
-    usage = task.usage if outcome.usage == Usage() else outcome.usage
-    result = express(outcome.result)
-    inexact = () if result.exact else (_INEXACT.format("the result"),)
-    ended = attrs.evolve(
-        _with_warnings(task, (*outcome.warnings, *inexact)),
-        status=outcome.status,
-        completed_at=at,
-        summary=outcome.summary,
-        result=result.value,
-        artifacts=tuple(Artifact(f"art_{uuid.uuid4().hex}", file) for file in outcome.artifacts),
-        usage=usage,
-        error=_task_error(outcome, usage),
-    )
-    return ended, TaskEvent(seq, event_type, at)
-
-
-def _with_warnings(task: Task, warnings: tuple[str, ...]) -> Task:
-    return attrs.evolve(task, warnings=(*task.warnings, *warnings)[:_MAX_WARNINGS])
-
-
-def _task_error(outcome: Outcome, usage: Usage) -> TaskError | None:
-    if outcome.status == "completed":
-        return None
-    # A status that this version does not know counts as failed.
-    default = _DEFAULT_ERRORS.get(outcome.status, _FAILED)
-    type_, message = outcome.error or default
-    if default is not _FAILED:
-        type_ = default[0]
-    return TaskError(type_, message, usage.cost if outcome.status == "cost_exceeded" else None)

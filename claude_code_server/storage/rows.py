@@ -80,6 +80,11 @@ def charged_task_from_row(row: sqlite3.Row) -> Task:
     return attrs.evolve(task, usage=attrs.evolve(task.usage, cost=task.usage.cost + row["reserved"]))
 
 
+def event_to_row(task_id: str, event: TaskEvent) -> tuple[str, int, str, str, str]:
+    """Return the columns of an event in the order of the table."""
+    return task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str)
+
+
 def event_from_row(row: sqlite3.Row) -> TaskEvent:
     """Return the event of a row of ``events``; one that cannot be read has no fields but ``content``."""
     fields = _load(row["fields"])

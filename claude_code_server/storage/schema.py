@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
+_AUDIT = """
+CREATE TABLE audit (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    key TEXT NOT NULL,
+    task_id TEXT NOT NULL UNIQUE,
+    request_id TEXT,
+    model TEXT NOT NULL,
+    grants TEXT NOT NULL,
+    used TEXT NOT NULL,
+    status TEXT NOT NULL,
+    ended_at TEXT,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost REAL NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at);
+ALTER TABLE usage ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+"""
 _RESERVATIONS = """
 CREATE TABLE reservations (
     n INTEGER PRIMARY KEY,
@@ -15,6 +34,37 @@ CREATE TABLE reservations (
 );
 """
 _RESPONSES_BY_AGE = "CREATE INDEX responses_by_age ON idempotency (scope, created_at);"
+_QUEUED_SPECS = """
+CREATE TABLE queued_specs (
+    task_id TEXT PRIMARY KEY,
+    spec TEXT NOT NULL
+);
+"""
+_PRUNED_TASKS = "CREATE TABLE pruned_tasks (task_id TEXT PRIMARY KEY) WITHOUT ROWID;"
+_TASKS_BY_STATUS = "CREATE INDEX tasks_by_status ON tasks (key, status, n);"
+_TASKS_BY_END = "CREATE INDEX tasks_by_end ON tasks (completed_at) WHERE completed_at IS NOT NULL;"
+_USAGE_BY_AGE = "CREATE INDEX usage_by_age ON usage (at);"
+_VERSION_5 = f"""
+{_QUEUED_SPECS}
+{_PRUNED_TASKS}
+{_TASKS_BY_STATUS}
+{_TASKS_BY_END}
+{_USAGE_BY_AGE}
+"""
+_API_KEYS = """
+CREATE TABLE api_keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    preset TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    last_used_at TEXT,
+    revoked_at TEXT
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name) WHERE revoked_at IS NULL;
+"""
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
@@ -67,7 +117,10 @@ CREATE TABLE usage (
 );
 CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
-PRAGMA user_version = 4;
+{_VERSION_5}
+{_AUDIT}
+{_API_KEYS}
+PRAGMA user_version = 5;
 COMMIT;
 """
 MIGRATIONS = {
@@ -88,6 +141,14 @@ COMMIT;
 BEGIN;
 {_RESPONSES_BY_AGE}
 PRAGMA user_version = 4;
+COMMIT;
+""",
+    4: f"""
+BEGIN;
+{_VERSION_5}
+{_AUDIT}
+{_API_KEYS}
+PRAGMA user_version = 5;
 COMMIT;
 """,
 }

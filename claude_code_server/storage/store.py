@@ -7,22 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Self
 
+from ..domain.audit import Grants
 from ..domain.entities import RUNNING, Task, TaskEvent
 from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
+from .audit import record_end, record_start
+from .key_table import KeyTable, open_key_table
+from .migration import LaterVersionError, migrate
 from .read_pool import ReadPool
-from .rows import charged_task_from_row, task_to_row, usage_from_row
-from .schema import MIGRATIONS, SCHEMA, VERSION
+from .retention import Retention
+from .rows import charged_task_from_row, event_to_row, task_to_row, usage_from_row
+from .schema import VERSION
 from .task_reader import TaskReader
 
-_UNFINISHED: Final = "SELECT * FROM tasks WHERE completed_at IS NULL ORDER BY n"
+STATE_FILE: Final = "state.sqlite3"
+_NOTHING: Final[Mapping[str, int]] = {}
+_UNFINISHED: Final = (
+    "SELECT id, key, status, '' AS description, model, working_directory, created_at, completed_at, summary, result,"
+    " artifacts, input_tokens, output_tokens, cost, failure, warnings, reserved"
+    " FROM tasks WHERE completed_at IS NULL ORDER BY n"
+)
+_DELETE_SPEC: Final = "DELETE FROM queued_specs WHERE task_id = ?"
+_FIXED: Final = ("id", "key", "description", "model", "working_directory", "created_at")
+"""Columns of a task that never change."""
 
 
 class StoreError(Exception):
@@ -37,17 +50,26 @@ class Store(TaskReader):
 
     def __init__(self, directory: Path) -> None:
         """Open or create the database in ``directory``. Raise StoreError."""
+        self.directory = directory
+        self._deferred_use: dict[str, Mapping[str, int]] = {}
         self._deferred_completions: list[PaidCompletion] = []
         with contextlib.ExitStack() as stack:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 stack.enter_context(_lock(directory))
-                file = directory / "state.sqlite3"
+                file = directory / STATE_FILE
                 file.touch(mode=0o600)
                 self._db = stack.enter_context(closing(sqlite3.connect(file)))
-                self._prepare(directory)
+                self._db.row_factory = sqlite3.Row
+                migrate(self._db)
+                # A power failure must not lose what a client has received: without its idempotency key a task could
+                # run twice, without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond
+                # per transaction.
+                self._db.execute("PRAGMA synchronous = FULL")
+                self.keys = KeyTable(self._db)
+                self.retention = Retention(self._db)
                 super().__init__(stack.enter_context(closing(ReadPool(file))))
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, LaterVersionError) as error:
                 raise StoreError(f"cannot use the state directory {directory}: {error}") from error
             self._resources = stack.pop_all()
 
@@ -62,10 +84,29 @@ class Store(TaskReader):
         self._store_deferred()
         self._resources.close()
 
+    def has_deferred(self) -> bool:
+        """Return whether something waits to be stored, after one more attempt to store it."""
+        self._store_deferred()
+        return bool(self._deferred or self._deferred_completions)
+
+    def size(self) -> int:
+        """Return the size of the database's files in bytes."""
+        return sum(file.stat().st_size for file in self.directory.glob(f"{STATE_FILE}*"))
+
     # ---- tasks and events
 
-    def add_task(self, task: Task, key: IdempotencyKey | None = None) -> None:
-        """Store a new task together with the idempotency key of its request."""
+    def add_task(
+        self,
+        task: Task,
+        key: IdempotencyKey | None = None,
+        grants: Grants = Grants(),  # noqa: B008 (frozen)
+        request_id: str | None = None,
+        spec: str | None = None,
+    ) -> None:
+        """Store a new task together with the idempotency key of its request and its entry in the audit log.
+
+        ``spec`` is kept until the task starts.
+        """
         row = task_to_row(task)
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
@@ -73,16 +114,20 @@ class Store(TaskReader):
             self._db.execute(f"INSERT INTO tasks ({names}) VALUES ({marks})", row)  # noqa: S608
             if key is not None:
                 self._save_response(key, task.id, task.created_at)
+            if spec is not None:
+                self._db.execute("INSERT INTO queued_specs (task_id, spec) VALUES (?, ?)", (task.id, spec))
+            record_start(self._db, task, grants, request_id)
 
     def start_task(self, task_id: str) -> None:
         """Mark a task as running."""
         with self._transaction():
             self._db.execute("UPDATE tasks SET status = ? WHERE id = ?", (RUNNING, task_id))
+            self._db.execute(_DELETE_SPEC, (task_id,))
 
-    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> None:
-        """Store events, all or none of them."""
+    def add_events(self, task_id: str, events: Sequence[TaskEvent]) -> int:
+        """Store events, all or none of them; return the size of their fields."""
         with self._transaction():
-            self._add_events(task_id, events)
+            return self._add_events(task_id, events)
 
     def set_usage(self, task_id: str, usage: Usage, reserved: float = 0.0) -> None:
         """Store the usage of a task so far, and the most in USD that its calls in progress may add."""
@@ -92,21 +137,25 @@ class Store(TaskReader):
                 (usage.input_tokens, usage.output_tokens, usage.cost, reserved, task_id),
             )
 
-    def end_task(self, task: Task, event: TaskEvent) -> None:
-        """Store an ended task, its terminal event and its usage in one transaction."""
+    def end_task(self, task: Task, event: TaskEvent, used: Mapping[str, int] = _NOTHING) -> None:
+        """Store an ended task, its terminal event, its usage and what it has ``used`` in one transaction."""
         with self._transaction():
-            self._end_task(task, event)
+            self._end_task(task, event, used)
 
-    def defer_end(self, task: Task, event: TaskEvent) -> None:
+    def defer_end(self, task: Task, event: TaskEvent, used: Mapping[str, int] = _NOTHING) -> None:
         """Keep the end of a task that cannot be stored now.
 
         Readers see the end at once; the database receives it as soon as a later transaction succeeds.
         """
         self._deferred[task.id] = task, event
+        self._deferred_use[task.id] = used
         self._store_deferred()
 
     def unfinished_tasks(self) -> list[Task]:
-        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved."""
+        """Return the pending and running tasks of all keys, oldest first, charged with what they have reserved.
+
+        They have no descriptions, which could be large.
+        """
         return [charged_task_from_row(row) for row in self._fetch_all(_UNFINISHED)]
 
     # ---- idempotency keys
@@ -122,11 +171,6 @@ class Store(TaskReader):
             key.key_hash, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
-
-    def delete_responses(self, scope: str, before: str) -> None:
-        """Delete the responses of ``scope`` that are older than ``before`` (ISO 8601)."""
-        with self._transaction():
-            self._db.execute("DELETE FROM idempotency WHERE scope = ? AND created_at < ?", (scope, before))
 
     # ---- usage
 
@@ -154,7 +198,8 @@ class Store(TaskReader):
         columns = "key, at, model, input_tokens, output_tokens, cost"
         with self._transaction():
             self._db.execute(
-                f"INSERT INTO usage ({columns}) SELECT {columns} FROM reservations WHERE cost > 0"  # noqa: S608
+                f"INSERT INTO usage ({columns}, kind)"  # noqa: S608
+                f" SELECT {columns}, 'completion' FROM reservations WHERE cost > 0"
             )
             self._db.execute("DELETE FROM reservations")
 
@@ -181,23 +226,13 @@ class Store(TaskReader):
         )  # fmt: skip
         return [ModelUsage(row["model"], row["requests"], usage_from_row(row)) for row in rows]
 
-    # ---- private
+    def spent(self, key_hash: str, since: str) -> float:
+        """Return what the ended work of a key has cost since a time (ISO 8601), in USD."""
+        self._store_deferred()
+        row = self._fetch_one("SELECT total(cost) AS cost FROM usage WHERE key = ? AND at >= ?", key_hash, since)
+        return 0.0 if row is None else float(row["cost"])
 
-    def _prepare(self, directory: Path) -> None:
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # A power failure must not lose what a client has received: without its idempotency key a task could run twice,
-        # without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond per transaction.
-        self._db.execute("PRAGMA synchronous = FULL")
-        version = self._fetch_all("PRAGMA user_version")[0][0]
-        if version == 0:
-            self._db.executescript(SCHEMA)
-            return
-        while version in MIGRATIONS:
-            self._db.executescript(MIGRATIONS[version])
-            version += 1
-        if version != VERSION:
-            raise StoreError(f"the state in {directory} was written by another version of the server")
+    # ---- private
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -209,10 +244,10 @@ class Store(TaskReader):
         for task_id, (task, event) in list(self._deferred.items()):
             try:
                 with self._db:
-                    self._end_task(task, event)
+                    self._end_task(task, event, self._deferred_use[task_id])
             except sqlite3.Error:
                 return
-            del self._deferred[task_id]
+            del self._deferred[task_id], self._deferred_use[task_id]
         while self._deferred_completions:
             try:
                 with self._db:
@@ -221,12 +256,14 @@ class Store(TaskReader):
                 return
             del self._deferred_completions[0]
 
-    def _end_task(self, task: Task, event: TaskEvent) -> None:
+    def _end_task(self, task: Task, event: TaskEvent, used: Mapping[str, int]) -> None:
         row = task_to_row(task)
-        values = ", ".join(f"{name} = :{name}" for name in row)
+        values = ", ".join(f"{name} = :{name}" for name in row if name not in _FIXED)
         self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
+        self._db.execute(_DELETE_SPEC, (task.id,))
         self._add_events(task.id, [event])
-        self._add_usage(task.key_hash, event.timestamp, task.model, task.usage)
+        self._add_usage("task", task.key_hash, event.timestamp, task.model, task.usage)
+        record_end(self._db, task, used)
 
     def _fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
         rows = self._fetch_all(sql, *values)
@@ -236,27 +273,23 @@ class Store(TaskReader):
         with closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
-    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> None:
-        self._db.executemany(
-            "INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)",
-            [
-                (task_id, event.seq, event.type, event.timestamp, json.dumps(event.fields, default=str))
-                for event in events
-            ],
-        )
+    def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> int:
+        rows = [event_to_row(task_id, event) for event in events]
+        self._db.executemany("INSERT INTO events (task_id, seq, type, timestamp, fields) VALUES (?, ?, ?, ?, ?)", rows)
+        return sum(len(fields) for *_, fields in rows)
 
     def _save_completion(self, completion: PaidCompletion) -> None:
         if completion.reservation is not None:
             self._db.execute("DELETE FROM reservations WHERE n = ?", (completion.reservation,))
         if completion.response or completion.usage != Usage():
-            self._add_usage(completion.key_hash, completion.at, completion.model, completion.usage)
+            self._add_usage("completion", completion.key_hash, completion.at, completion.model, completion.usage)
         if completion.key is not None:
             self._save_response(completion.key, completion.response, completion.at)
 
-    def _add_usage(self, key_hash: str, at: str, model: str, usage: Usage) -> None:
+    def _add_usage(self, kind: str, key_hash: str, at: str, model: str, usage: Usage) -> None:
         self._db.execute(
-            "INSERT INTO usage (key, at, model, input_tokens, output_tokens, cost) VALUES (?, ?, ?, ?, ?, ?)",
-            (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
+            "INSERT INTO usage (key, at, model, input_tokens, output_tokens, cost, kind) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost, kind),
         )
 
     def _save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
@@ -265,6 +298,28 @@ class Store(TaskReader):
             " VALUES (?, ?, ?, ?, ?, ?)",
             (key.key_hash, key.scope, key.value, key.fingerprint, value, at),
         )
+
+
+@contextlib.contextmanager
+def open_keys(directory: Path) -> Iterator[KeyTable]:
+    """Open the keys of a state directory, whether a server uses it or not. Raise StoreError."""
+    try:
+        if not _is_current(directory / STATE_FILE):
+            # Creates or updates the database, unless a server of another version uses it.
+            Store(directory).close()
+        stack = contextlib.ExitStack()
+        table = stack.enter_context(open_key_table(directory / STATE_FILE))
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot use the state directory {directory}: {error}") from error
+    with stack:
+        yield table
+
+
+def _is_current(file: Path) -> bool:
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(file)) as db:
+        return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
 
 
 @contextlib.contextmanager

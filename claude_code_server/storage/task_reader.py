@@ -7,13 +7,17 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+import attrs
 
 from ..domain.entities import Task, TaskEvent
 from .read_pool import ReadPool
 from .rows import event_from_row, task_from_row
 
 T = TypeVar("T")
+
+_MAX_N: Final = 2**63 - 1
 
 
 class TaskReader:
@@ -35,6 +39,17 @@ class TaskReader:
             row = rows.fetchone()
         return None if row is None else self._task(row)
 
+    def has_spec(self, task_id: str) -> bool:
+        """Return whether a specification is stored with a task, so that it can still run."""
+        with self._read("SELECT 1 FROM queued_specs WHERE task_id = ?", task_id) as rows:
+            return rows.fetchone() is not None
+
+    def queued_spec(self, task_id: str) -> str | None:
+        """Return the specification stored with a task that has not started."""
+        with self._read("SELECT spec FROM queued_specs WHERE task_id = ?", task_id) as rows:
+            row = rows.fetchone()
+        return None if row is None else str(row["spec"])
+
     def list_tasks(
         self,
         key_hash: str,
@@ -48,13 +63,13 @@ class TaskReader:
 
         The page ends with the task number ``limit``, or with the one that reaches ``max_characters`` in total.
         """
-        sql = (
-            "SELECT * FROM tasks WHERE key = ? AND (? IS NULL OR status = ?) AND (? IS NULL OR n < ?)"
-            " ORDER BY n DESC LIMIT ?"
-        )
+        # One condition more only where it is needed, so that an index serves each of the two queries.
+        with_status = "" if status is None else " AND status = :status"
+        sql = f"SELECT * FROM tasks WHERE key = :key{with_status} AND n < :before ORDER BY n DESC LIMIT :limit"  # noqa: S608
+        values = {"key": key_hash, "status": status, "before": _MAX_N if before is None else before, "limit": limit + 1}
         tasks: list[Task] = []
         count, left, last = 0, max_characters, None
-        with self._read(sql, key_hash, status, status, before, before, limit + 1) as rows:
+        with self._read(sql, values) as rows:
             for row in rows:
                 if count == limit or left <= 0:
                     return tasks, last
@@ -87,10 +102,11 @@ class TaskReader:
             events += [end] if end.seq > (events[-1].seq if events else after) else []
         return events
 
-    def read_log(self, task_id: str, max_characters: int) -> tuple[list[TaskEvent], bool]:
+    def read_log(self, task_id: str, max_events: int, max_characters: int) -> tuple[list[TaskEvent], bool]:
         """Return a task's events without the terminal one, and whether they are all.
 
-        The list ends before the first event with which their fields would exceed ``max_characters`` in total.
+        The list ends after ``max_events``, or before the event with which their fields would exceed ``max_characters``
+        in total.
         """
         events: list[TaskEvent] = []
         left = max_characters
@@ -100,7 +116,7 @@ class TaskReader:
                 left -= len(row["fields"])
                 if event.terminal:
                     break
-                if left < 0:
+                if left < 0 or len(events) == max_events:
                     return events, False
                 events.append(event)
         return events, True
@@ -117,10 +133,14 @@ class TaskReader:
 
     @contextlib.contextmanager
     def _read(self, sql: str, *values: Any) -> Iterator[sqlite3.Cursor]:
-        """Run a query."""
-        with self._pool.connection() as connection, closing(connection.execute(sql, values)) as rows:
+        """Run a query with ``values``: one mapping, or one value for each question mark."""
+        parameters = values[0] if len(values) == 1 and isinstance(values[0], dict) else values
+        with self._pool.connection() as connection, closing(connection.execute(sql, parameters)) as rows:
             yield rows
 
     def _task(self, row: sqlite3.Row) -> Task:
         deferred = self._deferred.get(row["id"])
-        return task_from_row(row) if deferred is None else deferred[0]
+        if deferred is None:
+            return task_from_row(row)
+        # Tasks in memory have no description.
+        return attrs.evolve(deferred[0], description=row["description"])

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..domain.settings import Settings
 from .offline.upstream import OfflineUpstream
 from .protocol import Upstream
+from .router import UpstreamRouter
 
 ANTHROPIC_URL: Final = "https://api.anthropic.com"
+
+
+def open_upstreams(settings: Settings) -> Upstream:
+    """Open the upstream of a server, or a router to several. Raise ValueError, without a key in its message."""
+    if not settings.upstream_rules:
+        return open_upstream(settings.upstream, settings.upstream_key)
+    routes = []
+    for rule in settings.upstream_rules:
+        # Each key for one upstream: Anthropic's must not reach whoever serves the other models.
+        key = rule.key or (settings.upstream_key if rule.upstream == "anthropic" else None)
+        try:
+            routes.append((rule, open_upstream(rule.upstream, key)))
+        except ValueError as error:
+            raise ValueError(f"upstream of the models {rule.pattern}: {error}") from None
+    return UpstreamRouter(routes, settings.catalog)
 
 
 def open_upstream(spec: str, api_key: str | None = None) -> Upstream:

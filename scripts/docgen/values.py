@@ -43,15 +43,25 @@ def models_section() -> Iterator[str]:
             yield from (f"### `{name}`", markdown.inline(constant.doc))
 
 
-def batches_section() -> Iterator[str]:
-    """Yield the parts of the section on the values of batches: results, progress and items."""
-    yield "## Batch values"
-    for name in ("BatchResult", "BatchProgress"):
+def observation_section() -> Iterator[str]:
+    """Yield the parts of the section on what hooks are given, and on usage and rate limits."""
+    yield "## Values of hooks, usage and rate limits"
+    yield from _values("RequestInfo", "ResponseInfo", "EventInfo", "UsageTotals", "RateLimit")
+
+
+def _values(*names: str) -> Iterator[str]:
+    for name in names:
         cls = getattr(claude_code_client, name)
         fields = class_attributes(Path(inspect.getfile(cls)))[name]
         yield from (f"### `{name}`", markdown.docstring(parse(cls), name))
         yield fields_table([*fields, *properties(cls)], name)
         yield from methods(cls, name, level=4)
+
+
+def batches_section() -> Iterator[str]:
+    """Yield the parts of the section on the values of batches: results, progress and items."""
+    yield "## Batch values"
+    yield from _values("BatchResult", "BatchProgress")
     rows = [
         (
             f"`{name}`",

@@ -122,6 +122,7 @@ def test_budget_holds_and_is_used(both: ClientKind, threads: ThreadPoolExecutor)
     assert 0.9 <= spent <= 1.0
     assert {type(result.error) for result in results if not result.ok} == {CostExceededError}
     assert sum(result.cost for result in results) == pytest.approx(spent)
+    assert (client.usage.calls, client.usage.cost) == (len(server.runs), pytest.approx(spent))
 
 
 def test_rate_limit_is_used_and_not_exceeded(both: ClientKind, threads: ThreadPoolExecutor) -> None:

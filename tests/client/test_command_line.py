@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from claude_code_client import __version__
-from claude_code_client._embedded import cli
+from claude_code_client._cli import cli
 
 # Finds none of the packages of the extra "server".
 WITHOUT_EXTRA = """
@@ -19,7 +19,7 @@ class Missing:
         if name.partition(".")[0] in MISSING:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Missing())
-from claude_code_client._embedded.cli import main
+from claude_code_client._cli.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

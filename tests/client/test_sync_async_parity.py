@@ -52,12 +52,16 @@ PACKAGE = [
     "ConfigurationError",
     "ConflictError",
     "CostExceededError",
+    "EventInfo",
     "InvalidRequestError",
     "NotFoundError",
     "NotSupportedError",
     "OverloadedError",
     "PermissionError",
+    "RateLimit",
     "RateLimitError",
+    "RequestInfo",
+    "ResponseInfo",
     "ServerError",
     "StorageError",
     "Stream",
@@ -71,6 +75,7 @@ PACKAGE = [
     "UnexpectedResponseError",
     "UnsafePathError",
     "Usage",
+    "UsageTotals",
     "__version__",
 ]
 MODELS = [
@@ -84,6 +89,7 @@ MODELS = [
     "CompletionResponse",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "Message",
     "ModelInfo",
     "ModelUsage",
@@ -145,6 +151,7 @@ CLIENT = [
     "stream_events",
     "stream_task",
     "submit_task",
+    "usage",
     "with_options",
 ]
 
@@ -159,7 +166,7 @@ PROTOCOLS = [
     (ClaudeClient, AsyncClaudeClient, name) for name in ("__getstate__", "__init__", "__repr__", "__setstate__")
 ]
 AT_ONCE = {
-    *("api", "base_url", "budget", "local", "map_completions", "map_tasks", "with_options"),
+    *("api", "base_url", "budget", "local", "map_completions", "map_tasks", "usage", "with_options"),
     *("detach", "id", "status", "task", "usage"),
 }
 
@@ -220,8 +227,16 @@ def test_blocking_methods_match_coroutine_methods(ours: type, theirs: type, name
 
 
 def test_streams_have_the_methods_of_generators() -> None:
-    assert public(TaskStream) == ["close", "last_event_id", "send", "task_id", "throw"]
-    assert public(AsyncTaskStream) == ["aclose", "asend", "athrow", "last_event_id", "task_id"]
+    assert public(TaskStream) == ["close", "last_event_id", "rate_limit", "request_id", "send", "task_id", "throw"]
+    assert public(AsyncTaskStream) == [
+        "aclose",
+        "asend",
+        "athrow",
+        "last_event_id",
+        "rate_limit",
+        "request_id",
+        "task_id",
+    ]
     for ours, theirs in ((TaskStream, AsyncTaskStream), (Stream, AsyncStream)):
         assert ours.__doc__
         assert theirs.__doc__

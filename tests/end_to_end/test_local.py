@@ -149,6 +149,7 @@ def test_a_server_that_cannot_start_says_why(
     assert list(temp_dir.iterdir()) == []
 
 
+@pytest.mark.usefixtures("new_server")
 def test_closing_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temp_dir: Path) -> None:
     client = both.local(workspace)
     server = psutil.Process(client._server.pid)

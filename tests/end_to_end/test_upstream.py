@@ -28,6 +28,7 @@ def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, upstream:
     assert (request.body["max_tokens"], request.body["stop_sequences"]) == (99, ["END"])
 
 
+@pytest.mark.usefixtures("new_server")
 def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     both: ClientKind, workspace: Path, temp_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

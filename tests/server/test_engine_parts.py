@@ -13,11 +13,13 @@ from support.servers.claude_code_bench import KEY
 from claude_code_server.domain.engine_protocol import TaskSpec
 from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine import agents
-from claude_code_server.engine.changed_files import find_changed_files
-from claude_code_server.engine.claude_code import ClaudeCodeEngine, UnavailableError
+from claude_code_server.engine.agent_library import AgentLibrary
+from claude_code_server.engine.changed_files import ArtifactLimits, find_changed_files
+from claude_code_server.engine.claude_code import ClaudeCodeEngine
 from claude_code_server.engine.launch import build_environment, remove_stale_directories
 from claude_code_server.engine.model_proxy import ModelProxy
 from claude_code_server.engine.options import build_options, build_prompt, tool_names
+from claude_code_server.engine.unavailable import UnavailableError
 from claude_code_server.engine.workspace_walk import take_snapshot
 from claude_code_server.runtime.files import remove_tree
 from claude_code_server.runtime.work_limit import WorkLimit
@@ -52,7 +54,7 @@ def test_artifacts_are_the_changed_files(tmp_path: Path) -> None:
         "missing.txt",
         ".",
     ]
-    result = find_changed_files(root, before, written, WorkLimit(60))
+    result = find_changed_files(root, before, written, WorkLimit(60), ArtifactLimits())
     found = result.artifacts
     assert [artifact.path for artifact in found] == ["changed.txt", "node_modules/written.js", "sub/new é.md"]
     new = found[2]
@@ -69,7 +71,7 @@ def test_in_a_huge_directory_times_tell_which_files_have_changed(tmp_path: Path)
     assert not before.complete
     (tmp_path / "made.txt").touch()
     os.utime(tmp_path / "made.txt", (0, 0))
-    found = find_changed_files(tmp_path, before, [], WorkLimit(60))
+    found = find_changed_files(tmp_path, before, [], WorkLimit(60), ArtifactLimits())
     assert [artifact.path for artifact in found.artifacts] == ["made.txt"]
 
 
@@ -77,7 +79,7 @@ def test_a_search_without_time_lists_what_it_can_and_says_so(tmp_path: Path) -> 
     before = take_snapshot(tmp_path, WorkLimit(60))
     for name in ("empty.txt", "written.txt"):
         (tmp_path / name).write_text(name if name == "written.txt" else "")
-    found = find_changed_files(tmp_path, before, ["written.txt"], WorkLimit(0))
+    found = find_changed_files(tmp_path, before, ["written.txt"], WorkLimit(0), ArtifactLimits())
     assert found.artifacts == ()
     assert ["written.txt" in warning for warning in found.warnings] == [True, False]
 
@@ -86,7 +88,7 @@ def test_small_files_are_listed_before_large_ones(tmp_path: Path) -> None:
     before = take_snapshot(tmp_path, WorkLimit(60))
     for name, size in (("a", 60), ("b", 50), ("c", 40), ("written", 45)):
         (tmp_path / name).write_bytes(bytes(size))
-    found = find_changed_files(tmp_path, before, ["written"], WorkLimit(60), max_bytes=100)
+    found = find_changed_files(tmp_path, before, ["written"], WorkLimit(60), ArtifactLimits(max_bytes=100))
     assert [artifact.path for artifact in found.artifacts] == ["c", "written"]
     assert ["a, b" in warning for warning in found.warnings] == [True]
 
@@ -107,7 +109,7 @@ def test_gitignore_files_apply_below_their_directory_and_cost_little(tmp_path: P
     ):
         (tmp_path / path).touch()
     (tmp_path / ("a" * 250)).touch()
-    found = find_changed_files(tmp_path, before, [], WorkLimit(60))
+    found = find_changed_files(tmp_path, before, [], WorkLimit(60), ArtifactLimits())
     assert [artifact.path for artifact in found.artifacts] == [
         "a" * 250, "local.txt", "sub/deeper/kept.log", "sub/kept.log", "sub/top.txt",
     ]  # fmt: skip
@@ -150,13 +152,11 @@ def test_the_environment_is_built_from_nothing() -> None:
     assert "/bin" in other["PATH"]
 
 
-def test_directories_of_dead_servers_are_removed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    for name in (f"run-{process.pid}-abc", f"run-{os.getpid()}-abc", "run-x-abc", "other"):
+def test_directories_of_earlier_servers_are_removed_also_if_they_had_the_same_pid(tmp_path: Path) -> None:
+    for name in ("run-1-abc", f"run-{os.getpid()}-abc", "run-x-abc", "other"):
         (tmp_path / name).mkdir()
     remove_stale_directories(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", f"run-{os.getpid()}-abc", "run-x-abc"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "run-x-abc"]
 
 
 def test_the_prompt_contains_task_and_context() -> None:
@@ -168,8 +168,9 @@ def test_the_prompt_contains_task_and_context() -> None:
 
 @pytest.mark.slow
 def test_agents_get_only_tools_that_the_task_has() -> None:
+    library = AgentLibrary()
     spec = TaskSpec("t", "d", Path(), "m", tools=("Read", "Write"), agents=agents.AGENTS, skills=agents.SKILLS)
-    options = build_options(spec, Path("/bin/false"), print)
+    options = build_options(spec, Path("/bin/false"), print, library.agents(), None)
     assert options.agents is not None
     assert {name: one.tools for name, one in options.agents.items()} == {
         "security-auditor": ["Read"],

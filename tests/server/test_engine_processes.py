@@ -1,33 +1,36 @@
 """Nothing that a run starts outlives it, however it ends."""
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import psutil
 import pytest
 from support.processes import eventually, processes_of
 from support.servers.claude_code_bench import Bench, Event, Run, bench
 from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, message, tool
+from support.servers.server_process import ServerProcess, server_process
 
-from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.engine.model_proxy import ModelProxy
-from claude_code_server.upstream.factory import open_upstream
 
 pytestmark = pytest.mark.slow
 
-# In the background, in a session of its own, and one that ignores SIGTERM.
+KEY = "sk-proj-test"
+# In the background, in a session of its own, one that ignores SIGTERM, with nohup, and forked twice.
 STRAYS = """
 sleep 300 & echo $! >> pids
 setsid sleep 300 & echo $! >> pids
 (trap '' TERM HUP; sleep 300) & echo $! >> pids
+nohup sleep 300 >/dev/null 2>&1 & echo $! >> pids
+(setsid sh -c 'trap "" HUP; sleep 300 & echo $! >> pids' &)
+while [ $(wc -l < pids) -lt 5 ]; do sleep 0.01; done
 """
+COUNT = 5
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +45,13 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
             process.kill()
 
 
-def pids(made: Bench) -> list[int]:
+def pids(made: Bench | ServerProcess) -> list[int]:
     noted = made.workspace / "pids"
     return [int(word) for word in noted.read_text().split()] if noted.exists() else []
+
+
+def alive(made: Bench | ServerProcess) -> list[int]:
+    return [pid for pid in pids(made) if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
 
 
 def test_background_processes_end_with_the_task(tmp_path: Path) -> None:
@@ -58,7 +65,7 @@ def test_background_processes_end_with_the_task(tmp_path: Path) -> None:
 
             run = await made.run(on_event=look)
             assert run.ended.summary == "Done."
-            assert running == [True] * 3
+            assert running == [True] * COUNT
             assert not [pid for pid in pids(made) if psutil.pid_exists(pid)]
 
     asyncio.run(main())
@@ -72,7 +79,7 @@ def test_cancelling_during_a_command(tmp_path: Path, reason: Literal["cancelled"
         ) as made:
             run = Run(made.spec())
             running = asyncio.create_task(made.engine.run(run.spec, run, run.cancellation))
-            await asyncio.to_thread(eventually, lambda: len(pids(made)) == 3)
+            await asyncio.to_thread(eventually, lambda: len(pids(made)) == COUNT)
             run.cancellation.cancel(reason)
             async with asyncio.timeout(5):
                 end = await running
@@ -144,48 +151,57 @@ def test_killing_claude_code_fails_the_task(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-HOST = """
-import asyncio, pathlib, sys
-from claude_code_server.domain.engine_protocol import CancelToken, TaskSpec
-from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
-from claude_code_server.engine.claude_code import ClaudeCodeEngine
-from claude_code_server.engine.model_proxy import ModelProxy
-from claude_code_server.upstream.factory import open_upstream
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_no_child_of_bash_survives_the_server(tmp_path: Path, how: Literal["stop", "kill"]) -> None:
+    script: Script = [message(tool("Bash", command=STRAYS + "wait"))]
+    with (
+        ScriptedMessages(script) as endpoint,
+        server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as server,
+        httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}) as client,
+    ):
+        body = {"description": "Do it.", "allow_tools": ["Bash"]}
+        client.post("/task", json=body, headers={"Prefer": "respond-async"})
+        eventually(lambda: len(pids(server)) == COUNT)
+        assert len(alive(server)) == COUNT
+        if how == "stop":
+            assert server.stop() == 0
+            assert alive(server) == []
+        else:
+            began = time.monotonic()
+            server.kill()
+            eventually(lambda: not alive(server))
+            took = time.monotonic() - began
+            print(f"all ended {took:.1f} s after SIGKILL")
+            assert took < 10
+            # Left for the next server.
+            server.start()
+            server.stop()
+        for file in (tmp_path / "state").iterdir():
+            assert not file.name.startswith("run-")
+            file.unlink()
 
-class DiscardingEventSink:
-    def emit(self, type, **fields):
-        pass
 
-    def report_usage(self, usage, reserved):
-        pass
+OWN = """
+import subprocess, threading
+import psutil
+from claude_code_server.engine.orphans import kill_orphans
+from claude_code_server.runtime import own_processes
+from claude_code_server.runtime.process_control import adopt_orphans
 
-async def main(root, url):
-    proxy = ModelProxy(open_upstream(url), Tariff(ModelCatalog()))
-    await proxy.start()
-    engine = ClaudeCodeEngine(proxy, root / "state")
-    spec = TaskSpec("t", "Do it.", root / "workspace", "claude-haiku-5-5", tools=("Bash",))
-    await engine.run(spec, DiscardingEventSink(), CancelToken())
-
-asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
+adopt_orphans()
+codes = []
+command = ["/bin/sh", "-c", "/bin/sleep 0.3"]
+own = threading.Thread(target=lambda: codes.append(own_processes.run(command, {}, None, 9).returncode))
+own.start()
+orphan = subprocess.Popen(["sleep", "300"])
+while own.is_alive():
+    kill_orphans(lambda process: False)
+print(codes, psutil.pid_exists(orphan.pid))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes half a second longer")
-def test_killing_the_server_ends_all_processes(tmp_path: Path) -> None:
-    script: Script = [message(tool("Bash", command=STRAYS + "wait"))]
-    for name in ("workspace", "state"):
-        (tmp_path / name).mkdir()
-    with ScriptedMessages(script) as endpoint:
-        host = subprocess.Popen([sys.executable, "-c", HOST, str(tmp_path), endpoint.url])
-        noted = tmp_path / "workspace" / "pids"
-        eventually(lambda: noted.exists() and noted.read_text().count("\n") == 3)
-        family = psutil.Process(host.pid).children(recursive=True)
-        assert len(family) >= 5
-        os.kill(host.pid, signal.SIGKILL)
-        host.wait()
-        _, alive = psutil.wait_procs(family, timeout=5)
-        assert alive == []
-    # The next server removes the private directory.
-    (leftover,) = (tmp_path / "state").iterdir()
-    assert leftover.name.startswith(f"run-{host.pid}-")
-    ClaudeCodeEngine(ModelProxy(open_upstream("offline"), Tariff(ModelCatalog())), tmp_path / "state")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_processes_of_the_server_itself_are_no_orphans(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    done = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "[0] False\n"

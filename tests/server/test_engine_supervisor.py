@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def start(tmp_path: Path, script: str, *arguments: str, parent: int | None = None) -> subprocess.Popen[str]:
     spec = tmp_path / "spec"
-    supervisor.write_spec(spec, cli="/bin/sh", env={"ONLY": "this é"}, parent=parent or os.getpid())
+    supervisor.write_spec(spec, command=["/bin/sh"], env={"ONLY": "this é"}, parent=parent or os.getpid())
     command = [sys.executable, "-I", "-S", supervisor.__file__, str(spec), "-c", script, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.clients.socket_followers import Follower, ended, on_loop, start
 from support.processes import eventually, processes_of
@@ -15,6 +18,7 @@ from support.servers.messages_endpoint import Hang, Script, ScriptedMessages, me
 from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, Step, says
 
 from claude_code_server.domain.engine_protocol import Outcome
+from claude_code_server.domain.price_file import parse_price_file
 from claude_code_server.domain.usage import Usage
 
 pytestmark = pytest.mark.slow
@@ -163,3 +167,64 @@ def test_a_task_that_cannot_be_stored_leaves_no_process(workspace: Path, state: 
         [task] = client.get("/task").json()["data"]
         assert_failed(task, Usage(100, 20, task["usage"]["total_cost"]))
         assert task["usage"]["total_cost"] > 0
+
+
+ASK = {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize("price", ["free", "paid"])
+@pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/stream"])
+def test_a_reply_is_delivered_and_kept_whatever_the_disk_does(
+    workspace: Path, state: Path, price: str, path: str
+) -> None:
+    asked, full = threading.Event(), threading.Event()
+
+    def reply(_: Any) -> Any:
+        asked.set()
+        assert full.wait(10)
+        return message("Only once.", input_tokens=1000, output_tokens=100)
+
+    keyed = {"Idempotency-Key": "k"}
+    body = ASK if price == "free" else {**ASK, "model": "sonnet"}
+    catalog = parse_price_file('{"models": {"*": {"input_price": 0, "output_price": 0}}}')
+    options: dict[str, Any] = {"upstream_key": KEY, "state_dir": state}
+    if price == "free":
+        options |= {"catalog": catalog, "model": "local"}
+
+    def text(response: httpx.Response) -> str:
+        assert response.status_code == 200
+        assert "Only once." in response.text
+        return response.text.rpartition('"content":')[2]
+
+    with (
+        ScriptedMessages(reply) as endpoint,
+        ThreadPoolExecutor(1) as threads,
+        serving(workspace, ScriptedEngine(), upstream=endpoint.url, **options) as server,
+        server.client() as client,
+    ):
+        asking = threads.submit(client.post, path, json=body, headers=keyed)
+        assert asked.wait(10)
+        with refusing(server):
+            full.set()
+            first = text(asking.result(20))
+            for _ in range(2):
+                assert text(client.post(path, json=body, headers=keyed)) == first
+            # What could not be kept is not asked for, even if it costs nothing.
+            for key in ({}, {"Idempotency-Key": "another"}):
+                refused = client.post(path, json=body, headers=key)
+                assert (refused.status_code, refused.json()["error"]["type"]) == (503, "overloaded_error")
+            assert len(endpoint.requests) == 1
+        # The next transaction stores it.
+        assert client.get("/usage").json()["models"][0]["requests"] == 1
+        [(value,)] = rows(state, "SELECT value FROM idempotency WHERE scope = 'completion'")
+        assert "Only once." in value
+        assert rows(state, "SELECT count(*) FROM reservations") == [(0,)]
+    options["upstream"] = "http://127.0.0.1:9"
+    with serving(workspace, ScriptedEngine(), **options) as server, server.client() as client:
+        assert text(client.post(path, json=body, headers=keyed)) == first
+        assert client.get("/usage").json()["models"][0]["requests"] == 1
+
+
+def rows(state: Path, sql: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(f"file:{state / 'state.sqlite3'}?mode=ro", uri=True)) as database:
+        return database.execute(sql).fetchall()

@@ -85,14 +85,74 @@ def test_a_request_without_a_host_is_refused(server: Running) -> None:
         assert raw.response().status == 403
 
 
-def test_pages_of_other_sites_are_refused(server: Running) -> None:
+def test_pages_of_other_origins_are_refused_before_anything_runs(server: Running, engine: ScriptedEngine) -> None:
+    runs, (host, port) = len(engine.specs), server.address
+    other = [
+        "https://evil.example", f"http://{host}.evil.example:{port}", "null", "", "http://[::1", "http://localhost:3000",
+        f"http://localhost:{port}", f"http://{host}", f"http://{host}:{port + 1}", f"https://{host}",
+        f"http://user@{host}:{port}", f"http://{host}:{port}/", f"ftp://{host}:{port}", f"{host}:{port}",
+        f"http://{host}:{port}, http://evil.example", f"http://{host}:{port}#", f"http://{host}:{port}0000",
+    ]  # fmt: skip
     with server.client() as client:
-        for origin in ("https://evil.example", "http://127.0.0.1.evil.example:8123", "null", "", "http://[::1"):
-            response = client.post("/task", json={"description": "a"}, headers={"Origin": origin})
-            assert response.status_code == 403, origin
-            assert response.json()["error"]["type"] == "permission_error"
-        for origin in ("http://localhost:3000", "http://127.0.0.1", "https://agents.example"):
-            assert client.get("/models", headers={"Origin": origin}).status_code == 200
+        for origin in other:
+            for path in ("/task", "/chat/completions"):
+                response = client.post(path, json={"description": "a"}, headers={"Origin": origin})
+                assert response.status_code == 403, origin
+                assert response.json()["error"]["type"] == "permission_error"
+                assert not allowed(response)
+        for site in ("cross-site", "same-site", "Cross-Site", "anything"):
+            response = client.post("/task", json={"description": "a"}, headers={"Sec-Fetch-Site": site})
+            assert (response.status_code, allowed(response)) == (403, []), site
+            assert client.get("/health", headers={"Sec-Fetch-Site": site}).status_code == 403
+    assert len(engine.specs) == runs
+
+
+def test_pages_of_this_server_are_served(server: Running) -> None:
+    host, port = server.address
+    with server.client() as client:
+        for origin in (f"http://{host}:{port}", f"https://{host}:{port}", f"HTTP://{host}:{port}".lower()):
+            headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+            response = client.get("/models", headers=headers)
+            assert (response.status_code, allowed(response)) == (200, []), origin
+        assert client.get("/models", headers={"Sec-Fetch-Site": "none"}).status_code == 200
+    for host_header, origin in (
+        ("agents.example", "https://agents.example"),
+        ("Agents.example.:443", "https://agents.example"),
+        ("agents.example", "http://agents.example:80"),
+        (f"[::1]:{port}", f"http://[::1]:{port}"),
+    ):
+        with RawConnection(server.address, head(host=host_header, Origin=origin)) as raw:
+            assert raw.response().status == 200, origin
+
+
+def test_no_origin_ever_gets_permission(server: Running) -> None:
+    """Without it, browsers send no request with a key, with JSON, or with another method than GET and POST."""
+    host, port = server.address
+    with httpx.Client(base_url=server.base_url) as client:
+        for origin in ("https://evil.example", f"http://{host}:{port}"):
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "*"}
+            response = client.options("/task", headers=headers)
+            assert response.status_code in (403, 405)
+            assert not allowed(response)
+
+
+def test_a_request_that_a_page_may_send_without_permission_does_nothing(
+    server: Running, engine: ScriptedEngine
+) -> None:
+    """Forms and scripts send these to any server: no key, and a body of one of three types."""
+    runs = len(engine.specs)
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        url, headers = f"{server.base_url}/task", {"Content-Type": content_type}
+        assert httpx.post(url, content=BODY, headers=headers).status_code == 401
+        headers["Authorization"] = f"Bearer {KEY}"
+        response = httpx.post(url, content=BODY, headers=headers)
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "Content-Type")
+    assert len(engine.specs) == runs
+
+
+def allowed(response: httpx.Response) -> list[str]:
+    """Return the headers that give a page of another origin permission for something."""
+    return [name for name in response.headers if name.startswith("access-control-")]
 
 
 def test_content_length_with_transfer_encoding_is_400(server: Running, engine: ScriptedEngine) -> None:

@@ -15,7 +15,9 @@ from typing import IO, Any
 import httpx
 import psutil
 import pytest
+from support import fork_server
 from support.contract_check import check_response
+from support.fork_server import ForkedProcess
 from support.servers.embedded_server import events_of
 from support.servers.messages_endpoint import ScriptedMessages, message, tool
 
@@ -45,10 +47,16 @@ def temporary(tmp_path: Path) -> Path:
 class Process:
     """A server process with an environment built from nothing, ended with the ``with`` block."""
 
-    def __init__(self, temporary: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, temporary: Path, *arguments: str, forked: bool = True, **environment: str) -> None:
+        """``forked``: from a process that has imported the server, where that is possible."""
+        env = {"PATH": os.environ["PATH"], "HOME": str(temporary), "TMPDIR": str(temporary), **environment}
+        self.process: subprocess.Popen[str] | ForkedProcess
+        if forked and fork_server.AVAILABLE:
+            self.process = ForkedProcess(fork_server.SERVER, arguments, env=env, cwd=temporary, stdin=True)
+            return
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "claude_code_server", *arguments],
-            env={"PATH": os.environ["PATH"], "HOME": str(temporary), "TMPDIR": str(temporary), **environment},
+            [sys.executable, "-m", fork_server.SERVER, *arguments],
+            env=env,
             cwd=temporary,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -146,7 +154,7 @@ def test_a_signal_stops_a_busy_server_cleanly(workspace: Path, temporary: Path, 
         ScriptedMessages(script) as endpoint,
         Process(
             temporary, "serve", "--port", "0", "--workspace", str(workspace), "--upstream", endpoint.url,
-            CLAUDE_API_KEY=KEY, ANTHROPIC_API_KEY=REAL_KEY,
+            forked=number != signal.SIGTERM, CLAUDE_API_KEY=KEY, ANTHROPIC_API_KEY=REAL_KEY,
         ) as server,
     ):  # fmt: skip
         banner = server.banner()
@@ -180,7 +188,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def test_the_default_is_offline_with_a_random_key(workspace: Path, temporary: Path) -> None:
-    with Process(temporary, "serve", "--port", "0", "--workspace", str(workspace)) as server:
+    with Process(temporary, "serve", "--port", "0", "--workspace", str(workspace), forked=False) as server:
         banner = server.banner()
         assert "offline (rules instead of a language model" in banner
         assert "WARNING" not in banner
@@ -217,7 +225,7 @@ def test_state_survives_restarts_and_belongs_to_one_server(workspace: Path, temp
 
 
 def test_a_child_serves_until_its_stdin_is_closed(workspace: Path, temporary: Path) -> None:
-    with Process(temporary, "child") as child:
+    with Process(temporary, "child", forked=False) as child:
         response = child.configure(**setup_of(workspace))
         assert response.keys() == {"base_url", "upstream"}
         assert response["upstream"] == "offline"
@@ -265,7 +273,7 @@ def test_the_real_key_stays_with_the_child(workspace: Path, temporary: Path) -> 
     script = [message(tool("Bash", command="env; cat /proc/$PPID/environ")), message("Seen.")]
     with (
         ScriptedMessages(script) as endpoint,
-        Process(temporary, "child", ANTHROPIC_AUTH_TOKEN="sk-ant-other") as child,
+        Process(temporary, "child", forked=False, ANTHROPIC_AUTH_TOKEN="sk-ant-other") as child,
     ):
         response = child.configure(
             **setup_of(workspace, upstream=endpoint.url, anthropic_api_key=REAL_KEY, model="haiku")

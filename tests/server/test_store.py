@@ -138,7 +138,7 @@ def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
         assert store.find_response(attrs.evolve(key, value="m")) is None
         assert store.find_response(attrs.evolve(key, scope="completion"), since=AT) == StoredResponse("print", "reply")
         assert store.find_response(attrs.evolve(key, scope="completion"), since=LATER) is None
-        store.delete_responses("completion", before=LATER)
+        assert store.retention.delete_responses("completion", before=LATER)
         assert store.find_response(attrs.evolve(key, scope="completion")) is None
         assert store.find_response(key) is not None
 
@@ -177,36 +177,6 @@ def test_an_unusable_state_directory_is_rejected_in_one_line(tmp_path: Path) -> 
         Store(damaged)
 
 
-def test_a_database_of_another_version_is_rejected(folder: Path) -> None:
-    Store(folder).close()
-    with sqlite3.connect(folder / "state.sqlite3") as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
-    with pytest.raises(StoreError, match="another version"):
-        Store(folder)
-
-
-def test_a_database_of_the_first_version_is_updated(folder: Path) -> None:
-    with Store(folder) as store:
-        store.add_task(task())
-    with sqlite3.connect(folder / "state.sqlite3") as db:
-        db.execute("ALTER TABLE tasks DROP COLUMN warnings")
-        db.execute("ALTER TABLE tasks DROP COLUMN reserved")
-        db.execute("DROP TABLE reservations")
-        db.execute("DROP INDEX responses_by_age")
-        db.execute("PRAGMA user_version = 1")
-    db.close()
-    with Store(folder) as store:
-        assert store.get_task("task_1") == task()
-        store.end_task(
-            attrs.evolve(task(), status="completed", completed_at=LATER, warnings=("a",)), TaskEvent(1, "result", LATER)
-        )
-        ended = store.get_task("task_1")
-    assert ended is not None
-    assert ended.warnings == ("a",)
-    Store(folder).close()
-
-
 def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
     with Store(folder) as store:
         statements: list[str] = []
@@ -216,14 +186,36 @@ def test_unfinished_tasks_are_found_by_their_index(folder: Path) -> None:
     assert "tasks_unfinished" in plan["detail"]
 
 
-def test_old_responses_are_found_by_their_index(folder: Path) -> None:
+def test_what_is_old_is_found_by_an_index(folder: Path) -> None:
     with Store(folder) as store:
+        store.add_task(task())
+        store.end_task(attrs.evolve(task(), status="completed", completed_at=AT), TaskEvent(1, "result", AT))
         statements: list[str] = []
         store._db.set_trace_callback(statements.append)
-        store.delete_responses("completion", before=LATER)
-        [deletion] = [statement for statement in statements if statement.startswith("DELETE")]
-        plan = store._db.execute(f"EXPLAIN QUERY PLAN {deletion}").fetchall()
-    assert any("responses_by_age" in row["detail"] for row in plan)
+        assert not store.retention.delete_responses("completion", before=LATER)
+        assert store.retention.delete_tasks(before=LATER)
+        assert store.retention.delete_events()
+        assert store.retention.delete_usage(before=LATER)
+        assert store.retention.delete_audit(before=LATER)
+        store._db.set_trace_callback(None)
+        made = [one for one in statements if one.startswith(("SELECT", "DELETE"))]
+        assert len(made) >= 7
+        for statement in made:
+            plan = " ".join(row["detail"] for row in store._db.execute(f"EXPLAIN QUERY PLAN {statement}"))
+            # The list of tasks to delete is short.
+            assert "SCAN" not in plan or "pruned_tasks" in plan, (statement, plan)
+
+
+def test_lists_by_status_are_read_by_their_index(folder: Path) -> None:
+    with Store(folder) as store:
+        statements: list[str] = []
+        with store._pool.connection() as connection:
+            connection.set_trace_callback(statements.append)
+        for status, index in ((None, "tasks_by_key"), ("running", "tasks_by_status")):
+            store.list_tasks("k", 9, status=status)
+            [plan] = store._db.execute(f"EXPLAIN QUERY PLAN {statements.pop()}").fetchall()
+            assert index in plan["detail"]
+            assert "n<?" in plan["detail"]
 
 
 def test_a_completion_that_costs_nothing_needs_no_reservation(folder: Path) -> None:

@@ -13,6 +13,7 @@ from claude_code_server.domain.entities import ArtifactFile, Task
 from claude_code_server.domain.errors import ApiError
 from claude_code_server.domain.timestamps import now
 from claude_code_server.domain.usage import Usage
+from claude_code_server.services.task_queue import QueueLimits, TaskQueue
 from claude_code_server.services.task_runner import TaskRunner
 from claude_code_server.storage.store import Store
 
@@ -24,7 +25,8 @@ class Bench:
         self.folder = folder
         self.engine = ScriptedEngine(*steps)
         self.store = Store(folder)
-        self.runner = TaskRunner(self.engine, self.store, max_concurrency=max_concurrency, cancel_grace=cancel_grace)
+        limits = QueueLimits(max_running=max_concurrency, max_queued=100, max_queued_per_key=100)
+        self.runner = TaskRunner(self.engine, self.store, TaskQueue(limits), cancel_grace=cancel_grace)
         self._count = 0
 
     def submit(self, timeout: float = 60.0) -> str:

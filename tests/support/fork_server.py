@@ -25,7 +25,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
-from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -60,23 +59,44 @@ class ForkedProcess:
         *,
         env: Mapping[str, str],
         cwd: Path | None = None,
-        stderr: IO[str] | None = None,
+        stdin: bool = False,
+        stderr: int | None = None,
+        text: bool = True,
         open_files: int | None = None,
+        new_session: bool = False,
     ) -> None:
-        """``stderr`` is a pipe if it is None; ``open_files`` limits the descriptors."""
+        """Start the process.
+
+        ``stdin`` is a pipe if it is true, else empty; ``stderr`` is a descriptor, or None for a pipe; ``open_files``
+        limits the descriptors; with ``new_session``, no Ctrl-C of a terminal reaches the process.
+        """
         # A process each, because what has been imported also takes its time when a process exits.
         self._fork_server = _fork_server(_SERVER_MODULES if module == SERVER else _CLIENT_MODULES)
-        command = {"module": module, "arguments": list(arguments), "env": dict(env), "open_files": open_files}
+        command = {
+            "module": module,
+            "arguments": list(arguments),
+            "env": dict(env),
+            "cwd": str(cwd or Path.cwd()),
+            "open_files": open_files,
+            "new_session": new_session,
+        }
         with ExitStack() as stack:
-            stdin = stack.enter_context(open(os.devnull))  # noqa: PTH123
-            self.stdout, output = _pipe(stack)
-            self.stderr: TextIOWrapper | None = None
-            if stderr is None:
-                self.stderr, errors = _pipe(stack)
+            self.stdin: IO[Any] | None = None
+            if stdin:
+                theirs, ours = os.pipe()
+                stack.callback(os.close, theirs)
+                self.stdin = _open(ours, "w", text)
             else:
-                errors = stderr.fileno()
-            streams = (stdin.fileno(), output, errors)
-            self.pid = self._fork_server.ask({**command, "cwd": str(cwd or Path.cwd())}, streams)
+                theirs = stack.enter_context(open(os.devnull)).fileno()  # noqa: PTH123
+            ours, output = os.pipe()
+            stack.callback(os.close, output)
+            self.stdout = _open(ours, "r", text)
+            self.stderr: IO[Any] | None = None
+            if stderr is None:
+                ours, stderr = os.pipe()
+                stack.callback(os.close, stderr)
+                self.stderr = _open(ours, "r", text)
+            self.pid = self._fork_server.ask(command, (theirs, output, stderr))
         self._ended = os.pidfd_open(self.pid)
         self._returncode: int | None = None
 
@@ -85,15 +105,18 @@ class ForkedProcess:
 
     def __exit__(self, *_: object) -> None:
         self.wait()
-        self.stdout.close()
-        if self.stderr is not None:
-            self.stderr.close()
-        os.close(self._ended)
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def send_signal(self, number: int) -> None:
         """Send a signal. Do nothing if the process has been waited for."""
         if self._returncode is None:
             os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM. Do nothing if the process has been waited for."""
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL. Do nothing if the process has been waited for."""
@@ -115,14 +138,12 @@ class ForkedProcess:
         poll.register(self._ended, select.POLLIN)
         if poll.poll(None if timeout is None else timeout * 1000):
             self._returncode = self._fork_server.ask({"wait": self.pid})
+            os.close(self._ended)
         return self._returncode
 
 
-def _pipe(stack: ExitStack) -> tuple[TextIOWrapper, int]:
-    """Return a pipe's two ends, of which ``stack`` closes the second."""
-    reading, writing = os.pipe()
-    stack.callback(os.close, writing)
-    return os.fdopen(reading, encoding="utf-8"), writing
+def _open(descriptor: int, mode: str, text: bool) -> IO[Any]:
+    return os.fdopen(descriptor, mode, encoding="utf-8") if text else os.fdopen(descriptor, f"{mode}b")
 
 
 class _ForkServer:
@@ -186,6 +207,8 @@ def _run(request: Mapping[str, Any], streams: Sequence[int]) -> int:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    if request["new_session"]:
+        os.setsid()
     if (limit := request["open_files"]) is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)

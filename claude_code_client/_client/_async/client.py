@@ -4,39 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..._config import Config, override, resolve
 from ..._operations.client_state import ClientState, new_state
-from ..._policy.budget import Budget
 from ..._transport.async_connection import AsyncConnection
 from ..artifact_reader import attach_reader
+from ..options import ObserverOptions, expand_options, hooks_of
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks, strip_tracebacks_async
 from .account import AsyncAccount
 from .artifacts import AsyncArtifacts
 from .batches import AsyncBatches
 from .completions import AsyncCompletions
+from .spending import AsyncSpending
 from .tasks import AsyncTasks
 
 if TYPE_CHECKING:
-    from ..._embedded.local_server import LocalServer
+    import ssl
+
     from ..endpoints import AsyncEndpoints
+    from ..local_server import LocalServer
 
 
-class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifacts, AsyncAccount):
+class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifacts, AsyncAccount, AsyncSpending):
     """Client of the Claude Code API. Create one and share it between calls.
 
     Leaving its ``async with`` closes the connections. A pickled client carries its settings, but no key: where it is
-    unpickled it uses ``CLAUDE_API_KEY``. Copies have their own connections, and share budgets and journal.
+    unpickled it uses ``CLAUDE_API_KEY``. A pickle carries no hooks either. Copies have their own connections, and share
+    budgets, usage, journal and hooks.
 
     Methods raise subclasses of :class:`ClaudeAPIError`; ``claude_code_client.errors`` shows them as a tree.
     """
 
     @strip_tracebacks
+    @expand_options(ObserverOptions)
     def __init__(
         self,
         api_key: str | None = None,
@@ -49,6 +53,9 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
         journal: str | os.PathLike[str] | None = None,
         max_response_bytes: int | None = None,
         allow_insecure_http: bool = False,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        **options: Unpack[ObserverOptions],
     ) -> None:
         """Create a client. Sends nothing.
 
@@ -57,6 +64,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
             base_url: URL of the API. Default: ``CLAUDE_BASE_URL``, else the hosted service.
             timeout: Seconds for a whole call. Default: ``CLAUDE_TIMEOUT``, else 300.
             max_retries: Retries of a call that is safe to repeat. Default: 3.
+            {options}
             stream_read_timeout: Seconds without a byte after which the connection of a stream or a download counts as
                 dead and is replaced. Default: 45. The server sends a ping every 15 seconds.
             headers: Additional headers for every request.
@@ -66,6 +74,9 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
                 downloads, which have limits of their own. Default: 256 MiB.
             allow_insecure_http: Accept an ``http://`` base_url on another machine, which exposes the key to the
                 network.
+            proxy: URL of an HTTP or SOCKS proxy, also for hosts in NO_PROXY. Default: the environment's.
+            ssl_context: TLS of all connections, with a private CA or a client certificate for example. Default:
+                certifi's certificates, or those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``.
 
         Raises:
             AuthenticationError: No usable key.
@@ -80,8 +91,10 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
             max_response_bytes=max_response_bytes,
             headers=headers,
             allow_insecure_http=allow_insecure_http,
+            proxy=proxy,
+            ssl_context=ssl_context,
         )
-        self._connect(config, new_state(journal))
+        self._connect(config, new_state(journal, hooks_of(options, may_be_async=True)))
 
     def _connect(self, config: Config, state: ClientState) -> None:
         self._use(config, AsyncConnection(config, state, attach=attach_reader))
@@ -93,6 +106,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
 
     @classmethod
     @strip_tracebacks
+    @expand_options(ObserverOptions)
     def local(
         cls,
         workspace: str | os.PathLike[str] = ".",
@@ -106,6 +120,8 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
         journal: str | os.PathLike[str] | None = None,
         allow_home_workspace: bool = False,
         prices: str | os.PathLike[str] | None = None,
+        sandbox: bool = False,
+        **options: Unpack[ObserverOptions],
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
@@ -113,6 +129,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
         in a busy event loop, call it as ``await asyncio.to_thread(AsyncClaudeClient.local)``.
 
         Args:
+            {options}
             workspace: Directory that tasks work in. File tools stay inside it; Bash runs with your permissions.
             upstream: Where the model is: ``"anthropic"``, the URL of a Messages-compatible API, or ``"offline"``, a
                 rule-based stand-in. Default: ``"anthropic"`` if there is a key for it, else ``"offline"``.
@@ -125,11 +142,13 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
             allow_home_workspace: Allow a workspace that contains your home directory, such as ``/``: tasks can then
                 read and change everything in it.
             prices: TOML or JSON file with the prices of models that the server does not know; it refuses other models.
+            sandbox: Run each task in namespaces of its own, in which it reaches the workspace and the model only. Needs
+                Linux and bubblewrap.
 
         Raises:
             ConfigurationError: The server did not start; the message says why.
         """
-        from ..._embedded.local_server import LocalServer
+        from ..local_server import LocalServer
 
         server = LocalServer(
             workspace=workspace,
@@ -139,6 +158,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
             state_dir=state_dir,
             allow_home_workspace=allow_home_workspace,
             prices=prices,
+            sandbox=sandbox,
         )
         client = cls(
             api_key=server.api_key,
@@ -146,6 +166,7 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
             timeout=timeout,
             max_retries=max_retries,
             journal=journal,
+            **options,
         )
         client._server = server
         return client
@@ -229,25 +250,3 @@ class AsyncClaudeClient(AsyncCompletions, AsyncTasks, AsyncBatches, AsyncArtifac
         other = type(self).__new__(type(self))
         other._use(config, self._connection.reconfigured(config))
         return other
-
-    @contextmanager
-    def budget(self, usd: float) -> Iterator[Budget]:
-        """Open a budget that limits what all calls of this client, from any thread, spend inside the ``with``.
-
-        Each call reserves its largest possible cost before it is sent: a task its ``max_cost`` (default 1.0 USD), a
-        completion the price of its longest reply. If the budget cannot cover a call, the call raises
-        ``CostExceededError`` with ``estimated_cost``, and nothing is sent. If the cost of a call stays unknown, its
-        reservation stays.
-
-        Args:
-            usd: Largest amount to spend, in USD.
-
-        Raises:
-            ConfigurationError: ``usd`` is not a positive number.
-        """
-        budget = Budget(usd)
-        self._connection.state.budgets.open(budget)
-        try:
-            yield budget
-        finally:
-            self._connection.state.budgets.close(budget)

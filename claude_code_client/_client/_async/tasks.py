@@ -51,7 +51,8 @@ class AsyncTasks(AsyncBase):
             allow_skills: Skills that the task may invoke. Default: none.
             timeout: Seconds that the task may take. Default: the client's timeout.
             max_cost: USD that the task may cost. Default: 1.0.
-            context: Further input for the task, as JSON types.
+            context: Further input for the task, as JSON types. ``result_schema`` in it is a JSON Schema: a task whose
+                result does not conform fails.
             {options}
             stall_timeout: Seconds without an event after which the task counts as stalled and is cancelled. Default:
                 off. A tool that runs for minutes produces no events meanwhile.

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from ..._policy.retry import parse_retry_after
+from ..._wire.response_headers import header_number
 
 _SAME: Final = 1.0
 """Seconds. Headers count in whole seconds: ends of windows that differ by less are the same one."""
@@ -86,7 +87,7 @@ class RequestPace:
             wait = parse_retry_after(headers.get("retry-after"))
             if wait is not None:
                 self._not_before = max(self._not_before, now + min(wait, _LONGEST))
-        limit, left, reset = (_number(headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining", "reset"))
+        limit, left, reset = (header_number(headers, name) for name in ("limit", "remaining", "reset"))
         if status == 429:
             self._again += 1
             left = left or 0.0
@@ -122,11 +123,3 @@ class RequestPace:
         self._used, self._again = self._again + sum(start > began - on_the_way for start in self._lately), 0
         self._left = None if self._limit is None else self._limit - self._used
         self._resets_at = None if window is None else began + window * (math.floor((now - began) / window) + 1)
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value else None
-    except ValueError:
-        return None
-    return number if number is not None and number >= 0 else None

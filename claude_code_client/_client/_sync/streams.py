@@ -12,8 +12,9 @@ from ..._operations.effects import Operation
 from ..._transport.sync_connection import SyncConnection
 from ..._transport.sync_stream import SyncStream
 from ..._wire.event_cursor import EventCursor
+from ..._wire.response_headers import rate_limit
 from ...errors import ClosedError
-from ...models import TaskEvent
+from ...models import RateLimit, TaskEvent
 from ..pickling import refuse
 from ..tracebacks import strip_stream
 
@@ -90,6 +91,16 @@ class TaskStream(Stream[TaskEvent]):
     def last_event_id(self) -> str | None:
         """ID of the last event yielded, for ``stream_events(task_id, after=…)``; None before the first."""
         return self._cursor.last_event_id
+
+    @property
+    def request_id(self) -> str | None:
+        """``X-Request-Id`` of the latest connection, for reports to the server's operator; None before the first."""
+        return self._cursor.headers.get("x-request-id")
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """Rest of the server's rate limit, if the response to the latest connection stated it."""
+        return rate_limit(self._cursor.headers)
 
 
 def open_stream(connection: SyncConnection, operation: Operation[Any]) -> Stream[Any]:

@@ -15,6 +15,7 @@ from ...domain.errors import ApiError, invalid_request
 from ...services.completions import IDEMPOTENCY_SCOPE
 from ...services.in_flight_completion import InFlightCompletion
 from ...services.messages import to_messages_request
+from ...services.permission_checks import permitted_model
 from ..request import RequestContext
 from ..responses import json_response
 from ..serializers import serialize_error
@@ -72,19 +73,22 @@ async def _while_connected(
 
 
 def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompletion:
-    completions = context.services.completions
-    request = to_messages_request(
-        models.CreateCompletionRequest.from_dict(context.body),
-        context.services.settings.model,
-        context.services.tariff,
-        context.operation,
-    )
+    completions, tariff = context.services.completions, context.services.tariff
+
+    def choose_model(name: str | None, field: str) -> str:
+        return permitted_model(name, context.services.settings.model, tariff, context.caller.permissions, field)
+
+    body = models.CreateCompletionRequest.from_dict(context.body)
+    request = to_messages_request(body, context.operation, tariff, choose_model)
     warnings = context.unknown_field_warnings(_STREAM)
     if warnings:
         request = attrs.evolve(request, warnings=(*request.warnings, *warnings))
     key = context.idempotency_key(IDEMPOTENCY_SCOPE)
     known = completions.find(key) if key else None
-    return known or completions.start(request, context.key_hash, key, stream=stream)
+    if known is not None:
+        return known
+    context.services.disk_guard.check()
+    return completions.start(request, context.key_hash, key, stream=stream)
 
 
 async def _events(

@@ -34,7 +34,8 @@ async def stream_task_events(context: RequestContext) -> Response:
     if after == last and task.ended:
         # Nothing will ever follow; an EventSource reconnects after every response but this one.
         return Response(status_code=204)
-    return event_stream(_events(context.services, task, after))
+    leave = context.services.followers.add(task.id)
+    return event_stream(_events(context.services, task, after), on_end=leave)
 
 
 async def _events(services: Services, task: Task, after: int) -> AsyncIterator[bytes]:

@@ -9,9 +9,12 @@ from typing import Final
 from claude_code_api import models
 from starlette.responses import Response
 
+from claude_code_common.pricing import FREE
+
 from ...domain.entities import Task
 from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
+from ...runtime.json_logging import add_log_ids
 from ...services.task_spec import build_task_spec
 from ...storage.store import Store
 from ..file_response import file_response
@@ -24,6 +27,8 @@ _IDEMPOTENCY_SCOPE: Final = "task"
 _PAGE_SIZE: Final = 20
 _PAGE_CHARACTERS: Final = 2_000_000
 """Limit on the tasks of one page together, and another on their logs."""
+_PAGE_LOG_ENTRIES: Final = 200
+"""Limit on the entries of these logs together: each takes 20 to 40 µs."""
 _LOG_CHARACTERS: Final = 64_000
 """Limit on the log of one task in a page."""
 _MAX_CURSOR_DIGITS: Final = 18
@@ -42,11 +47,15 @@ async def create_task(context: RequestContext) -> Response:
         task = find_task(context, task_id)
         if task.status in _BLOCKING_STATUS:
             raise _limit_error(task, location)
-        return await _task_response(context, task)
-    ended = await runner.wait(task_id, prefer.wait or 0)
-    applied = {"Preference-Applied": prefer.applied(asynchronous=not ended)}
+        if task.ended:
+            return await _task_response(context, task)
+        # The server stops, and the task waits for the next one.
+        return await _task_response(context, task, 202, location)
+    await runner.wait(task_id, prefer.wait or 0)
+    task = find_task(context, task_id)
+    applied = {"Preference-Applied": prefer.applied(asynchronous=not task.ended)}
     headers = {name: value for name, value in (location | applied).items() if value}
-    return await _task_response(context, find_task(context, task_id), 200 if ended else 202, headers)
+    return await _task_response(context, task, 200 if task.ended else 202, headers)
 
 
 async def get_task(context: RequestContext) -> Response:
@@ -74,10 +83,11 @@ async def list_tasks(context: RequestContext) -> Response:
         page, next_cursor = store.list_tasks(
             context.key_hash, limit, status=status, before=before, max_characters=_PAGE_CHARACTERS
         )
-        log_characters = min(_LOG_CHARACTERS, _PAGE_CHARACTERS // max(1, len(page)))
+        share = max(1, len(page))
+        limits = max(1, _PAGE_LOG_ENTRIES // share), min(_LOG_CHARACTERS, _PAGE_CHARACTERS // share)
         return encode_large(
             models.TaskList(
-                data=[_listed_task(store, task, log_characters) for task in page],
+                data=[_listed_task(store, task, *limits) for task in page],
                 next_cursor=None if next_cursor is None else str(next_cursor),
             )
         )
@@ -97,7 +107,13 @@ async def download_artifact(context: RequestContext) -> Response:
     """Return an artifact's file, or a range of it."""
     task = find_task(context, context.parameters["task_id"])
     parameters = context.parameters
-    return await file_response(task, parameters["artifact_id"], parameters.get("range"), parameters.get("if_range"))
+    return await file_response(
+        task,
+        parameters["artifact_id"],
+        parameters.get("range"),
+        parameters.get("if_range"),
+        context.services.patches,
+    )
 
 
 def find_task(context: RequestContext, task_id: str) -> Task:
@@ -105,6 +121,7 @@ def find_task(context: RequestContext, task_id: str) -> Task:
     task = context.services.store.get_task(task_id, context.key_hash)
     if task is None:
         raise not_found("task")
+    add_log_ids(task_id=task.id)
     return task
 
 
@@ -117,7 +134,17 @@ def _submit_or_find(context: RequestContext) -> str:
         return stored.value
     request = models.CreateTaskRequest.from_dict(context.body)
     services = context.services
-    spec = build_task_spec(request, context.operation, f"task_{uuid.uuid4().hex}", services.settings, services.tariff)
+    services.disk_guard.check()
+    spec = build_task_spec(
+        request,
+        context.operation,
+        f"task_{uuid.uuid4().hex}",
+        services.settings,
+        services.tariff,
+        services.agent_library,
+        context.caller.permissions,
+    )
+    services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,
@@ -139,8 +166,8 @@ async def _task_response(
     return json_response(body, status, headers)
 
 
-def _listed_task(store: Store, task: Task, log_characters: int) -> models.AgenticTaskResponse:
-    events, complete = store.read_log(task.id, log_characters)
+def _listed_task(store: Store, task: Task, entries: int, characters: int) -> models.AgenticTaskResponse:
+    events, complete = store.read_log(task.id, entries, characters)
     return serialize_task(task, events, truncated=not complete)
 
 

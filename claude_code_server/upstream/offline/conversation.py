@@ -7,9 +7,10 @@ from typing import Any
 
 import attrs
 
+from .structured_output import TOOL
 from .tool_calls import OfflineTask, ToolResult
 
-_NOT_CALLABLE = frozenset({"DeferredToolPlaceholder"})
+_NOT_CALLABLE = frozenset({"DeferredToolPlaceholder", TOOL})
 
 
 @attrs.frozen

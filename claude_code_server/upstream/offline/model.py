@@ -10,6 +10,7 @@ from typing import Any
 from .conversation import Conversation, parse_conversation
 from .notices import ABOUT, NOTE, no_matching_rule
 from .rule_selection import select_rule
+from .structured_output import TOOL, UnfillableError, fill
 from .tokens import count_output, count_request, truncate
 from .tool_calls import Dialogue, ToolCall, ToolResult
 
@@ -22,7 +23,7 @@ def respond(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
     conversation = parse_conversation(request)
-    step = _next_step(conversation) if conversation.is_task else ABOUT
+    step = _structured(_next_step(conversation), request) if conversation.is_task else ABOUT
     content: list[dict[str, Any]]
     stop_reason, stop_sequence = "tool_use", None
     if isinstance(step, ToolCall):
@@ -54,6 +55,17 @@ def _next_step(conversation: Conversation) -> ToolCall | str:
     if dialogue is None:
         return no_matching_rule(conversation.task)
     return _replay(dialogue, conversation.results)
+
+
+def _structured(step: ToolCall | str, request: Mapping[str, Any]) -> ToolCall | str:
+    """Return a final text as a call of the tool for structured results, if the request has it and the text fits."""
+    schemas = [tool.get("input_schema") for tool in request.get("tools") or () if tool.get("name") == TOOL]
+    if isinstance(step, ToolCall) or not schemas:
+        return step
+    try:
+        return ToolCall(step, TOOL, fill(schemas[0], step.removesuffix(NOTE).strip()))
+    except UnfillableError:
+        return step
 
 
 def _replay(dialogue: Dialogue, results: tuple[ToolResult, ...]) -> ToolCall | str:

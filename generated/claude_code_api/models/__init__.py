@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from .create_completion_request import CreateCompletionRequest
     from .create_task_request import CreateTaskRequest
     from .create_task_request_task_context import CreateTaskRequestTaskContext
+    from .create_task_request_task_context_result_schema import (
+        CreateTaskRequestTaskContextResultSchema,
+    )
     from .error_body import Error
     from .error_detail import ErrorDetail
     from .error_event import ErrorEvent
     from .health import Health
+    from .key_limits import KeyLimits
     from .log_entry import LogEntry
     from .message import Message
     from .model import Model
@@ -55,10 +59,12 @@ else:
         "CreateCompletionRequest": ".create_completion_request",
         "CreateTaskRequest": ".create_task_request",
         "CreateTaskRequestTaskContext": ".create_task_request_task_context",
+        "CreateTaskRequestTaskContextResultSchema": ".create_task_request_task_context_result_schema",
         "Error": ".error_body",
         "ErrorDetail": ".error_detail",
         "ErrorEvent": ".error_event",
         "Health": ".health",
+        "KeyLimits": ".key_limits",
         "LogEntry": ".log_entry",
         "Message": ".message",
         "Model": ".model",
@@ -106,10 +112,12 @@ __all__ = (
     "CreateCompletionRequest",
     "CreateTaskRequest",
     "CreateTaskRequestTaskContext",
+    "CreateTaskRequestTaskContextResultSchema",
     "Error",
     "ErrorDetail",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "LogEntry",
     "Message",
     "Model",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_code_server.domain.engine_protocol import CancelToken, EventType, Outcome, TaskSpec
+from claude_code_server.domain.key_account import NO_BUDGET, WorkBudget
 from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
@@ -38,6 +39,10 @@ class Run:
 
     def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
         self.usages.append(usage)
+
+    @property
+    def budget(self) -> WorkBudget:
+        return NO_BUDGET
 
     def of(self, type: EventType) -> list[Event]:
         return [event for event in self.events if event["type"] == type]
@@ -73,16 +78,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tmp_path: Path, script: Script) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, script: Script, **engine: Any) -> AsyncIterator[Bench]:
+    """Prepare a server's engine; ``engine`` are arguments of ``ClaudeCodeEngine``."""
     workspace, state = tmp_path / "workspace", tmp_path / "state"
-    workspace.mkdir()
+    workspace.mkdir(exist_ok=True)
     state.mkdir()
     with ScriptedMessages(script) as endpoint:
         source = open_upstream(endpoint.url, KEY)
         proxy = ModelProxy(source, Tariff(ModelCatalog(), free=source.free, local=source.local))
         await proxy.start()
         try:
-            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state), workspace, state)
+            yield Bench(endpoint, proxy, ClaudeCodeEngine(proxy, state, **engine), workspace, state)
         finally:
             await proxy.aclose()
             await source.aclose()

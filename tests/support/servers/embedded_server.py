@@ -52,7 +52,7 @@ def serving(
     chosen = Settings(**{"workspace": workspace, "api_keys": (KEY, OTHER_KEY), "ping_interval": 5.0, **settings})
     services = Services(chosen, engine, contract=contract)
     sock = bootstrap.bind("127.0.0.1", 0)
-    base_url = bootstrap.base_url(sock)
+    base_url = bootstrap.base_url(sock, tls=chosen.tls_cert is not None)
     ready, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     failed: list[BaseException] = []

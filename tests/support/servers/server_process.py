@@ -97,7 +97,7 @@ class ServerProcess:
                 command,
                 env=self._environment,
                 cwd=self._temporary,
-                stderr=log,
+                stderr=log.fileno(),
                 open_files=self._open_files,
             )
         limit = [] if self._open_files is None else ["sh", "-c", f'ulimit -n {self._open_files} && exec "$@"', "sh"]

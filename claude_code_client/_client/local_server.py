@@ -8,10 +8,10 @@ import json
 import os
 import secrets
 import select
-import subprocess
 import sys
 import weakref
 from pathlib import Path
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any, Final
 
 from ..errors import ConfigurationError
@@ -36,6 +36,7 @@ class LocalServer:
         anthropic_api_key: str | None,
         prices: str | os.PathLike[str] | None,
         allow_home_workspace: bool,
+        sandbox: bool,
     ) -> None:
         """Start the server and wait until it accepts calls. Raises ConfigurationError if it does not start."""
         check_installed()
@@ -47,6 +48,7 @@ class LocalServer:
             {
                 "workspace": str(Path(workspace).absolute()),
                 "allow_home_workspace": allow_home_workspace,
+                "sandbox": sandbox,
                 "upstream": upstream,
                 "model": model,
                 "state_dir": None if state_dir is None else str(Path(state_dir).absolute()),
@@ -78,20 +80,20 @@ def check_installed() -> None:
         )
 
 
-def _spawn() -> subprocess.Popen[bytes]:
+def _spawn() -> Popen[bytes]:
     # Settings include keys, and other users can read command lines and environments: they go through stdin.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE_"))}
-    return subprocess.Popen(
+    return Popen(
         [sys.executable, "-P", "-m", "claude_code_server", "child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=PIPE,
+        stdout=PIPE,
         env=environ,
         # Ctrl-C is for this process to handle. The server stops when its stdin closes.
         start_new_session=True,
     )
 
 
-def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
+def _handshake(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
     if process.stdin is None or process.stdout is None:
         raise TypeError("the child process has no pipes")
     try:
@@ -111,7 +113,7 @@ def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> di
     return ready if isinstance(ready, dict) else {}
 
 
-def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
+def _stop(process: Popen[bytes], owner: int) -> None:
     if os.getpid() != owner:  # a forked process has the pipes, but the server is its parent's
         return
     for pipe in (process.stdin, process.stdout):
@@ -120,10 +122,10 @@ def _stop(process: subprocess.Popen[bytes], owner: int) -> None:
                 pipe.close()
     try:
         process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         process.terminate()
         try:
             process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             process.kill()
             process.wait()

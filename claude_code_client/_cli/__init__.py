@@ -1,0 +1,1 @@
+"""Command line of the package: a dispatcher, and a module for each command."""

@@ -1,1 +1,0 @@
-"""Embedded server as a child process, and the command line."""

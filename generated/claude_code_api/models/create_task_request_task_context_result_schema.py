@@ -1,0 +1,53 @@
+# Generated from openapi/claude-code-api.yaml by `make generate`. Do not edit.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+T = TypeVar("T", bound="CreateTaskRequestTaskContextResultSchema")
+
+
+@_attrs_define
+class CreateTaskRequestTaskContextResultSchema:
+    """JSON Schema, of type `object`, of the task's `result`: draft 2020-12, or draft-07 if its `$schema` says so. It must
+    be self-contained, and have no keywords other than those of the draft. A task whose result does not conform fails.
+    If the schema has no `summary`, a text with this name is added to what it describes.
+
+    """
+
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        create_task_request_task_context_result_schema = cls()
+
+        create_task_request_task_context_result_schema.additional_properties = d
+        return create_task_request_task_context_result_schema
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
