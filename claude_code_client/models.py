@@ -7,7 +7,7 @@ their own are kept in ``extra``, and ``to_dict()`` includes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import attrs
@@ -23,6 +23,8 @@ from claude_code_api.events import (
     ToolResultEvent,
     UnknownTaskEvent,
 )
+
+from claude_code_common.timestamps import parse_datetime
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -201,7 +203,7 @@ class Artifact(_WithReader):
     @property
     def created_datetime(self) -> datetime | None:
         """``created_at`` as an aware datetime in UTC; None if it is missing or not in ISO 8601."""
-        return _parse_datetime(self.created_at)
+        return parse_datetime(self.created_at)
 
     def read_bytes(self, *, max_bytes: int = MAX_READ_BYTES) -> bytes:
         """Download the artifact into memory. To store it in a file, use the client's ``download_artifact()``.
@@ -277,12 +279,12 @@ class AgenticTaskResponse(_Model):
     @property
     def created_datetime(self) -> datetime | None:
         """``created_at`` as an aware datetime in UTC; None if it is missing or not in ISO 8601."""
-        return _parse_datetime(self.created_at)
+        return parse_datetime(self.created_at)
 
     @property
     def completed_datetime(self) -> datetime | None:
         """``completed_at`` as an aware datetime in UTC; None while the task runs, or if it is not in ISO 8601."""
-        return _parse_datetime(self.completed_at)
+        return parse_datetime(self.completed_at)
 
     def _repr_fields(self) -> Iterator[tuple[str, object]]:
         # The prompt, the result and the log stay out of reprs, and so out of logs.
@@ -361,19 +363,14 @@ class Capability(_Model):
 
 @attrs.frozen(kw_only=True, repr=False)
 class KeyLimits(_Model):
-    """Limits of the API key. None means that there is no such limit, or that the server does not report it."""
+    """Limits of the API key, in seconds and USD; days and months are in UTC. None stands for no known limit."""
 
     requests_per_minute: int | None = None
     tasks_at_once: int | None = None
-    """Tasks that may be pending or running at once."""
     max_timeout: float | None = None
-    """Largest timeout of a task, in seconds."""
     max_cost: float | None = None
-    """Largest ``max_cost`` of a task, in USD."""
     day_budget: float | None = None
-    """USD a day, in UTC."""
     month_budget: float | None = None
-    """USD a calendar month, in UTC."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -401,16 +398,3 @@ class Health(_Model):
     it."""
     spec_version: str
     """Version of the API contract that the server implements."""
-
-
-def _parse_datetime(value: str | None) -> datetime | None:
-    if not value:
-        return None
-    from dateutil.parser import isoparse  # takes 40 ms to import, which most programs need not spend
-
-    try:
-        moment = isoparse(value)
-    except ValueError:
-        return None
-    # The contract says that all timestamps are in UTC, so one without an offset is taken as UTC.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

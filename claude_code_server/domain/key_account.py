@@ -143,7 +143,7 @@ class KeyAccount:
 
 @attrs.frozen
 class WorkBudget:
-    """What one piece of work, such as a task, may take from the account of its key."""
+    """Share of one piece of work, such as a task, in the account of its key."""
 
     account: KeyAccount
     work: str

@@ -101,7 +101,7 @@ class Services:
             self.engine = self._given_engine or await self._start_claude_code(stack, state_dir)
             stored_keys = StoredKeys(self.store.keys, self._stop_work_of)
             self.api_keys = ApiKeys(self.settings.api_keys, stored_keys)
-            self.accounts = KeyAccounts(self.store, self.api_keys.permissions)
+            self.accounts = KeyAccounts(self.store.keys, self.api_keys.permissions)
             self.task_runner = TaskRunner(
                 self.engine,
                 self.store,

@@ -12,7 +12,7 @@ from ..domain.key_account import NO_BUDGET, KeyAccount, utc_now
 from ..domain.permissions import Permissions
 from ..domain.timestamps import format_time
 from ..domain.usage import Usage
-from ..storage.store import Store
+from ..storage.key_table import KeyTable
 
 _BUSY_RETRY: Final = 2.0
 """Seconds after which calls in progress may have left money."""
@@ -22,10 +22,10 @@ class KeyAccounts:
     """Accounts by the identity of their keys. All work of a key with a budget is held and settled here."""
 
     def __init__(
-        self, store: Store, permissions: Callable[[str], Permissions], clock: Callable[[], datetime] = utc_now
+        self, table: KeyTable, permissions: Callable[[str], Permissions], clock: Callable[[], datetime] = utc_now
     ) -> None:
-        """``permissions`` returns those of a key by its identity."""
-        self._store = store
+        """Open no account yet. ``permissions`` returns those of a key by its identity."""
+        self._table = table
         self._permissions = permissions
         self._clock = clock
         self._accounts: dict[str, KeyAccount] = {}
@@ -52,7 +52,7 @@ class KeyAccounts:
         raise budget_exceeded(account, f"this completion may cost ${need.cost:.2g}, less with fewer max_tokens", need)
 
     def _spent_since(self, owner: str, start: datetime) -> float:
-        return self._store.spent(owner, format_time(start))
+        return self._table.spent(owner, format_time(start))
 
 
 def budget_exceeded(account: KeyAccount, reason: str, need: Usage | None = None) -> ApiError:

@@ -1,4 +1,4 @@
-"""Table of the keys that were created with ``claude-code-client keys``.
+"""Table of the keys that were created with ``claude-code-client keys``, and what keys have spent.
 
 The server reads it while the command changes it, each on a connection of its own.
 """
@@ -43,6 +43,10 @@ class KeyTable:
         sql = "SELECT * FROM api_keys WHERE id = ? OR (name = ? AND revoked_at IS NULL) ORDER BY revoked_at LIMIT 1"
         rows = self._fetch(sql, name_or_id, name_or_id)
         return _key_from_row(rows[0]) if rows else None
+
+    def spent(self, owner: str, since: str) -> float:
+        """Return what the ended work of a key has cost since a time (ISO 8601), in USD."""
+        return float(self._fetch("SELECT total(cost) FROM usage WHERE key = ? AND at >= ?", owner, since)[0][0])
 
     def add(self, key: StoredKey) -> None:
         """Store a new key. Raise sqlite3.IntegrityError if a key that is not revoked has its name."""

@@ -226,12 +226,6 @@ class Store(TaskReader):
         )  # fmt: skip
         return [ModelUsage(row["model"], row["requests"], usage_from_row(row)) for row in rows]
 
-    def spent(self, key_hash: str, since: str) -> float:
-        """Return what the ended work of a key has cost since a time (ISO 8601), in USD."""
-        self._store_deferred()
-        row = self._fetch_one("SELECT total(cost) AS cost FROM usage WHERE key = ? AND at >= ?", key_hash, since)
-        return 0.0 if row is None else float(row["cost"])
-
     # ---- private
 
     @contextlib.contextmanager
