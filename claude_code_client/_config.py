@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -23,6 +23,9 @@ from claude_code_api.server import SERVER_URL
 from claude_code_common.loopback import is_loopback
 
 from .errors import AuthenticationError, ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_TIMEOUT: Final = 300.0
 """Seconds for a whole call."""
@@ -56,6 +59,10 @@ class Config:
     """Largest decoded body of a response, other than a stream or a download."""
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """Headers to add to every request."""
+    proxy: str | None = attrs.field(default=None, repr=False)
+    """URL of the proxy, perhaps with a password; None for that of the environment."""
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    """TLS of all connections; None for the usual certificates, or those of the environment."""
 
 
 def resolve(
@@ -68,6 +75,8 @@ def resolve(
     max_response_bytes: int | None = None,
     headers: Mapping[str, str] | None = None,
     allow_insecure_http: bool = False,
+    proxy: str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
     """Return the settings for these arguments; None takes the environment variable or the default.
@@ -89,7 +98,24 @@ def resolve(
         stream_read_timeout=_stream_read_timeout(stream_read_timeout, DEFAULT_STREAM_READ_TIMEOUT),
         max_response_bytes=_max_response_bytes(max_response_bytes, DEFAULT_MAX_RESPONSE_BYTES),
         headers=check_headers(headers),
+        proxy=_proxy(proxy),
+        ssl_context=_ssl_context(ssl_context),
     )
+
+
+def _proxy(proxy: str | None) -> str | None:
+    if proxy is not None and (not isinstance(proxy, str) or not proxy):
+        raise ConfigurationError("proxy must be a URL like http://proxy.example:3128.", param="proxy")
+    return proxy
+
+
+def _ssl_context(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    # Not isinstance(): most programs need not import ssl before they connect.
+    if context is not None and not hasattr(context, "wrap_bio"):
+        raise ConfigurationError(
+            f"ssl_context must be an ssl.SSLContext, not {type(context).__name__}.", param="ssl_context"
+        )
+    return context
 
 
 def _api_key(key: str | None) -> str:

@@ -172,11 +172,14 @@ class AuthenticationError(ClaudeAPIError):
 
 
 class CostExceededError(ClaudeAPIError):
-    """Call refused, or task ended, because of its cost. ``estimated_cost`` is in USD, if known."""
+    """Call refused, or task ended, because of its cost. ``estimated_cost`` is in USD, if known.
+
+    If the budget of the key does not pay for the call, ``retry_after`` is the time until that budget starts anew.
+    """
 
 
 class PermissionError(ClaudeAPIError, builtins.PermissionError):
-    """Tool, agent, skill or model that the key may not use, named in the message."""
+    """Tool, agent, skill or model that the key may not use, or limit that it may not request, named in the message."""
 
 
 class NotFoundError(ClaudeAPIError, LookupError):

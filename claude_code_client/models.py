@@ -35,6 +35,7 @@ __all__ = [
     "CompletionResponse",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "Message",
     "ModelInfo",
     "ModelUsage",
@@ -359,12 +360,30 @@ class Capability(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class KeyLimits(_Model):
+    """Limits of the API key. None means that there is no such limit, or that the server does not report it."""
+
+    requests_per_minute: int | None = None
+    tasks_at_once: int | None = None
+    """Tasks that may be pending or running at once."""
+    max_timeout: float | None = None
+    """Largest timeout of a task, in seconds."""
+    max_cost: float | None = None
+    """Largest ``max_cost`` of a task, in USD."""
+    day_budget: float | None = None
+    """USD a day, in UTC."""
+    month_budget: float | None = None
+    """USD a calendar month, in UTC."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class Capabilities(_Model):
-    """Tools, agents and skills that the API key may use."""
+    """Tools, agents and skills that the API key may use, and its limits."""
 
     tools: list[Capability] = attrs.field(factory=list)
     agents: list[Capability] = attrs.field(factory=list)
     skills: list[Capability] = attrs.field(factory=list)
+    limits: KeyLimits = attrs.field(factory=KeyLimits)
 
 
 @attrs.frozen(kw_only=True, repr=False)

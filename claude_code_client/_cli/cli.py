@@ -13,7 +13,9 @@ from ..errors import ClaudeAPIError
 
 _HELP: Final = ("-h", "--help")
 COMMANDS: Final = {
+    "batch": "run a file of completions or tasks, and go on after a crash",
     "serve": "run the embedded server in the foreground",
+    "keys": "create, list, revoke and rotate the API keys of an embedded server",
     "backup": "copy the state of a server, which may be running, into one file",
     "audit": "print who ran what, with which tools, at what cost",
 }

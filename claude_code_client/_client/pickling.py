@@ -45,7 +45,8 @@ def dump_config(config: Config) -> dict[str, Any]:
     name = fingerprint(config)
     _pickled[name] = config
     fields = attrs.asdict(config)
-    del fields["api_key"]
+    # A proxy may have a password; a TLS context belongs to its process.
+    del fields["api_key"], fields["proxy"], fields["ssl_context"]
     fields["headers"] = {name: value for name, value in config.headers.items() if not is_secret(name)}
     return {"config": fields, "fingerprint": name}
 

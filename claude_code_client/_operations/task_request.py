@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST
+from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST, CREATE_TASK_REQUEST_TIMEOUT
 from claude_code_api.models.create_task_request import CreateTaskRequest
 
 from .._config import DEFAULT_STREAM_READ_TIMEOUT, Config
@@ -46,12 +46,14 @@ def task_request(
 ) -> TaskRequest:
     """Return the request of a task with these fields, named as the attributes of CreateTaskRequest.
 
-    None leaves a field out; a ``timeout`` left out is the client's. Raises InvalidRequestError or ConfigurationError,
-    naming the parameter.
+    None leaves a field out; a ``timeout`` left out is the client's. If that is the contract's default, it is not sent:
+    the key may not be allowed as much, and the server then takes less. Raises InvalidRequestError or
+    ConfigurationError, naming the parameter.
     """
     check_waiting(None, stall_timeout)
     timeout = call_timeout(fields.get("timeout"), config)
-    body = request_body(CreateTaskRequest, {**fields, "timeout": timeout})
+    chosen = fields.get("timeout") is not None or timeout != CREATE_TASK_REQUEST_TIMEOUT
+    body = request_body(CreateTaskRequest, {**fields, "timeout": timeout if chosen else None})
     extras = extras or Extras()
     extras.add_to(body)
     return TaskRequest(

@@ -43,6 +43,7 @@ class AsyncPools:
 
     def __init__(self, config: Config) -> None:
         self._server = parse_base_url(config.base_url).server
+        self._config = config
         # A connection belongs to the loop that opened it; a second asyncio.run() gets its own.
         self._by_loop: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
         # Strong references: the collector would close an operation together with the cycle that holds it, before the
@@ -59,7 +60,7 @@ class AsyncPools:
         loop = running_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
-            transport = _open(self._server)
+            transport = _open(self._server, self._config)
             guard = self._close_with_loop(loop, transport)
             # Run the guard to its yield, so that the loop knows it and closes it when asyncio.run() ends.
             with suppress(StopIteration):
@@ -113,8 +114,8 @@ def _abandon_calls() -> None:
             call.abandon()
 
 
-def _open(server: Server) -> AsyncOriginTransport:
-    context, proxy, backend = tls_context(server), proxy_for(server), AsyncioBackend()
+def _open(server: Server, config: Config) -> AsyncOriginTransport:
+    context, proxy, backend = tls_context(server, config), proxy_for(server, config), AsyncioBackend()
     if proxy is None:
         return AsyncOriginTransport(
             server, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context, network_backend=backend)

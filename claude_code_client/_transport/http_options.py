@@ -61,8 +61,10 @@ def default_headers(config: Config) -> dict[str, str]:
     return merge_headers({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
-def tls_context(server: Server) -> ssl.SSLContext:
+def tls_context(server: Server, config: Config) -> ssl.SSLContext:
     """Return the TLS context for connections to a server."""
+    if config.ssl_context is not None:
+        return config.ssl_context
     return _tls_context() if server.scheme == b"https" else _no_tls_context()
 
 
@@ -75,11 +77,13 @@ class Proxy:
     """Keyword arguments of httpcore's class."""
 
 
-def proxy_for(server: Server) -> Proxy | None:
-    """Return the proxy that the environment names for a server; None for a direct connection.
+def proxy_for(server: Server, config: Config) -> Proxy | None:
+    """Return the proxy of the client, or the one that the environment names for a server; None for no proxy.
 
     Raises ConfigurationError for a proxy that cannot be used.
     """
+    if config.proxy is not None:
+        return _proxy(_checked_proxy(config.proxy, "proxy="), config)
     # With a transport of its own, httpx ignores the proxy variables. Traffic on this machine needs no proxy.
     if is_loopback(server.name):
         return None
@@ -91,17 +95,17 @@ def proxy_for(server: Server) -> Proxy | None:
     proxy = proxies.get(server.scheme.decode()) or proxies.get("all")
     if proxy is None:
         return None
-    return _proxy(_checked_proxy(proxy if "://" in proxy else f"http://{proxy}"))
+    return _proxy(_checked_proxy(proxy if "://" in proxy else f"http://{proxy}", "The environment"), config)
 
 
-def _proxy(url: str) -> Proxy:
+def _proxy(url: str, config: Config) -> Proxy:
     import httpx  # which separates the credentials from the URL
 
     proxy = httpx.Proxy(url)
     options: dict[str, Any] = {"proxy_url": _core_url(proxy.url), "proxy_auth": proxy.raw_auth}
     is_socks = proxy.url.scheme.startswith("socks")
     if proxy.url.scheme == "https":
-        options["proxy_ssl_context"] = _tls_context()
+        options["proxy_ssl_context"] = config.ssl_context or _tls_context()
     return Proxy(is_socks, options)
 
 
@@ -109,7 +113,7 @@ def _core_url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
-def _checked_proxy(proxy: str) -> str:
+def _checked_proxy(proxy: str, source: str) -> str:
     import httpx
 
     scheme = ""
@@ -119,14 +123,12 @@ def _checked_proxy(proxy: str) -> str:
             scheme = url.scheme
     # The URL is not shown: it may contain a password.
     if not scheme:
-        raise ConfigurationError(
-            f"The proxy that the environment names is not a URL with a host and a port. {_PROXIES}"
-        )
+        raise ConfigurationError(f"{source} names a proxy that is not a URL with a host and a port. {_PROXIES}")
     if scheme in ("socks5", "socks5h"):
         if importlib.util.find_spec("socksio") is None:
             raise ConfigurationError(
-                "The environment names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'."
+                f"{source} names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'."
             )
     elif scheme not in ("http", "https"):
-        raise ConfigurationError(f"The environment names a proxy of a kind that is not supported. {_PROXIES}")
+        raise ConfigurationError(f"{source} names a proxy of a kind that is not supported. {_PROXIES}")
     return proxy

@@ -37,6 +37,7 @@ class SyncPool:
 
     def __init__(self, config: Config) -> None:
         self._server = parse_base_url(config.base_url).server
+        self._config = config
         # A forked process must not use its parent's sockets: it opens its own, and leaves those open.
         self._by_process: dict[int, SyncOriginTransport] = {}
         self._streams: _Streams = {}
@@ -52,7 +53,7 @@ class SyncPool:
         process = os.getpid()
         transport = self._by_process.get(process)
         if transport is None:
-            transport = self._by_process.setdefault(process, _open(self._server))
+            transport = self._by_process.setdefault(process, _open(self._server, self._config))
         return transport
 
     def keep(self, stream: Call) -> None:
@@ -72,8 +73,8 @@ class SyncPool:
         self._finalize.detach()
 
 
-def _open(server: Server) -> SyncOriginTransport:
-    context, proxy, backend = tls_context(server), proxy_for(server), DeadlineBackend()
+def _open(server: Server, config: Config) -> SyncOriginTransport:
+    context, proxy, backend = tls_context(server, config), proxy_for(server, config), DeadlineBackend()
     if proxy is None:
         return SyncOriginTransport(
             server, lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)

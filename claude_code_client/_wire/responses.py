@@ -21,6 +21,7 @@ from ..models import (
     Capability,
     CompletionResponse,
     Health,
+    KeyLimits,
     ModelInfo,
     ModelUsage,
     Usage,
@@ -265,7 +266,24 @@ def capabilities(response: generated.Capabilities) -> Capabilities:
             tools=each(response.tools),
             agents=each(response.agents),
             skills=each(response.skills),
+            limits=_key_limits(response.limits),
             extra=_extra(response, Capabilities),
+        )
+    )
+
+
+def _key_limits(response: generated.KeyLimits | Unset) -> KeyLimits:
+    if isinstance(response, Unset):
+        return KeyLimits()
+    return checked(
+        KeyLimits(
+            requests_per_minute=_or_none(response.requests_per_minute),
+            tasks_at_once=_or_none(response.tasks_at_once),
+            max_timeout=_or_none(response.max_timeout),
+            max_cost=_or_none(response.max_cost),
+            day_budget=_or_none(response.day_budget),
+            month_budget=_or_none(response.month_budget),
+            extra=_extra(response, KeyLimits),
         )
     )
 

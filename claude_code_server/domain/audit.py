@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from .api_key import STORED
 from .usage import Usage
 
 _ID_LENGTH: Final = 12
@@ -17,8 +18,8 @@ _NAME_FIELDS: Final = {"tool_call": "tool", "agent_spawn": "agent", "skill_invok
 
 
 def key_id(key_hash: str) -> str:
-    """Return the ID of a key in logs: the beginning of its hash."""
-    return key_hash[:_ID_LENGTH]
+    """Return the ID of a key in logs: that of a stored key, or the beginning of the hash of another."""
+    return key_hash if key_hash.startswith(STORED) else key_hash[:_ID_LENGTH]
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ import attrs
 from claude_code_api.defaults import CREATE_TASK_REQUEST_MAX_COST, CREATE_TASK_REQUEST_TIMEOUT
 
 from .entities import ArtifactFile
+from .key_account import WorkBudget
 from .usage import Usage
 
 EventType = Literal["thinking", "tool_call", "tool_result", "agent_spawn", "skill_invoke"]
@@ -35,6 +36,11 @@ class EventSink(Protocol):
         If the server crashes, the task is charged both.
         """
 
+    @property
+    def budget(self) -> WorkBudget:
+        """Budget of the task's key, from which every model call has to be paid too."""
+        ...
+
 
 @attrs.frozen
 class TaskSpec:
@@ -47,6 +53,8 @@ class TaskSpec:
     tools: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
+    small_model: str = ""
+    """Model for minor work; empty for the one that the model catalog provides beside ``model``."""
     max_cost: float = CREATE_TASK_REQUEST_MAX_COST
     """USD."""
     timeout: float = CREATE_TASK_REQUEST_TIMEOUT

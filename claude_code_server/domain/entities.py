@@ -28,12 +28,16 @@ class TaskError:
     """USD."""
 
 
+PATCH: Final = "patch"
+"""Type of artifacts with all changes of a task, which the server keeps, rather than the working directory."""
+
+
 @attrs.frozen
 class ArtifactFile:
-    """A file that a run created or changed."""
+    """A file that a run created or changed, or a patch."""
 
     path: str
-    """Relative to the working directory, with forward slashes."""
+    """Relative to the working directory, with forward slashes; of a patch, its name."""
     size_bytes: int
     sha256: str
     created_at: str
@@ -57,7 +61,7 @@ class Task:
 
     id: str
     key_hash: str
-    """Hash of the API key that created the task."""
+    """Identity of the API key that created the task (``Caller.owner``)."""
     description: str
     model: str
     working_directory: str

@@ -13,7 +13,7 @@ class IdempotencyKey:
     """The ``Idempotency-Key`` of one request."""
 
     key_hash: str
-    """Hash of the caller's API key."""
+    """Identity of the caller's API key (``Caller.owner``)."""
     scope: str
     """Kind of response: keys of different scopes are independent."""
     value: str

@@ -39,6 +39,9 @@ class Settings:
     """Further files and directories that tasks in a sandbox may read, such as those of a compiler."""
     sandbox_hosts: tuple[str, ...] = ()
     """Hosts that tasks in a sandbox may reach: ``NAME``, ``*.NAME`` or ``NAME:PORT``."""
+    isolate: str | None = None
+    """``"worktree"`` if each task works in a git worktree of its own, and its changes become a patch; None if all tasks
+    share the workspace."""
     max_concurrent_tasks: int = 4
     """Tasks that run concurrently; further tasks wait in the queue, and their timeouts have not started."""
     max_queued_tasks: int = 10_000

@@ -14,6 +14,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from ..domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
 from ..domain.names import unknown_name
 from ..runtime.work_limit import run_in_own_thread
@@ -33,6 +35,7 @@ from .sandbox import Sandbox
 from .sandbox_network import SandboxNetwork
 from .tools import TOOLS
 from .unavailable import UnavailableError
+from .worktree import Isolation, PatchSearch, Worktree, WorktreeError
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient
@@ -50,8 +53,8 @@ class ClaudeCodeEngine:
 
     ``state_dir`` must exist; each run has a private directory there, deleted at its end. ``cli`` is the executable: by
     default the one of claude-agent-sdk, or else ``claude`` on the PATH. ``library`` has the agents and skills: by
-    default those that come along. Runs are confined to ``sandbox``, if there is one. Raise UnavailableError if there is
-    no executable, and on Windows.
+    default those that come along. Runs are confined to ``sandbox``, and work in worktrees
+    of ``isolation``, if there is one. Raise UnavailableError if there is no executable, and on Windows.
     """
 
     name = "claude-code"
@@ -63,6 +66,7 @@ class ClaudeCodeEngine:
         cli: Path | None = None,
         library: AgentLibrary | None = None,
         sandbox: Sandbox | None = None,
+        isolation: Isolation | None = None,
         artifact_limits: ArtifactLimits | None = None,
     ) -> None:
         if sys.platform == "win32":
@@ -72,6 +76,7 @@ class ClaudeCodeEngine:
         self._cli = cli or find_cli()
         self._library = library or AgentLibrary()
         self._sandbox = sandbox
+        self._isolation = isolation
         self._artifact_limits = artifact_limits or ArtifactLimits()
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
@@ -86,31 +91,45 @@ class ClaudeCodeEngine:
         if (problem := self._unknown_name(spec) or _moved_directory(spec)) is not None:
             return Outcome("failed", result=parse_result(""), error=("invalid_request_error", problem))
         await self.preload()
-        search = ArtifactSearch(spec.working_directory, cancellation, self._artifact_limits)
-        # While Claude Code starts, which takes longer.
-        beginning = asyncio.create_task(search.begin())
-        with self._proxy.issue_credential(spec, cancellation, events.report_usage) as credential:
-            launch = Launch(
-                self._state_dir,
-                self._cli,
-                url=self._proxy.base_url,
-                key=credential.key,
-                small_model=self._proxy.tariff.small_model(spec.model),
-                sandbox=self._sandbox,
-            )
-            network = None
-            run = _Run(spec, events, cancellation, launch, beginning, self._library)
-            self._launches.append(launch)
-            try:
-                if self._sandbox is not None:
-                    network = SandboxNetwork(launch.receiver, self._sandbox, self._proxy, f"task {spec.task_id}")
-                if cancellation.reason is None:
-                    await run.execute()
-            finally:
-                await asyncio.shield(asyncio.ensure_future(self._end(launch, network)))
-            end = run.end(credential.last_error)
-        await beginning
-        found = await search.finish(run.reader.written)
+        launch = None
+        try:
+            with self._proxy.issue_credential(spec, cancellation, events.report_usage, events.budget) as credential:
+                launch = Launch(
+                    self._state_dir,
+                    self._cli,
+                    url=self._proxy.base_url,
+                    key=credential.key,
+                    small_model=self._proxy.small_model(spec),
+                    sandbox=self._sandbox,
+                    repository=self._isolation.common if self._isolation else None,
+                )
+                self._launches.append(launch)
+                worktree = await self._create_worktree(spec, launch)
+                search: ArtifactSearch | PatchSearch
+                if worktree is None:
+                    search = ArtifactSearch(spec.working_directory, cancellation, self._artifact_limits)
+                else:
+                    search = PatchSearch(worktree, spec.task_id, self._artifact_limits)
+                    spec = attrs.evolve(spec, working_directory=worktree.working_directory)
+                # While Claude Code starts, which takes longer.
+                beginning = asyncio.create_task(search.begin())
+                run = _Run(spec, events, cancellation, launch, beginning, self._library)
+                network = None
+                try:
+                    if self._sandbox is not None:
+                        network = SandboxNetwork(launch.receiver, self._sandbox, self._proxy, f"task {spec.task_id}")
+                    if cancellation.reason is None:
+                        await run.execute()
+                finally:
+                    await asyncio.shield(asyncio.ensure_future(self._stop(launch, network)))
+                end = run.end(credential.last_error, credential.exceeded)
+            await beginning
+            found = await search.finish(run.reader.written)
+        except WorktreeError as reason:
+            return Outcome("failed", result=parse_result(""), error=("server_error", str(reason)))
+        finally:
+            if launch is not None:
+                await asyncio.shield(asyncio.ensure_future(self._remove(launch)))
         status, error = status_and_error(end, spec)
         if spec.result_schema is None:
             result = parse_result(summary(end))
@@ -121,12 +140,23 @@ class ClaudeCodeEngine:
                 status, error = "failed", nonconforming
         return Outcome(status, result["summary"], result, found.artifacts, credential.usage, error, found.warnings)
 
-    async def _end(self, launch: Launch, network: SandboxNetwork | None) -> None:
-        """End every process of a run, also those that outlived its supervisor, and delete its private directory."""
+    async def _create_worktree(self, spec: TaskSpec, launch: Launch) -> Worktree | None:
+        isolation = self._isolation
+        if isolation is None:
+            return None
+        directory = spec.working_directory
+        launch.made_worktree = await run_in_own_thread(lambda: isolation.create(directory, launch.worktree), "worktree")
+        return launch.made_worktree
+
+    async def _stop(self, launch: Launch, network: SandboxNetwork | None) -> None:
+        """End every process of a run, also those that outlived its supervisor."""
         await launch.terminate()
         if network is not None:
             await network.aclose()
         await run_in_own_thread(lambda: kill_orphans(self._is_supervisor), "orphans")
+
+    async def _remove(self, launch: Launch) -> None:
+        """Delete the private directory of a run, and its worktree."""
         await launch.aclose()
         self._launches = [one for one in self._launches if not one.ended]
 
@@ -173,8 +203,9 @@ class _Run:
         self._failure: str | None = None
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
 
-    def end(self, upstream_error: UpstreamError | None) -> RunEnd:
-        return RunEnd(self._result, self.reader.final_text, self._cancellation.reason, upstream_error, self._failure)
+    def end(self, upstream_error: UpstreamError | None, exceeded: str) -> RunEnd:
+        reason = self._cancellation.reason
+        return RunEnd(self._result, self.reader.final_text, reason, upstream_error, self._failure, exceeded)
 
     async def execute(self) -> None:
         """Converse until there is a result, a failure, or a completed cancellation."""

@@ -19,7 +19,8 @@ from ..runtime.files import remove_tree
 from ..runtime.work_limit import run_in_own_thread
 from . import supervisor
 from .agents import PLUGIN
-from .sandbox import Sandbox, write_identity
+from .sandbox import PROTECTED, Sandbox, write_identity
+from .worktree import Worktree, worktree_path
 
 _PREFIX: Final = "run-"
 _GRACE: Final = 2.0
@@ -83,7 +84,9 @@ class Launch:
         key: str,
         small_model: str | None = None,
         sandbox: Sandbox | None = None,
+        repository: Path | None = None,
     ) -> None:
+        """Prepare a run. If it is to work in a worktree, ``repository`` is the directory of its repository."""
         self._private = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=state_dir))
         for name in ("home", "tmp", "config"):
             (self._private / name).mkdir(mode=0o700)
@@ -93,12 +96,18 @@ class Launch:
         self.command = self._private / "claude"
         self.plugin = self._private / "plugin"
         self._spec = self._private / "spec"
+        self.worktree = worktree_path(self._private)
+        """Path of the run's worktree, if it works in one."""
+        self.made_worktree: Worktree | None = None
         self.receiver = self._private / "network"
         """Unix socket at which the supervisor of a sandboxed run hands over its network."""
-        command = [str(cli)]
+        command, inside = [str(cli)], None
         if sandbox is not None:
+            inside = supervisor.namespaces(str(self.receiver), sandbox.ports, str(sandbox.workspace), PROTECTED)
             write_identity(self._private)
-            command = sandbox.command(cli, self._private, (sandbox.workspace,), (PLUGIN, self.plugin))
+            writable = sandbox.workspace if repository is None else self.worktree
+            readable = [PLUGIN, self.plugin, *([] if repository is None else [repository])]
+            command = sandbox.command(cli, self._private, writable, readable)
         supervisor.write_spec(
             self._spec,
             command=command,
@@ -111,7 +120,7 @@ class Launch:
                 more={} if sandbox is None else sandbox.environment(),
             ),
             parent=os.getpid(),
-            network=None if sandbox is None else (str(self.receiver), sandbox.ports),
+            namespaces=inside,
         )
         self.command.touch(0o700, exist_ok=False)
         self.command.write_text(self._script(), encoding="utf-8")
@@ -150,13 +159,18 @@ class Launch:
     async def aclose(self) -> None:
         """Terminate the run's processes and delete the private directory."""
         await self.terminate()
-        await run_in_own_thread(lambda: remove_tree(self._private), "cleanup")
+        await run_in_own_thread(self._remove_files, "cleanup")
         self._closed = True
 
     @property
     def ended(self) -> bool:
         """True if the launch was closed and its supervisor's exit code has been collected."""
         return self._closed and (self._pid is None or not psutil.pid_exists(self._pid))
+
+    def _remove_files(self) -> None:
+        if self.made_worktree is not None:
+            self.made_worktree.remove()
+        remove_tree(self._private)
 
     def _script(self) -> str:
         words = ["env", "-i", sys.executable, "-I", "-S", supervisor.__file__, str(self._spec)]

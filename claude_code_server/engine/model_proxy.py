@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from claude_code_common import sse
 
 from ..domain.engine_protocol import CancelToken, TaskSpec
+from ..domain.key_account import NO_BUDGET, WorkBudget
 from ..domain.model_catalog import Tariff, UnknownModelError
 from ..domain.usage import Usage
 from ..runtime.error_logging import log_exception
@@ -84,19 +85,28 @@ class ModelProxy:
             self._server = None
 
     def issue_credential(
-        self, spec: TaskSpec, cancellation: CancelToken, on_usage: Callable[[Usage, float], object]
+        self,
+        spec: TaskSpec,
+        cancellation: CancelToken,
+        on_usage: Callable[[Usage, float], object],
+        budget: WorkBudget = NO_BUDGET,
     ) -> TaskCredential:
-        """Create the credential of a task. A call that ``max_cost`` cannot pay for cancels the task."""
+        """Create the credential of a task. A call that ``max_cost`` or ``budget`` cannot pay for cancels the task."""
         credential = TaskCredential(
             spec.max_cost,
-            (spec.model, self.tariff.small_model(spec.model)),
+            (spec.model, self.small_model(spec)),
             _WEB_SEARCH in spec.tools,
             cancellation,
             on_usage,
             lambda revoked: self._credentials.pop(revoked.key, None),
+            budget=budget,
         )
         self._credentials[credential.key] = credential
         return credential
+
+    def small_model(self, spec: TaskSpec) -> str:
+        """Return the model for the minor work of a task."""
+        return spec.small_model or self.tariff.small_model(spec.model)
 
     def _handler(
         self, handle: Callable[[Request, TaskCredential], Awaitable[Response]]
@@ -158,7 +168,8 @@ class ModelProxy:
             if not credential.usable:
                 raise RefusedRequestError("the task is being cancelled")
             credential.cancellation.cancel("cost_exceeded")
-            message = f"the rest of the task's limit of ${credential.max_cost:g} does not pay for this call"
+            limit = credential.exceeded or f"the task's limit of ${credential.max_cost:g}"
+            message = f"the rest of {limit} does not pay for this call"
             raise RefusedRequestError(message, 402, "billing_error")
         body = request.limited_to(call.max_output)
         try:

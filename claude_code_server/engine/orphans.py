@@ -8,6 +8,7 @@ from typing import Final
 
 import psutil
 
+from ..runtime import own_processes
 from ..runtime.process_control import adopts_orphans
 
 _ROUNDS: Final = 50
@@ -24,7 +25,12 @@ def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> None:
         return
     this = psutil.Process()
     for _ in range(_ROUNDS):
-        orphans = [child for child in this.children() if not is_supervisor(child) and not _is_starting(child, this)]
+        with own_processes.lock:
+            orphans = [
+                child
+                for child in this.children()
+                if child.pid not in own_processes.pids and not is_supervisor(child) and not _is_starting(child, this)
+            ]
         if not orphans:
             return
         for orphan in orphans:

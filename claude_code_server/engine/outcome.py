@@ -29,6 +29,8 @@ class RunEnd:
     upstream_error: UpstreamError | None = None
     failure: str | None = None
     """Reason why there is no ResultMessage."""
+    exceeded: str = ""
+    """Budget of the key that the next model call would have exceeded; empty if it was the task's own limit."""
 
 
 def status_and_error(end: RunEnd, spec: TaskSpec) -> tuple[EndStatus, tuple[str, str] | None]:
@@ -39,8 +41,10 @@ def status_and_error(end: RunEnd, spec: TaskSpec) -> tuple[EndStatus, tuple[str,
         case "cancelled":
             return "cancelled", ("cancelled_error", "The task was cancelled.")
         case "cost_exceeded":
-            limit = f"${spec.max_cost:g}"
-            return "cost_exceeded", ("cost_exceeded_error", f"The task has used up its max_cost of {limit}.")
+            message = f"The next model call would have exceeded {end.exceeded}."
+            if not end.exceeded:
+                message = f"The task has used up its max_cost of ${spec.max_cost:g}."
+            return "cost_exceeded", ("cost_exceeded_error", message)
         case "failed":
             return "failed", ("server_error", "The server cancelled the task before its end.")
     if _succeeded(end.message):

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,7 @@ _ETC: Final = (
 """What programs need of /etc, none of it private."""
 _KERNEL: Final = ("acpi", "bus", "fs", "irq", "mtrr", "sys", "sysrq-trigger")
 """What root may change in /proc with no other privilege than its user ID, which it keeps in the sandbox."""
-_PROTECTED: Final = (".claude", ".git/config", ".git/hooks", ".mcp.json")
+PROTECTED: Final = (".claude", ".git/config", ".git/hooks", ".mcp.json")
 """Paths of the workspace that may run commands outside of the sandbox later, when people work there."""
 _NAMESPACES: Final = (
     *("--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
@@ -82,10 +82,10 @@ class Sandbox:
             **dict.fromkeys(("NO_PROXY", "no_proxy"), direct),
         }
 
-    def command(self, cli: Path, private: Path, writable: tuple[Path, ...], readable: tuple[Path, ...]) -> list[str]:
+    def command(self, cli: Path, private: Path, writable: Path, readable: Sequence[Path] = ()) -> list[str]:
         """Return the words before the arguments of ``cli`` that run it in the sandbox.
 
-        ``writable`` are directories at their own paths, besides ``home``, ``tmp`` and ``config`` of ``private``.
+        ``writable`` is a directory at its own path, besides ``home``, ``tmp`` and ``config`` of ``private``.
         """
         words = [str(self.bubblewrap), *_NAMESPACES, "--proc", "/proc", "--dev", "/dev"]
         for name in _KERNEL:
@@ -97,10 +97,7 @@ class Sandbox:
         words += ["--bind", str(private / "tmp"), "/tmp", "--symlink", "/tmp", "/var/tmp"]  # noqa: S108 (the sandbox's)
         for path in (*self.readable, *readable):
             words += ["--ro-bind-try", str(path), str(path)]
-        for path in writable:
-            words += ["--bind", str(path), str(path)]
-            for name in _PROTECTED:
-                words += ["--ro-bind-try", str(path / name), str(path / name)]
+        words += ["--bind", str(writable), str(writable)]
         for name in ("home", "tmp", "config"):
             words += ["--bind", str(private / name), str(private / name)]
         return [*words, "--ro-bind", str(cli), str(cli), "--remount-ro", "/", "--", str(cli)]
@@ -150,10 +147,10 @@ def _trial(sandbox: Sandbox, state_dir: Path) -> str | None:
         write_identity(private)
         supervisor.write_spec(
             private / "spec",
-            command=sandbox.command(program, private, (sandbox.workspace,), ()),
+            command=sandbox.command(program, private, sandbox.workspace),
             env={},
             parent=os.getpid(),
-            network=("", ()),
+            namespaces=supervisor.namespaces("", (), str(sandbox.workspace), PROTECTED),
         )
         words = [sys.executable, "-I", "-S", supervisor.__file__, str(private / "spec")]
         try:

@@ -21,9 +21,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Final
+    from typing import Final, TypeAlias
 
     import psutil
+
+    Namespaces: TypeAlias = tuple[str, list[int], str, list[str]]
 else:
     # The module signal is this one with enumerations, which take a third of the start.
     import _signal as signal
@@ -41,6 +43,17 @@ _TICK: Final = 0.5
 _CANNOT_EXECUTE: Final = 126
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
+_CLONE_NEWNS: Final = 0x00020000
+# System calls of Linux 5.12, with the same numbers on all architectures.
+_OPEN_TREE: Final = 428
+_MOVE_MOUNT: Final = 429
+_MOUNT_SETATTR: Final = 442
+_OPEN_TREE_CLONE: Final = 1
+_AT_EMPTY_PATH: Final = 0x1000
+_MOUNT_ATTR_RDONLY: Final = 1
+_MOVE_MOUNT_EMPTY_PATHS: Final = 0x4 | 0x40
+_FILE_TYPE: Final = 0o170000
+_LINK: Final = 0o120000
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 _BACKLOG: Final = 1024
@@ -52,15 +65,20 @@ def write_spec(
     command: Sequence[str],
     env: Mapping[str, str],
     parent: int,
-    network: tuple[str, Sequence[int]] | None = None,
+    namespaces: Namespaces | None = None,
 ) -> None:
-    """Write SPEC to a new file that nobody else can read.
-
-    ``command`` are the words before the arguments. ``network`` puts the child into a network namespace: the Unix socket
-    that takes the listening sockets, and their ports on the loopback address there.
-    """
+    """Write SPEC to a new file that nobody else can read. ``command`` are the words before the arguments."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        marshal.dump((list(command), dict(env), parent, network and (network[0], list(network[1]))), file)
+        marshal.dump((list(command), dict(env), parent, namespaces), file)
+
+
+def namespaces(receiver: str, ports: Sequence[int], folder: str, protected: Sequence[str]) -> Namespaces:
+    """Return the namespaces of a child.
+
+    ``receiver`` is the Unix socket that takes the listening sockets, ``ports`` are their ports on the loopback address
+    there. What exists of the paths ``protected`` in ``folder`` is read-only, unless it is a link.
+    """
+    return receiver, list(ports), folder, list(protected)
 
 
 def main(spec_path: str, *arguments: str) -> int:
@@ -68,7 +86,7 @@ def main(spec_path: str, *arguments: str) -> int:
     received: list[int] = []
     wake = _install_signal_handlers(received)
     with open(spec_path, "rb") as file:  # noqa: PTH123 (pathlib takes as long to import as all modules above)
-        command, env, parent, network = marshal.load(file)  # noqa: S302 (from this server)
+        command, env, parent, inside = marshal.load(file)  # noqa: S302 (from this server)
     os.unlink(spec_path)  # noqa: PTH108
     prctl = _load_prctl()
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -77,7 +95,7 @@ def main(spec_path: str, *arguments: str) -> int:
         return 1
     child = os.fork()
     if not child:
-        _execute([*command, *arguments], env, prctl, network, os.getppid())
+        _execute([*command, *arguments], env, prctl, inside, os.getppid())
     known: set[psutil.Process] = set()
     code: int | None = None
     while code is None and not received and os.getppid() == parent:
@@ -103,13 +121,13 @@ def _execute(
     words: list[str],
     env: Mapping[str, str],
     prctl: Callable[[int, int], object],
-    network: tuple[str, Sequence[int]] | None,
+    inside: Namespaces | None,
     supervisor: int,
 ) -> None:
     """Become the child; never return."""
     try:
-        if network is not None:
-            _enter_network(*network)
+        if inside is not None:
+            _enter_namespaces(*inside)
         # Python ignores these signals, and what a process ignores, the program that it becomes ignores too.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
@@ -124,20 +142,22 @@ def _execute(
         os._exit(_CANNOT_EXECUTE)
 
 
-def _enter_network(receiver: str, ports: Sequence[int]) -> None:
-    """Enter a network namespace, and a user namespace that permits it; hand over a listening socket for each port."""
+def _enter_namespaces(receiver: str, ports: list[int], folder: str, protected: list[str]) -> None:
+    """Enter a network and a mount namespace, and a user namespace that permits it; hand over a socket for each port."""
     import _socket
     import ctypes
     import fcntl
 
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET):
+    if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), f"user namespaces: {os.strerror(ctypes.get_errno())}")
     maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
     for name, text in maps.items():
         with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
             file.write(text)
+    for path in protected:
+        _make_read_only(libc.syscall, folder, path)
     control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     # struct ifreq: the name, padded to 16 bytes, and the flags
     fcntl.ioctl(control, _SIOCSIFFLAGS, b"lo".ljust(16, b"\0") + _IFF_UP.to_bytes(2, sys.byteorder) + bytes(14))
@@ -149,8 +169,8 @@ def _enter_network(receiver: str, ports: Sequence[int]) -> None:
     if not listening:
         return
     # The path of a socket must be short, and that of the directory need not be.
-    folder, _, name = receiver.rpartition("/")
-    directory = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    place, _, name = receiver.rpartition("/")
+    directory = os.open(place, os.O_PATH | os.O_DIRECTORY)
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.connect(f"/proc/self/fd/{directory}/{name}")
     descriptors = b"".join(sock.fileno().to_bytes(4, sys.byteorder) for sock in listening)
@@ -158,6 +178,33 @@ def _enter_network(receiver: str, ports: Sequence[int]) -> None:
     # The server answers once it serves on them.
     if connection.recv(1) != b"1":
         raise OSError(0, "the server did not take the network")
+
+
+def _make_read_only(call: Callable[..., int], folder: str, path: str) -> None:
+    """Make a file or directory read-only in this mount namespace, if it is there, and no part of the path is a link.
+
+    Others may change the folder at any time, so everything refers to what has been opened, and nothing to the path.
+    """
+    import ctypes
+
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        for part in path.split("/"):
+            descriptor = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=descriptor)
+    except OSError:
+        return
+    if os.fstat(descriptor).st_mode & _FILE_TYPE == _LINK:
+        return
+    tree = call(_OPEN_TREE, descriptor, b"", _OPEN_TREE_CLONE | _AT_EMPTY_PATH)
+    # struct mount_attr: what to set, what to clear, propagation, user namespace
+    attributes = _MOUNT_ATTR_RDONLY.to_bytes(8, sys.byteorder) + bytes(24)
+    if (
+        tree < 0
+        or call(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, attributes, len(attributes))
+        or call(_MOVE_MOUNT, tree, b"", descriptor, b"", _MOVE_MOUNT_EMPTY_PATHS)
+    ):
+        number = ctypes.get_errno()
+        raise OSError(number, f"protection of {path}: {os.strerror(number)}")
 
 
 def _install_signal_handlers(received: list[int]) -> int:

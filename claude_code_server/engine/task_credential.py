@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -9,9 +10,10 @@ from typing import Any, Final, Self
 
 import attrs
 
-from claude_code_common.pricing import ModelPrice
+from claude_code_common.pricing import FREE, ModelPrice
 
 from ..domain.engine_protocol import CancelToken
+from ..domain.key_account import NO_BUDGET, WorkBudget
 from ..domain.pricing import Need
 from ..domain.usage import Usage
 from ..runtime.broadcast import Broadcast
@@ -43,6 +45,10 @@ class TaskCredential:
     on_usage: Callable[[Usage, float], object]
     """Called with the task's total usage and the reserved cost, before each call and a few times during it."""
     _revoke: Callable[[TaskCredential], object]
+    budget: WorkBudget = NO_BUDGET
+    """What the task may take from the account of its key."""
+    exceeded: str = ""
+    """Budget of the key that did not pay for a call, in words; empty if it was ``max_cost``, or if there is none."""
     key: str = attrs.field(factory=_new_key, repr=False)
     last_error: UpstreamError | None = None
     """Error of the upstream's last response; None if that response was a success."""
@@ -65,18 +71,23 @@ class TaskCredential:
     async def start_call(self, price: ModelPrice, need: Need) -> ModelCall | None:
         """Reserve the cost of a call, and wait for calls in progress if the budget cannot pay for it beside them.
 
-        Return None if the budget cannot pay for the call, if the task ends while it waits, or if the reservation
-        cannot be stored.
+        Both the task's own budget and that of its key count. Return None if one of them cannot pay for the call, if
+        the task ends while it waits, or if the reservation cannot be stored.
         """
         while self.usable:
-            call = self._meter.start_call(price, need)
+            others_busy = self.budget.busy
+            # What costs nothing may go on when the budget is used up.
+            left = math.inf if price == FREE else self.budget.left
+            call = self._meter.start_call(price, need, left, others_busy=others_busy)
             if call is not None:
                 self._report()
                 if self.usable:
                     return call
                 self.end_call(call, refused=True)
                 return None
-            if not self._meter.busy:
+            if not (self._meter.busy or others_busy):
+                if self._meter.can_afford(price, need):
+                    self.exceeded = f"the {self.budget.describe()} of the key"
                 return None
             await self._changed.wait(_RECHECK_INTERVAL)
         return None

@@ -7,6 +7,7 @@ charged.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -133,17 +134,32 @@ class UsageMeter:
         self._correction = 1.0
         """Factor on estimated prompts, learned from the calls so far."""
 
-    def start_call(self, price: ModelPrice, need: Need) -> ModelCall | None:
-        """Reserve the most that a call may cost and start counting it; None if the budget cannot pay for it now."""
-        self._collect_ended()
-        left = self._max_cost - self._ended.cost - sum(call.committed for call in self._in_progress)
-        need = attrs.evolve(need, prompt=int(need.prompt * self._correction))
-        granted = grant_output(price, left, need, alone=not self._in_progress)
+    def start_call(
+        self, price: ModelPrice, need: Need, most: float = math.inf, *, others_busy: bool = False
+    ) -> ModelCall | None:
+        """Reserve the most that a call may cost and start counting it; None if the budget cannot pay for it now.
+
+        ``most`` is what the call may cost beside the task's own budget, in USD; ``others_busy`` says that calls of
+        other tasks hold a part of that.
+        """
+        need, left = self._corrected(need), self._left()
+        granted = grant_output(price, min(left, most), need, alone=not (self._in_progress or others_busy))
         if granted == 0:
             return None
         call = ModelCall(price, need, granted)
         self._in_progress.append(call)
         return call
+
+    def can_afford(self, price: ModelPrice, need: Need) -> bool:
+        """Return whether the task's own budget pays for a call once no other is in progress."""
+        return grant_output(price, self._left(), self._corrected(need), alone=True) > 0
+
+    def _corrected(self, need: Need) -> Need:
+        self._collect_ended()
+        return attrs.evolve(need, prompt=int(need.prompt * self._correction))
+
+    def _left(self) -> float:
+        return self._max_cost - self._ended.cost - sum(call.committed for call in self._in_progress)
 
     @property
     def busy(self) -> bool:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from ..contract.operations import Contract, Operation
+from ..domain.api_key import Caller
 from ..domain.engine_protocol import Engine
 from ..domain.errors import ApiError, not_implemented
 from ..domain.settings import Settings
@@ -26,12 +27,15 @@ from ..services.container import Services
 from ..services.metrics import Metrics
 from ..upstream.protocol import Upstream
 from .head_check import HeadCheck
+from .key_end import respond_while_valid
 from .monitoring import ROUTE, monitoring_routes
-from .request import read_request
+from .request import authenticate, read_request
 from .responses import error_response
 from .routes import HANDLERS
 
 _log = logging.getLogger(__name__)
+_RATE_LIMIT: Final = "rate_limit"
+"""Name in a request's ASGI state of the function that returns the headers of its key's rate limit."""
 _NO_ROUTE: Final = "none"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -91,16 +95,26 @@ class _PathEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = self._path
-        response = await self._respond(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _respond(self, request: Request) -> Response:
+        request = Request(scope, receive)
         operation = self._operations.get(request.method)
         if operation is None:
             allowed = ", ".join(self._operations)
             message = f"Method {request.method} not allowed; use {allowed}."
             raise ApiError(405, "invalid_request_error", message, headers={"Allow": allowed})
-        context = await read_request(request, operation, self._services)
+        caller = await authenticate(request, operation, self._services)
+        rate_limit = self._services.admission.admit_request(caller, operation.id)
+        if rate_limit is not None:
+            setattr(request.state, _RATE_LIMIT, rate_limit)
+        ended = self._services.api_keys.ended(caller)
+
+        async def respond(send: Send) -> None:
+            response = await self._respond(request, operation, caller)
+            await response(scope, receive, send)
+
+        await (respond(send) if ended is None else respond_while_valid(respond, send, ended))
+
+    async def _respond(self, request: Request, operation: Operation, caller: Caller) -> Response:
+        context = await read_request(request, operation, self._services, caller)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise not_implemented(f"This server does not implement {operation.id}.")
@@ -145,7 +159,10 @@ class _RequestMiddleware:
                 sent: int = message["status"]
                 status = sent
                 metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, sent, perf_counter() - arrived)
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                rate_limit = scope.get("state", {}).get(_RATE_LIMIT)
+                added = {"X-Request-Id": request_id, **(rate_limit() if rate_limit else {})}
+                extra = [(name.lower().encode(), value.encode()) for name, value in added.items()]
+                message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
         metrics.in_progress += 1

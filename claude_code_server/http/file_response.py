@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ..domain.entities import Task
+from ..domain.entities import PATCH, Task
 from ..domain.errors import ApiError, not_found
 from ..runtime.work_limit import run_in_own_thread
 from .verified_file import open_verified
@@ -55,12 +55,14 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     return ByteRange(first, last, size)
 
 
-async def file_response(task: Task, artifact_id: str, range_header: str | None, if_range: str | None) -> Response:
+async def file_response(
+    task: Task, artifact_id: str, range_header: str | None, if_range: str | None, patches: Path
+) -> Response:
     """Return the response for a download. Raise ApiError 404 if the artifact is missing or changed, and 416."""
     artifact = next((candidate for candidate in task.artifacts if candidate.id == artifact_id), None)
     if artifact is None:
         raise not_found("artifact")
-    root = Path(task.working_directory)
+    root = patches if artifact.file.type == PATCH else Path(task.working_directory)
     file = await run_in_own_thread(lambda: open_verified(root, artifact.file), "download")
     if file is None:
         raise ApiError(404, "not_found_error", "The artifact's file is gone, or was changed after the task ended.")

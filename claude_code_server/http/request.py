@@ -14,6 +14,7 @@ from starlette.requests import Request
 from ..contract.operations import Operation, Parameter
 from ..contract.strict_json import canonical, parse
 from ..contract.validation import Violation
+from ..domain.api_key import ANONYMOUS, Caller
 from ..domain.audit import key_id
 from ..domain.errors import ApiError, invalid_request
 from ..domain.idempotency import IdempotencyKey
@@ -34,8 +35,8 @@ class RequestContext:
 
     operation: Operation
     services: Services
-    key_hash: str
-    """Hash of the caller's API key; empty for an operation without authentication."""
+    caller: Caller
+    """The caller's API key; ``ANONYMOUS`` for an operation without authentication."""
     parameters: Mapping[str, Any]
     """Parameters present in the request, by Python name."""
     body: Any
@@ -43,6 +44,11 @@ class RequestContext:
     fingerprint: str
     """Hash of the body."""
     request: Request
+
+    @property
+    def key_hash(self) -> str:
+        """Identity to which the caller's tasks, usage and idempotency keys belong."""
+        return self.caller.owner
 
     def unknown_field_warnings(self, *known: str) -> tuple[str, ...]:
         """Return a warning for each field of the body that neither the contract nor ``known`` has."""
@@ -60,9 +66,8 @@ class RequestContext:
         return None if value is None else IdempotencyKey(self.key_hash, scope, value, self.fingerprint)
 
 
-async def read_request(request: Request, operation: Operation, services: Services) -> RequestContext:
+async def read_request(request: Request, operation: Operation, services: Services, caller: Caller) -> RequestContext:
     """Read and validate a request. Raise ApiError."""
-    key_hash = await _authenticate(request, services) if operation.needs_key else ""
     body = b""
     if request.method in ("POST", "PUT", "PATCH", "DELETE"):
         body = await _read_body(request, services.settings.max_body_bytes)
@@ -76,16 +81,18 @@ async def read_request(request: Request, operation: Operation, services: Service
             parsed, fingerprint = _parse_body(operation, body)
         else:
             parsed, fingerprint = await asyncio.to_thread(_parse_body, operation, body)
-    return RequestContext(operation, services, key_hash, parameters, parsed, fingerprint, request)
+    return RequestContext(operation, services, caller, parameters, parsed, fingerprint, request)
 
 
-async def _authenticate(request: Request, services: Services) -> str:
-    """Return the hash of the request's key. A body is not read before, so that nobody without a key fills memory."""
+async def authenticate(request: Request, operation: Operation, services: Services) -> Caller:
+    """Return the key of a request. A body is not read before, so that nobody without a key fills memory."""
+    if not operation.needs_key:
+        return ANONYMOUS
     address = request.client.host if request.client else ""
-    key_hash = await services.api_keys.authenticate(request.headers.get("authorization"), address)
+    caller = await services.api_keys.authenticate(request.headers.get("authorization"), address)
     setattr(request.state, AUTHENTICATED, True)
-    add_log_ids(key=key_id(key_hash))
-    return key_hash
+    add_log_ids(key=key_id(caller.owner))
+    return caller
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

@@ -105,6 +105,6 @@ def _since(text: str) -> str:
 
 
 def _key(text: str) -> str:
-    if re.fullmatch(r"[0-9a-f]{1,64}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not the ID of a key: it consists of digits and a to f")
+    if re.fullmatch(r"(key_)?[0-9a-f]{1,64}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the ID of a key: digits and a to f, perhaps after key_")
     return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from claude_code_common.loopback import is_loopback
 
+from ..domain.api_key import new_key
 from ..domain.model_catalog import ModelCatalog
 from ..domain.settings import Settings
 from ..domain.upstream_rules import ANY_MODEL, parse_rules
@@ -76,9 +76,14 @@ def _build_settings(options: Any) -> Settings:
     from_environment = os.environ.pop("CLAUDE_API_KEY", "").strip()
     for variable in (option.variable for option in OPTIONS if option.secret):
         os.environ.pop(variable, None)
-    if options.log_json and not (options.api_key or from_environment):
-        raise StartError("with --log-json no key is shown: choose one, and set CLAUDE_API_KEY to it")
-    keys = options.api_key or ([from_environment] if from_environment else [f"sk-proj-{secrets.token_urlsafe(24)}"])
+    from .keys import has_active_keys  # with the store, which the help does without
+
+    keys = options.api_key or ([from_environment] if from_environment else [])
+    generated = not keys and not has_active_keys(options.state_dir)
+    if options.log_json and generated:
+        raise StartError(
+            "with --log-json no key is shown: set CLAUDE_API_KEY to one, or create one with 'claude-code-client keys'"
+        )
     workspace = bootstrap.resolve_workspace(str(options.workspace), allow_home=options.allow_home_workspace)
     bootstrap.check_state_dir(options.state_dir, workspace)
     if options.tls_key is not None and options.tls_cert is None:
@@ -87,7 +92,7 @@ def _build_settings(options: Any) -> Settings:
     paths = bootstrap.check_sandbox(sandbox, options.allow_read, options.allow_host)
     return Settings(
         workspace=workspace,
-        api_keys=tuple(keys),
+        api_keys=(new_key(),) if generated else tuple(keys),
         state_dir=options.state_dir,
         **_upstreams(options, upstream_key),
         upstream_key=upstream_key,
@@ -95,6 +100,7 @@ def _build_settings(options: Any) -> Settings:
         workspace_agents=options.workspace_agents,
         sandbox=sandbox,
         sandbox_paths=paths,
+        isolate=options.isolate,
         sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),
@@ -123,10 +129,10 @@ def _banner(settings: Settings, url: str, host: str) -> str:
         f"  workspace  {settings.workspace}",
         f"  upstream   {settings.upstream}{note}",
         f"  sandbox    {_sandbox_line(settings)}",
-        f"  key        {', '.join(settings.api_keys)}",
+        f"  key        {', '.join(settings.api_keys) or 'those of claude-code-client keys'}",
         "",
         f"export CLAUDE_BASE_URL={url}",
-        f"export CLAUDE_API_KEY={settings.api_keys[0]}",
+        *(f"export CLAUDE_API_KEY={key}" for key in settings.api_keys[:1]),
         "",
     ]
     if not is_loopback(host):

@@ -86,6 +86,12 @@ def _text(value: str) -> str:
     return value
 
 
+def _isolation(value: str) -> str:
+    if value != "worktree":
+        raise ValueError
+    return value
+
+
 def _host(value: str) -> str:
     HostPattern.parse(value)
     return value
@@ -100,6 +106,7 @@ def _secret(value: str) -> str:
 TEXT: Final = OptionType("text that is not empty", (str,), _text)
 SECRET: Final = OptionType("text of at least 16 printable ASCII characters", (str,), _secret)
 HOST: Final = OptionType("a host: NAME, *.NAME or NAME:PORT", (str,), _host)
+ISOLATION: Final = OptionType('"worktree"', (str,), _isolation)
 PATH: Final = OptionType("a path", (str,), lambda value: Path(_text(value)))
 SECONDS: Final = OptionType("a number of seconds above 0", (int, float), _positive)
 DAYS: Final = OptionType(f"a number of days above 0, up to {_MAX_DAYS}", (int, float), _days)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..domain.settings import Settings
-from .option_types import DAYS, HOST, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
+from .option_types import DAYS, HOST, ISOLATION, PATH, SECONDS, SECRET, SWITCH, TEXT, OptionType, whole_number
 
 VARIABLE_PREFIX: Final = "CLAUDE_SERVER_"
 _MAX_PORT: Final = 65535
@@ -160,6 +160,12 @@ OPTIONS: Final = (
         (),
         repeatable=True,
     ),
+    Option(
+        "isolate",
+        ISOLATION,
+        "let each task work in a git worktree of its own, and make a patch of its changes (default: they share it)",
+        "worktree",
+    ),
     Option("model", TEXT, "model for requests that name none", "NAME"),
     Option(
         "state-dir",
@@ -177,7 +183,7 @@ OPTIONS: Final = (
         "api-key",
         TEXT,
         "key to accept; may be repeated. Other users can see it in the process list: prefer setting CLAUDE_API_KEY"
-        " (default: a random key)",
+        " (default: those of 'claude-code-client keys', or a random one)",
         "KEY",
         (),
         repeatable=True,

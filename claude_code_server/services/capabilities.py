@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from ..domain.permissions import Permissions, matches, permitted
 from ..domain.settings import Settings
 from ..engine.agent_library import AgentLibrary
 from ..engine.tools import TOOLS
@@ -36,20 +37,22 @@ class Capability:
     description: str
 
 
-def list_tools(settings: Settings) -> Iterator[Capability]:
-    """Return the tools that the settings permit."""
-    for name in TOOLS:
+def list_tools(settings: Settings, permissions: Permissions) -> Iterator[Capability]:
+    """Return the tools that the settings and a key permit."""
+    for name in permitted(permissions.tools, TOOLS):
         if settings.tools is None or name in settings.tools:
             yield Capability(name, _TOOL_DESCRIPTIONS.get(name, ""))
 
 
-def list_agents(library: AgentLibrary) -> Iterator[Capability]:
-    """Return the agents."""
+def list_agents(library: AgentLibrary, permissions: Permissions) -> Iterator[Capability]:
+    """Return the agents that a key permits."""
     for name, agent in library.agents().items():
-        yield Capability(name, agent.description)
+        if matches(permissions.agents, name):
+            yield Capability(name, agent.description)
 
 
-def list_skills(library: AgentLibrary) -> Iterator[Capability]:
-    """Return the skills, with the descriptions in their files."""
+def list_skills(library: AgentLibrary, permissions: Permissions) -> Iterator[Capability]:
+    """Return the skills that a key permits, with the descriptions in their files."""
     for name, skill in library.skills().items():
-        yield Capability(name, skill.description)
+        if matches(permissions.skills, name):
+            yield Capability(name, skill.description)

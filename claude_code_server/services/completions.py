@@ -25,6 +25,7 @@ from ..runtime.json_logging import log_event
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
+from .key_accounts import KeyAccounts
 from .messages import NO_RETRY, MessageAssembler, MessagesRequest, is_message, to_api_error, to_completion
 from .metrics import Metrics
 
@@ -37,13 +38,17 @@ RETENTION: Final = timedelta(hours=24)
 class CompletionRunner:
     """Starts completions, and finds those that a repeated request refers to."""
 
-    def __init__(self, upstream: Upstream, tariff: Tariff, store: Store, metrics: Metrics) -> None:
+    def __init__(
+        self, upstream: Upstream, tariff: Tariff, store: Store, accounts: KeyAccounts, metrics: Metrics
+    ) -> None:
         self._upstream = upstream
+        self._accounts = accounts
         self._tariff = tariff
         self._store = store
         self._metrics = metrics
         self._by_key: dict[tuple[str, str], InFlightCompletion] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Tasks of completions in progress, with the key of each."""
         self._closed = False
 
     def find(self, key: IdempotencyKey) -> InFlightCompletion | None:
@@ -69,9 +74,15 @@ class CompletionRunner:
             self._by_key[key.key_hash, key.value] = completion
         task = asyncio.create_task(self._run(completion, request, key_hash, key, stream=stream))
         completion.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = key_hash
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return completion
+
+    def cancel_all_of(self, key_hash: str) -> None:
+        """Cancel all completions of a key that are in progress."""
+        for task, owner in list(self._tasks.items()):
+            if owner == key_hash:
+                task.cancel()
 
     async def aclose(self) -> None:
         """Cancel completions in progress and refuse new ones."""
@@ -94,8 +105,11 @@ class CompletionRunner:
         record: PaidCompletion | None = None
         max_tokens = request.body["max_tokens"]
         call = ModelCall(self._tariff.price(request.model), estimate_need(request.body, max_tokens), max_tokens)
+        account, work = self._accounts.of(key_hash), f"completion {id(completion)}"
         try:
+            self._accounts.check_completion(account, call.reservation)
             record = self._reserve(request, call, key_hash, key)
+            account.hold(work, 0.0, call.reservation.cost)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
             end = self._response(request, message, call)
         except UpstreamError as error:
@@ -115,6 +129,7 @@ class CompletionRunner:
                     _log, "completion ended", model=self._metrics.model_label(request.model), **attrs.asdict(call.usage)
                 )
                 self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
+                account.settle(work, call.usage.cost)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end)

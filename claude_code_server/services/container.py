@@ -19,19 +19,23 @@ from ..engine.changed_files import ArtifactLimits
 from ..engine.claude_code import ClaudeCodeEngine
 from ..engine.model_proxy import ModelProxy
 from ..engine.sandbox import open_sandbox
+from ..engine.worktree import PATCHES, open_isolation
 from ..runtime.shared_results import SharedResults
 from ..storage.store import Store
 from ..upstream.factory import open_upstreams
 from ..upstream.protocol import Upstream
 from ..upstream.router import UpstreamRouter
+from .admission import Admission
 from .auth import ApiKeys
 from .completions import CompletionRunner
 from .connections import Followers
 from .disk_guard import DiskGuard
 from .event_batches import EventBatch
+from .key_accounts import KeyAccounts
 from .metrics import Metrics
 from .pruner import Pruner
 from .queued_tasks import QueuedTaskCheck
+from .stored_keys import StoredKeys
 from .task_progress import EventLimits
 from .task_queue import QueueLimits, TaskQueue
 from .task_runner import TaskRunner
@@ -48,6 +52,9 @@ class Services:
     engine: Engine
     task_runner: TaskRunner
     completions: CompletionRunner
+    api_keys: ApiKeys
+    accounts: KeyAccounts
+    admission: Admission
     disk_guard: DiskGuard
     event_batches: SharedResults[EventBatch]
     """Events that were read and encoded last: many followers of one task ask for the same ones."""
@@ -66,7 +73,6 @@ class Services:
         """
         self.settings = settings
         self.contract = contract or Contract.bundled()
-        self.api_keys = ApiKeys(settings.api_keys)
         self.event_batches = SharedResults(_EVENT_BATCH_BYTES, lambda batch: len(batch.data))
         self.followers = Followers(settings)
         self._owns_upstream = upstream is None
@@ -89,9 +95,13 @@ class Services:
             state_dir = self.settings.state_dir or Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="claude-code-api-", ignore_cleanup_errors=True))
             )
+            self.patches = state_dir.resolve() / PATCHES
             self.store = stack.enter_context(Store(state_dir))
             self.disk_guard = DiskGuard((state_dir, self.settings.workspace), self.settings.min_free_bytes)
             self.engine = self._given_engine or await self._start_claude_code(stack, state_dir)
+            stored_keys = StoredKeys(self.store.keys, self._stop_work_of)
+            self.api_keys = ApiKeys(self.settings.api_keys, stored_keys)
+            self.accounts = KeyAccounts(self.store, self.api_keys.permissions)
             self.task_runner = TaskRunner(
                 self.engine,
                 self.store,
@@ -102,11 +112,14 @@ class Services:
                 ),
                 check=QueuedTaskCheck(self.settings, self.api_keys, self.tariff),
                 metrics=self.metrics,
+                account_of=self.accounts.of,
             )
+            self.admission = Admission(self.task_runner, self.accounts)
             self.store.charge_reservations()
-            self.completions = CompletionRunner(self.upstream, self.tariff, self.store, self.metrics)
+            self.completions = CompletionRunner(self.upstream, self.tariff, self.store, self.accounts, self.metrics)
             stack.push_async_callback(self.stop)
             self.task_runner.recover()
+            self._run_in_background(stored_keys.watch())
             keep_days = self.settings.keep_days
             keep = None if keep_days is None else timedelta(days=keep_days)
             self._run_in_background(Pruner(self.store.retention, keep).run())
@@ -136,6 +149,11 @@ class Services:
         closing = self.task_runner.aclose(self.settings.shutdown_grace, keep_queued=self.settings.state_dir is not None)
         await asyncio.gather(self.completions.aclose(), closing)
 
+    def _stop_work_of(self, key_id: str) -> None:
+        """End all work of a key that has been revoked or has expired."""
+        self.task_runner.cancel_all_of(key_id)
+        self.completions.cancel_all_of(key_id)
+
     def _task_queue(self) -> TaskQueue:
         return TaskQueue(
             QueueLimits(
@@ -149,6 +167,9 @@ class Services:
         proxy = ModelProxy(self.upstream, self.tariff)
         await proxy.start()
         stack.push_async_callback(proxy.aclose)
+        isolation = None
+        if self.settings.isolate is not None:
+            isolation = open_isolation(self.settings.workspace, state_dir, self.settings.keep_days)
         artifact_limits = ArtifactLimits(
             max_files=self.settings.max_artifacts, max_bytes=self.settings.max_artifact_bytes
         )
@@ -157,6 +178,7 @@ class Services:
             state_dir,
             library=self.agent_library,
             sandbox=open_sandbox(self.settings, state_dir),
+            isolation=isolation,
             artifact_limits=artifact_limits,
         )
         stack.push_async_callback(engine.aclose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -45,16 +45,22 @@ def priced_model(name: str | None, default: str | None, tariff: Tariff, model_fi
 
 
 def to_messages_request(
-    request: models.CreateCompletionRequest, default_model: str | None, tariff: Tariff, operation: Operation
+    request: models.CreateCompletionRequest,
+    operation: Operation,
+    tariff: Tariff,
+    choose_model: Callable[[str | None, str], str],
 ) -> MessagesRequest:
-    """Translate a completion request. Raise ApiError 400 with the name that the field has in ``operation``."""
+    """Translate a completion request. Raise ApiError with the name that the field has in ``operation``.
+
+    ``choose_model`` returns the ID of a requested model, if any; its second argument is the name of the field.
+    """
     messages_field = operation.wire_name("messages")
     turns = [message for message in request.messages if message.role is not models.Role.SYSTEM]
     if not turns:
         raise invalid_request("must contain a message that is not a system message.", messages_field)
     system = "\n\n".join(message.content for message in request.messages if message.role is models.Role.SYSTEM)
     parameters = {
-        "model": priced_model(request.model or None, default_model, tariff, operation.wire_name("model")),
+        "model": choose_model(request.model or None, operation.wire_name("model")),
         "max_tokens": int(request.max_tokens or _MAX_TOKENS),
         "messages": [{"role": str(message.role), "content": message.content} for message in turns],
         "system": system or None,

@@ -13,6 +13,7 @@ from ..domain.audit import count_use
 from ..domain.engine_protocol import EventSink, EventType
 from ..domain.entities import RUNNING, TaskEvent
 from ..domain.json_values import express
+from ..domain.key_account import NO_BUDGET, KeyAccount, WorkBudget
 from ..domain.timestamps import now
 from ..domain.usage import Usage
 from ..runtime.error_logging import log_exception
@@ -37,8 +38,15 @@ class EventLimits:
 class TaskProgress:
     """Storage of what running tasks report."""
 
-    def __init__(self, store: Store, limits: EventLimits) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: EventLimits,
+        account_of: Callable[[str], KeyAccount] = lambda _: NO_BUDGET.account,
+    ) -> None:
+        """Create the storage. ``account_of`` returns the account of a key."""
         self._store = store
+        self.account_of = account_of
         self._limits = limits
 
     def sink(self, active: ActiveTask) -> EventSink:
@@ -85,6 +93,7 @@ class TaskProgress:
         """Store the usage of a running task, and what it has reserved."""
         if not active.ended.is_set():
             active.task = attrs.evolve(active.task, usage=usage)
+            self.account_of(active.key_hash).hold(active.id, usage.cost, reserved)
             self._try(active, lambda: self._store.set_usage(active.id, usage, reserved))
 
     def _stop(self, active: ActiveTask, limit: str) -> None:
@@ -122,3 +131,7 @@ class _StoringEventSink:
 
     def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
         self.progress.update_usage(self.active, usage, reserved)
+
+    @property
+    def budget(self) -> WorkBudget:
+        return WorkBudget(self.progress.account_of(self.active.key_hash), self.active.id)

@@ -14,6 +14,7 @@ from ..domain.engine_protocol import Engine, Outcome, TaskSpec
 from ..domain.entities import ERROR, PENDING, RESULT, Task
 from ..domain.errors import ApiError, shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey
+from ..domain.key_account import NO_BUDGET, KeyAccount
 from ..runtime.broadcast import wait_for_event
 from ..runtime.error_logging import log_exception
 from ..runtime.json_logging import log_event, log_id, set_log_ids
@@ -51,16 +52,17 @@ class TaskRunner:
         limits: EventLimits | None = None,
         metrics: Metrics | None = None,
         check: Callable[[Task, TaskSpec], None] = _accept,
+        account_of: Callable[[str], KeyAccount] = lambda _: NO_BUDGET.account,
     ) -> None:
         """Create a runner.
 
         ``cancel_grace`` is the time in seconds that a cancelled run has to end by itself. ``check`` raises ApiError for
-        a task that has waited, and that the server would not accept now.
+        a task that has waited, and that the server would not accept now. ``account_of`` returns the account of a key.
         """
         self._engine = engine
         self._store = store
         self._queue = queue
-        self._progress = TaskProgress(store, limits or EventLimits())
+        self._progress = TaskProgress(store, limits or EventLimits(), account_of)
         self._cancel_grace = cancel_grace
         self._check = check
         self._active: dict[str, ActiveTask] = {}
@@ -108,6 +110,16 @@ class TaskRunner:
         active = self._active.get(task_id)
         if active is not None:
             self._cancel(active)
+
+    def cancel_all_of(self, key_hash: str) -> None:
+        """Cancel all tasks of a key."""
+        for active in list(self._active.values()):
+            if active.key_hash == key_hash:
+                self._cancel(active)
+
+    def count_tasks_of(self, key_hash: str) -> int:
+        """Return the number of tasks of a key that are pending or running."""
+        return sum(active.key_hash == key_hash for active in self._active.values())
 
     async def wait(self, task_id: str, timeout: float | None = None) -> bool:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
@@ -226,7 +238,9 @@ class TaskRunner:
             outcome, event_type = attrs.evolve(outcome, status="failed", error=(TOO_LARGE, active.exceeded)), ERROR
         if active.storage_failed:
             outcome, event_type = attrs.evolve(NOT_STORED, usage=outcome.usage), ERROR
+        account = self._progress.account_of(active.key_hash)
         active.task = self._store_end(active.task, outcome, active.seq + 1, event_type, active.used)
+        account.settle(active.id, active.task.usage.cost)
         active.seq += 1
         active.ended.set()
         active.changed.notify()

@@ -11,13 +11,14 @@ from claude_code_api.models import CreateTaskRequest
 
 from ..contract.operations import Operation
 from ..domain.engine_protocol import TaskSpec
-from ..domain.errors import ApiError, invalid_request
+from ..domain.errors import invalid_request
 from ..domain.model_catalog import Tariff
 from ..domain.names import unknown_name
+from ..domain.permissions import UNLIMITED, Permissions, permitted
 from ..domain.settings import Settings
 from ..engine.agent_library import AgentLibrary
 from ..engine.tools import DEFAULT_TOOLS, TOOLS
-from .messages import priced_model
+from .permission_checks import check_permitted, limited, may_use_model, permitted_model
 
 _PROJECT_ROOT: Final = Path("/project")
 """Name of the workspace in the paths of requests."""
@@ -30,21 +31,31 @@ def build_task_spec(
     settings: Settings,
     tariff: Tariff,
     library: AgentLibrary,
+    permissions: Permissions = UNLIMITED,
 ) -> TaskSpec:
     """Return the specification of a task.
 
     Raise ApiError 400 or 403 with the name that the field has in ``operation``.
     """
-    permitted = settings.tools if settings.tools is not None else frozenset(TOOLS)
-    default = [name for name in DEFAULT_TOOLS if name in permitted]
+    offered = [name for name in TOOLS if settings.tools is None or name in settings.tools]
+    allowed = permitted(permissions.tools, offered)
+    default = [name for name in DEFAULT_TOOLS if name in allowed] if permissions.tools is None else allowed
     tools = request.allow_tools if isinstance(request.allow_tools, list) else default
     field = operation.wire_name("allow_tools")
     _check_known(tools, TOOLS, "tool", field)
-    _check_permitted(tools, permitted, field)
-    agents = request.allow_agents or []
-    _check_known(agents, library.agents() if agents else (), "agent", operation.wire_name("allow_agents"))
-    skills = request.allow_skills or []
-    _check_known(skills, library.skills() if skills else (), "skill", operation.wire_name("allow_skills"))
+    check_permitted("tool", tools, allowed, field)
+    agents, field = request.allow_agents or [], operation.wire_name("allow_agents")
+    if agents:
+        known = tuple(library.agents())
+        _check_known(agents, known, "agent", field)
+        check_permitted("agent", agents, permitted(permissions.agents, known), field)
+    skills, field = request.allow_skills or [], operation.wire_name("allow_skills")
+    if skills:
+        known = tuple(library.skills())
+        _check_known(skills, known, "skill", field)
+        check_permitted("skill", skills, permitted(permissions.skills, known), field)
+    model = permitted_model(request.model or None, settings.model, tariff, permissions, operation.wire_name("model"))
+    small_model = tariff.small_model(model)
     context = request.context.to_dict() if request.context else {}
     _check_result_schema(context, operation.wire_name("context"))
     return TaskSpec(
@@ -53,12 +64,25 @@ def build_task_spec(
         working_directory=_resolve_directory(
             settings.workspace, request.working_directory or None, operation.wire_name("working_directory")
         ),
-        model=priced_model(request.model or None, settings.model, tariff, operation.wire_name("model")),
+        model=model,
+        small_model=small_model if may_use_model(permissions, tariff.catalog, small_model) else model,
         tools=tuple(dict.fromkeys(tools)),
         agents=tuple(dict.fromkeys(agents)),
         skills=tuple(dict.fromkeys(skills)),
-        max_cost=float(request.max_cost or CREATE_TASK_REQUEST_MAX_COST),
-        timeout=float(request.timeout or CREATE_TASK_REQUEST_TIMEOUT),
+        max_cost=limited(
+            request.max_cost or None,
+            CREATE_TASK_REQUEST_MAX_COST,
+            permissions.max_cost,
+            "a max_cost of ${:g}",
+            operation.wire_name("max_cost"),
+        ),
+        timeout=limited(
+            request.timeout or None,
+            CREATE_TASK_REQUEST_TIMEOUT,
+            permissions.max_timeout,
+            "a timeout of {:g} s",
+            operation.wire_name("timeout"),
+        ),
         context=context,
     )
 
@@ -68,12 +92,6 @@ def _check_known(names: Iterable[str], available: Iterable[str], kind: str, fiel
     if unknown is not None:
         index, message = unknown
         raise invalid_request(message, f"{field}[{index}]")
-
-
-def _check_permitted(names: Iterable[str], permitted: frozenset[str], field: str) -> None:
-    for name in names:
-        if name not in permitted:
-            raise ApiError(403, "permission_error", f"This key may not use the tool {name}.", param=field)
 
 
 def _check_result_schema(context: Mapping[str, Any], field: str) -> None:

@@ -51,6 +51,20 @@ _VERSION_5 = f"""
 {_TASKS_BY_END}
 {_USAGE_BY_AGE}
 """
+_API_KEYS = """
+CREATE TABLE api_keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    preset TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    last_used_at TEXT,
+    revoked_at TEXT
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name) WHERE revoked_at IS NULL;
+"""
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE tasks (
@@ -105,6 +119,7 @@ CREATE INDEX usage_by_key ON usage (key, at);
 {_RESERVATIONS}
 {_VERSION_5}
 {_AUDIT}
+{_API_KEYS}
 PRAGMA user_version = 5;
 COMMIT;
 """
@@ -132,6 +147,7 @@ COMMIT;
 BEGIN;
 {_VERSION_5}
 {_AUDIT}
+{_API_KEYS}
 PRAGMA user_version = 5;
 COMMIT;
 """,

@@ -18,12 +18,15 @@ from ..domain.entities import RUNNING, Task, TaskEvent
 from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
 from ..domain.usage import ModelUsage, Usage
 from .audit import record_end, record_start
+from .key_table import KeyTable, open_key_table
 from .migration import LaterVersionError, migrate
 from .read_pool import ReadPool
 from .retention import Retention
 from .rows import charged_task_from_row, event_to_row, task_to_row, usage_from_row
+from .schema import VERSION
 from .task_reader import TaskReader
 
+STATE_FILE: Final = "state.sqlite3"
 _NOTHING: Final[Mapping[str, int]] = {}
 _UNFINISHED: Final = (
     "SELECT id, key, status, '' AS description, model, working_directory, created_at, completed_at, summary, result,"
@@ -54,7 +57,7 @@ class Store(TaskReader):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 stack.enter_context(_lock(directory))
-                file = directory / "state.sqlite3"
+                file = directory / STATE_FILE
                 file.touch(mode=0o600)
                 self._db = stack.enter_context(closing(sqlite3.connect(file)))
                 self._db.row_factory = sqlite3.Row
@@ -63,6 +66,7 @@ class Store(TaskReader):
                 # run twice, without its event a Last-Event-ID would be unknown. The price is a tenth of a millisecond
                 # per transaction.
                 self._db.execute("PRAGMA synchronous = FULL")
+                self.keys = KeyTable(self._db)
                 self.retention = Retention(self._db)
                 super().__init__(stack.enter_context(closing(ReadPool(file))))
             except (OSError, sqlite3.Error, LaterVersionError) as error:
@@ -87,7 +91,7 @@ class Store(TaskReader):
 
     def size(self) -> int:
         """Return the size of the database's files in bytes."""
-        return sum(file.stat().st_size for file in self.directory.glob("state.sqlite3*"))
+        return sum(file.stat().st_size for file in self.directory.glob(f"{STATE_FILE}*"))
 
     # ---- tasks and events
 
@@ -222,6 +226,12 @@ class Store(TaskReader):
         )  # fmt: skip
         return [ModelUsage(row["model"], row["requests"], usage_from_row(row)) for row in rows]
 
+    def spent(self, key_hash: str, since: str) -> float:
+        """Return what the ended work of a key has cost since a time (ISO 8601), in USD."""
+        self._store_deferred()
+        row = self._fetch_one("SELECT total(cost) AS cost FROM usage WHERE key = ? AND at >= ?", key_hash, since)
+        return 0.0 if row is None else float(row["cost"])
+
     # ---- private
 
     @contextlib.contextmanager
@@ -288,6 +298,28 @@ class Store(TaskReader):
             " VALUES (?, ?, ?, ?, ?, ?)",
             (key.key_hash, key.scope, key.value, key.fingerprint, value, at),
         )
+
+
+@contextlib.contextmanager
+def open_keys(directory: Path) -> Iterator[KeyTable]:
+    """Open the keys of a state directory, whether a server uses it or not. Raise StoreError."""
+    try:
+        if not _is_current(directory / STATE_FILE):
+            # Creates or updates the database, unless a server of another version uses it.
+            Store(directory).close()
+        stack = contextlib.ExitStack()
+        table = stack.enter_context(open_key_table(directory / STATE_FILE))
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot use the state directory {directory}: {error}") from error
+    with stack:
+        yield table
+
+
+def _is_current(file: Path) -> bool:
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(file)) as db:
+        return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ CREATE_TASK_REQUEST_ALLOW_SKILLS: Final = ()
 """Skills that the task may invoke. Defaults to `[]`: none."""
 
 CREATE_TASK_REQUEST_TIMEOUT: Final = 300.0
-"""Time limit of the task, in seconds. Defaults to `300`."""
+"""Time limit of the task, in seconds. Defaults to `300`, or less if the API key may not use that."""
 
 CREATE_TASK_REQUEST_MAX_COST: Final = 1.0
-"""Cost limit of the task, in USD. Defaults to `1.0`."""
+"""Cost limit of the task, in USD. Defaults to `1.0`, or less if the API key may not use that."""
 
 LIST_TASKS_LIMIT: Final = 20
 """Maximum number of tasks per page. Defaults to `20`."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ import pytest
 from support.clients.client_kinds import KEY, ClientKind
 from support.clients.client_process import WORKER_KEY, ClientProcess, client_process
 from support.clients.executors import RecordingExecutor
+from support.code_blocks import ROOT
 from support.servers.completion_server import completion_server
 from support.servers.server_process import server_process
 
@@ -197,6 +201,22 @@ def test_thousand_items_on_the_embedded_server(tmp_path: Path) -> None:
     assert kinds["failed"] == 0
     assert indexes(path) == list(range(count))
     assert runs == count
+
+
+@pytest.mark.long
+def test_the_example_runs(tmp_path: Path) -> None:
+    with completion_server() as server:
+        example = subprocess.run(
+            [sys.executable, str(ROOT / "examples" / "dask_cluster.py")],
+            env={"PATH": os.environ["PATH"], "CLAUDE_API_KEY": KEY, "CLAUDE_BASE_URL": server.base_url},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=True,
+        )
+    assert sorted(example.stdout.splitlines()) == sorted(f"{number} Say {number}" for number in range(20))
+    assert indexes(tmp_path / "out.jsonl") == list(range(20))
 
 
 def test_package_shows_nothing_of_itself() -> None:

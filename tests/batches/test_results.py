@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -62,6 +63,15 @@ class Question:
 class Reference:
     prompt: str
     custom_id: str
+
+
+def test_usage_counts_each_item_once(both: ClientKind, tmp_path: Path) -> None:
+    prompts = [str(number) for number in range(20)]
+    with completion_server(cost=lambda prompt: 0.1) as server:
+        client = both.client(server.base_url)
+        for _ in range(2):  # the second time, from the file
+            assert len(list(both.each(client.map_completions(prompts, results=tmp_path / "out.jsonl")))) == 20
+    assert (client.usage.calls, client.usage.cost) == (20, pytest.approx(2.0))
 
 
 def test_items_are_texts_dicts_and_dataclasses(both: ClientKind, httpserver: HTTPServer) -> None:

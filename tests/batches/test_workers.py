@@ -77,6 +77,19 @@ def test_each_item_has_one_result(both: ClientKind, threads: ThreadPoolExecutor)
     assert [thread for thread in threading.enumerate() if thread.name == "claude-code-client: worker"] == []
 
 
+def test_number_of_calls_grows_with_workers_to_spare() -> None:
+    """There are more workers than calls in flight at first."""
+    with (
+        ThreadPoolExecutor(8) as pool,
+        completion_server(latency=lambda calls: 0.1) as server,
+        ClaudeClient(KEY, server.base_url) as client,
+    ):
+        for result in client.map_completions(map(str, range(10**6)), executor=pool, max_in_flight=64):
+            if server.most_in_flight >= 32 or result.index > 2000:
+                break
+        assert server.most_in_flight >= 32
+
+
 def test_failed_items_do_not_affect_the_others(both: ClientKind, threads: ThreadPoolExecutor) -> None:
     refusals = {"bad": raw_http.response(400, responses.error("invalid_request_error"))}
     refusals["busy"] = raw_http.response(503, responses.error("overloaded_error"))
@@ -109,6 +122,7 @@ def test_budget_holds_and_is_used(both: ClientKind, threads: ThreadPoolExecutor)
     assert 0.9 <= spent <= 1.0
     assert {type(result.error) for result in results if not result.ok} == {CostExceededError}
     assert sum(result.cost for result in results) == pytest.approx(spent)
+    assert (client.usage.calls, client.usage.cost) == (len(server.runs), pytest.approx(spent))
 
 
 def test_rate_limit_is_used_and_not_exceeded(both: ClientKind, threads: ThreadPoolExecutor) -> None:

@@ -5,39 +5,18 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
 from support.servers.trusted_tls import trusted_tls
+from support.servers.tunnel_proxy import accepting, tunnel_to
 
 from claude_code_client import errors
 
 COMPLETION = {"id": "msg_1", "content": "Hi", "model": "m", "cost": 0.25}
-
-
-@contextmanager
-def accepting(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Pass one connection to a function, in a thread; yield the address."""
-
-    def accept() -> None:
-        with suppress(OSError), listener.accept()[0] as peer:
-            peer.settimeout(raw_http.TIMEOUT)
-            serve(peer)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            thread.join(raw_http.TIMEOUT)
 
 
 def test_head_and_body_of_a_request_are_sent_together(both: ClientKind) -> None:
@@ -75,29 +54,6 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLCont
     """TLS context of a.example, which clients trust."""
     with trusted_tls("a.example", tmp_path, monkeypatch) as context:
         yield context
-
-
-def tunnel_to(target: str, heads: list[bytes]) -> Callable[[socket.socket], None]:
-    """Return a proxy that connects every tunnel to ``target``."""
-    host, _, port = target.partition(":")
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 16):
-                sink.sendall(data)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
-
-    def serve(peer: socket.socket) -> None:
-        heads.append(peer.recv(1 << 16))
-        with socket.create_connection((host, int(port))) as server:
-            peer.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            back = threading.Thread(target=pump, args=(server, peer))
-            back.start()
-            pump(peer, server)
-            back.join(raw_http.TIMEOUT)
-
-    return serve
 
 
 def test_calls_through_a_proxy(both: ClientKind, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:

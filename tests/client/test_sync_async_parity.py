@@ -89,6 +89,7 @@ MODELS = [
     "CompletionResponse",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "Message",
     "ModelInfo",
     "ModelUsage",

@@ -8,7 +8,7 @@ from support.servers.server_process import ServerProcess
 
 pytestmark = pytest.mark.xdist_group("docs_server")
 
-GUIDES = ("docs/middleware.md",)
+GUIDES = ("docs/enterprise-networks.md", "docs/middleware.md")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ def test_commands_are_valid(block: Block, tmp_path: object, monkeypatch: pytest.
     monkeypatch.chdir(str(tmp_path))
     program, command, *arguments = shlex.split(block.code)
     assert (program, command) == ("claude-code-client", "serve")
-    assert cli._build_settings(read_options(arguments, {}, "serve", "")).sandbox
+    settings = cli._build_settings(read_options(arguments, {}, "serve", ""))
+    assert settings.sandbox or settings.isolate
 
 
 @needs_sandbox

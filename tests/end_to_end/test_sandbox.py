@@ -64,7 +64,8 @@ def test_bash_reaches_nothing_but_workspace_and_model(root: Path, monkeypatch: p
     for path in (".git/hooks", ".claude/agents"):
         (workspace / path).mkdir(parents=True)
     (workspace / ".git/config").write_text("[core]\n")
-    (workspace / "link.txt").symlink_to(root / "outside.txt")
+    for name in ("link.txt", ".mcp.json"):
+        (workspace / name).symlink_to(root / "outside.txt")
     (workspace / "probe.py").write_text(probe, encoding="utf-8")
 
     async def main(unix: socket.socket, abstract: socket.socket, tcp: socket.socket) -> None:

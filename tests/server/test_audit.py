@@ -13,11 +13,11 @@ from support.servers.embedded_server import KEY, OTHER_KEY, Running, serving
 from support.servers.scripted_engine import Emitted, ScriptedEngine, calls
 
 from claude_code_client._cli import cli
+from claude_code_server.domain.api_key import hash_key
 from claude_code_server.domain.audit import key_id
 from claude_code_server.domain.engine_protocol import Outcome
 from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.agents import AGENTS
-from claude_code_server.services.auth import hash_key
 
 PROMPT = "CANARY-prompt"
 KNOWN = next(iter(AGENTS))

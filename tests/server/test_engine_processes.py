@@ -1,6 +1,8 @@
 """Nothing that a run starts outlives it, however it ends."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +179,29 @@ def test_no_child_of_bash_survives_the_server(tmp_path: Path, how: Literal["stop
         for file in (tmp_path / "state").iterdir():
             assert not file.name.startswith("run-")
             file.unlink()
+
+
+OWN = """
+import subprocess, threading
+import psutil
+from claude_code_server.engine.orphans import kill_orphans
+from claude_code_server.runtime import own_processes
+from claude_code_server.runtime.process_control import adopt_orphans
+
+adopt_orphans()
+codes = []
+command = ["/bin/sh", "-c", "/bin/sleep 0.3"]
+own = threading.Thread(target=lambda: codes.append(own_processes.run(command, {}, None, 9).returncode))
+own.start()
+orphan = subprocess.Popen(["sleep", "300"])
+while own.is_alive():
+    kill_orphans(lambda process: False)
+print(codes, psutil.pid_exists(orphan.pid))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_processes_of_the_server_itself_are_no_orphans(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    done = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "[0] False\n"

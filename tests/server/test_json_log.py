@@ -18,9 +18,9 @@ import pytest
 from support.canaries import KEY, MARK, PROMPT
 from support.servers.messages_endpoint import Failure, Reply, ScriptedMessages, message, tool
 
+from claude_code_server.domain.api_key import hash_key
 from claude_code_server.domain.audit import key_id
 from claude_code_server.process import cli
-from claude_code_server.services.auth import hash_key
 
 UPSTREAM_KEY = "sk-ant-CANARY-upstream"
 TOKEN = "CANARY-metrics-token"

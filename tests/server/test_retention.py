@@ -15,11 +15,11 @@ from support.processes import eventually
 from support.servers.embedded_server import KEY, serving
 from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, says
 
+from claude_code_server.domain.api_key import hash_key
 from claude_code_server.domain.entities import Task, TaskEvent
 from claude_code_server.domain.idempotency import IdempotencyKey, PaidCompletion
 from claude_code_server.domain.timestamps import format_time
 from claude_code_server.domain.usage import Usage
-from claude_code_server.services.auth import hash_key
 from claude_code_server.services.pruner import Pruner
 from claude_code_server.storage.store import Store
 

@@ -17,8 +17,8 @@ from support.servers.embedded_server import KEY, serving
 from support.servers.messages_endpoint import ScriptedMessages, message, tool
 from support.servers.scripted_engine import DONE, Gate, ScriptedEngine
 
+from claude_code_server.domain.api_key import hash_key
 from claude_code_server.domain.entities import Task, TaskEvent
-from claude_code_server.services.auth import hash_key
 from claude_code_server.storage.rows import task_to_row
 from claude_code_server.storage.store import Store
 

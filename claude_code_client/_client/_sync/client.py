@@ -24,6 +24,8 @@ from .spending import Spending
 from .tasks import Tasks
 
 if TYPE_CHECKING:
+    import ssl
+
     from ..endpoints import SyncEndpoints
     from ..local_server import LocalServer
 
@@ -52,6 +54,8 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
         journal: str | os.PathLike[str] | None = None,
         max_response_bytes: int | None = None,
         allow_insecure_http: bool = False,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         **options: Unpack[ObserverOptions],
     ) -> None:
         """Create a client. Sends nothing.
@@ -71,6 +75,9 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
                 downloads, which have limits of their own. Default: 256 MiB.
             allow_insecure_http: Accept an ``http://`` base_url on another machine, which exposes the key to the
                 network.
+            proxy: URL of an HTTP or SOCKS proxy, also for hosts in NO_PROXY. Default: the environment's.
+            ssl_context: TLS of all connections, with a private CA or a client certificate for example. Default:
+                certifi's certificates, or those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``.
 
         Raises:
             AuthenticationError: No usable key.
@@ -85,6 +92,8 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
             max_response_bytes=max_response_bytes,
             headers=headers,
             allow_insecure_http=allow_insecure_http,
+            proxy=proxy,
+            ssl_context=ssl_context,
         )
         self._connect(config, new_state(journal, hooks_of(options)))
 

@@ -14,10 +14,12 @@ from claude_code_common.pricing import ModelPrice
 from claude_code_common.version import __version__
 
 from ...domain.errors import not_implemented
+from ...domain.key_account import day_start, month_start
 from ...domain.model_catalog import Model
 from ...domain.timestamps import format_time
 from ...domain.usage import total_usage
 from ...services import capabilities
+from ...services.permission_checks import may_use_model
 from ..request import RequestContext
 from ..responses import json_response
 
@@ -26,17 +28,21 @@ _PERIODS: Final = {
     models.UsagePeriod.WEEK: timedelta(days=7),
     models.UsagePeriod.MONTH: timedelta(days=30),
 }
+_BUDGET_STARTS: Final = {models.UsagePeriod.DAY: day_start, models.UsagePeriod.MONTH: month_start}
 
 
 async def list_models(context: RequestContext) -> Response:
-    """List the models of the catalog."""
-    tariff = context.services.tariff
-    default = tariff.catalog.resolve(context.services.settings.model)
-    listed = [
-        _serialize_model(model, tariff.price(model.id), default)
+    """List the models of the catalog that the key may use."""
+    tariff, permissions = context.services.tariff, context.caller.permissions
+    allowed = [
+        model
         for model in tariff.catalog.models
-        if tariff.serves(model.id)
+        if tariff.serves(model.id) and may_use_model(permissions, tariff.catalog, model.id)
     ]
+    default = tariff.catalog.resolve(context.services.settings.model)
+    if allowed and not may_use_model(permissions, tariff.catalog, default):
+        default = allowed[0].id
+    listed = [_serialize_model(model, tariff.price(model.id), default) for model in allowed]
     return json_response(models.ModelList(data=listed))
 
 
@@ -63,7 +69,8 @@ async def get_usage(context: RequestContext) -> Response:
         supported = ", ".join(_PERIODS)
         raise not_implemented(f"This server does not implement the period {str(period)!r}; supported: {supported}.")
     end = datetime.now(UTC)
-    start = format_time(end - _PERIODS[period])
+    budget = context.services.accounts.of(context.key_hash).left_in(str(period))
+    start = format_time(end - _PERIODS[period] if budget is None else _BUDGET_STARTS[period](end))
     by_model = context.services.store.usage_by_model(context.key_hash, start)
     total = total_usage(row.usage for row in by_model)
     report = models.UsageReport(
@@ -74,8 +81,8 @@ async def get_usage(context: RequestContext) -> Response:
         output_tokens=total.output_tokens,
         total_tokens=total.total_tokens,
         cost=total.cost,
-        limit=None,
-        remaining=None,
+        limit=None if budget is None else budget[0],
+        remaining=None if budget is None else budget[1],
         models=[
             models.ModelUsage(
                 model=row.model,
@@ -92,16 +99,25 @@ async def get_usage(context: RequestContext) -> Response:
 
 
 async def get_capabilities(context: RequestContext) -> Response:
-    """List tools, agents and skills."""
+    """List the tools, agents and skills that the key may use, and its limits."""
+    permissions = context.caller.permissions
 
     def serialize(listed: Iterable[capabilities.Capability]) -> list[models.Capability]:
         return [models.Capability(name=item.name, description=item.description) for item in listed]
 
     return json_response(
         models.Capabilities(
-            tools=serialize(capabilities.list_tools(context.services.settings)),
-            agents=serialize(capabilities.list_agents(context.services.agent_library)),
-            skills=serialize(capabilities.list_skills(context.services.agent_library)),
+            tools=serialize(capabilities.list_tools(context.services.settings, permissions)),
+            agents=serialize(capabilities.list_agents(context.services.agent_library, permissions)),
+            skills=serialize(capabilities.list_skills(context.services.agent_library, permissions)),
+            limits=models.KeyLimits(
+                requests_per_minute=permissions.requests_per_minute,
+                tasks_at_once=permissions.tasks_at_once,
+                max_timeout=permissions.max_timeout,
+                max_cost=permissions.max_cost,
+                day_budget=permissions.day_budget,
+                month_budget=permissions.month_budget,
+            ),
         )
     )
 

@@ -15,6 +15,7 @@ from ...domain.errors import ApiError, invalid_request
 from ...services.completions import IDEMPOTENCY_SCOPE
 from ...services.in_flight_completion import InFlightCompletion
 from ...services.messages import to_messages_request
+from ...services.permission_checks import permitted_model
 from ..request import RequestContext
 from ..responses import json_response
 from ..serializers import serialize_error
@@ -72,13 +73,13 @@ async def _while_connected(
 
 
 def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompletion:
-    completions = context.services.completions
-    request = to_messages_request(
-        models.CreateCompletionRequest.from_dict(context.body),
-        context.services.settings.model,
-        context.services.tariff,
-        context.operation,
-    )
+    completions, tariff = context.services.completions, context.services.tariff
+
+    def choose_model(name: str | None, field: str) -> str:
+        return permitted_model(name, context.services.settings.model, tariff, context.caller.permissions, field)
+
+    body = models.CreateCompletionRequest.from_dict(context.body)
+    request = to_messages_request(body, context.operation, tariff, choose_model)
     warnings = context.unknown_field_warnings(_STREAM)
     if warnings:
         request = attrs.evolve(request, warnings=(*request.warnings, *warnings))

@@ -9,6 +9,8 @@ from typing import Final
 from claude_code_api import models
 from starlette.responses import Response
 
+from claude_code_common.pricing import FREE
+
 from ...domain.entities import Task
 from ...domain.errors import ApiError, invalid_request, not_found
 from ...domain.timestamps import now
@@ -105,7 +107,13 @@ async def download_artifact(context: RequestContext) -> Response:
     """Return an artifact's file, or a range of it."""
     task = find_task(context, context.parameters["task_id"])
     parameters = context.parameters
-    return await file_response(task, parameters["artifact_id"], parameters.get("range"), parameters.get("if_range"))
+    return await file_response(
+        task,
+        parameters["artifact_id"],
+        parameters.get("range"),
+        parameters.get("if_range"),
+        context.services.patches,
+    )
 
 
 def find_task(context: RequestContext, task_id: str) -> Task:
@@ -134,7 +142,9 @@ def _submit_or_find(context: RequestContext) -> str:
         services.settings,
         services.tariff,
         services.agent_library,
+        context.caller.permissions,
     )
+    services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)
     task = Task(
         id=spec.task_id,
         key_hash=context.key_hash,

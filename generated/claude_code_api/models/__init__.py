@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .error_detail import ErrorDetail
     from .error_event import ErrorEvent
     from .health import Health
+    from .key_limits import KeyLimits
     from .log_entry import LogEntry
     from .message import Message
     from .model import Model
@@ -63,6 +64,7 @@ else:
         "ErrorDetail": ".error_detail",
         "ErrorEvent": ".error_event",
         "Health": ".health",
+        "KeyLimits": ".key_limits",
         "LogEntry": ".log_entry",
         "Message": ".message",
         "Model": ".model",
@@ -115,6 +117,7 @@ __all__ = (
     "ErrorDetail",
     "ErrorEvent",
     "Health",
+    "KeyLimits",
     "LogEntry",
     "Message",
     "Model",

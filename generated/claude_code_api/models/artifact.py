@@ -17,7 +17,8 @@ class Artifact:
 
     Attributes:
         id (str):
-        type_ (str): Kind of file, such as `file` or `text`. Open-ended.
+        type_ (str): Kind of file, such as `file`, or `patch` for all changes of a task that worked in a copy. Open-
+            ended.
         path (str): Path relative to the task's working directory, with forward slashes.
         size_bytes (int): Size in bytes.
         sha256 (str): SHA-256 of the file, in hexadecimal.

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import UNSET, Unset
+
 if TYPE_CHECKING:
     from ..models.capability import Capability
+    from ..models.key_limits import KeyLimits
 
 
 T = TypeVar("T", bound="Capabilities")
@@ -23,11 +26,13 @@ class Capabilities:
         tools (list[Capability]):
         agents (list[Capability]):
         skills (list[Capability]):
+        limits (KeyLimits | Unset): Limits of an API key. One that is missing or null does not apply.
     """
 
     tools: list[Capability]
     agents: list[Capability]
     skills: list[Capability]
+    limits: KeyLimits | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,6 +51,10 @@ class Capabilities:
             skills_item = skills_item_data.to_dict()
             skills.append(skills_item)
 
+        limits: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.limits, Unset):
+            limits = self.limits.to_dict()
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -55,12 +64,15 @@ class Capabilities:
                 "skills": skills,
             }
         )
+        if limits is not UNSET:
+            field_dict["limits"] = limits
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.capability import Capability
+        from ..models.key_limits import KeyLimits
 
         d = dict(src_dict)
         tools = []
@@ -84,10 +96,18 @@ class Capabilities:
 
             skills.append(skills_item)
 
+        _limits = d.pop("limits", UNSET)
+        limits: KeyLimits | Unset
+        if isinstance(_limits, Unset):
+            limits = UNSET
+        else:
+            limits = KeyLimits.from_dict(_limits)
+
         capabilities = cls(
             tools=tools,
             agents=agents,
             skills=skills,
+            limits=limits,
         )
 
         capabilities.additional_properties = d

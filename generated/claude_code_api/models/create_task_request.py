@@ -27,11 +27,14 @@ class CreateTaskRequest:
             use by default.
         allow_agents (list[str] | None | Unset): Agents that the task may spawn. Defaults to `[]`: none.
         allow_skills (list[str] | None | Unset): Skills that the task may invoke. Defaults to `[]`: none.
-        timeout (float | None | Unset): Time limit of the task, in seconds. Defaults to `300`.
-        max_cost (float | None | Unset): Cost limit of the task, in USD. Defaults to `1.0`.
+        timeout (float | None | Unset): Time limit of the task, in seconds. Defaults to `300`, or less if the API key
+            may not use that.
+        max_cost (float | None | Unset): Cost limit of the task, in USD. Defaults to `1.0`, or less if the API key may
+            not use that.
         context (CreateTaskRequestTaskContext | None | Unset): Free-form object that is passed to the agent as data, but
             for `result_schema`.
-        model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses.
+        model (None | str | Unset): `haiku`, `sonnet`, `opus` or a full model ID. If omitted, the server chooses one
+            that the key may use.
         working_directory (None | str | Unset): Directory inside the server's workspace in which the task runs. If
             omitted, the root of the workspace. `/project` also stands for the root.
     """

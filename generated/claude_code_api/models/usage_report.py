@@ -29,8 +29,10 @@ class UsageReport:
         output_tokens (int):
         total_tokens (int):
         cost (float): Cost in USD.
-        limit (float | None): Spending limit of this API key for the period, in USD; null if there is none.
-        remaining (float | None): Unspent part of the limit, in USD; null if there is no limit.
+        limit (float | None): Budget of this API key for the period, in USD; null if there is none. Budgets are of days
+            and calendar months in UTC, so the period then begins with the day or the month.
+        remaining (float | None): Part of the limit that is neither spent nor reserved for model calls in progress, in
+            USD; null if there is no limit.
         models (list[ModelUsage]):
     """
 

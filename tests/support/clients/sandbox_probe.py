@@ -25,6 +25,7 @@ def attempts(ways: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "absolute": outside,
         "dots": workspace / ".." / outside.name,
         "link": workspace / "link.txt",
+        "link in a protected place": workspace / ".mcp.json",
         "root of init": Path(f"/proc/1/root{outside}"),
         "root of self": Path(f"/proc/self/root{outside}"),
         "cwd of init": Path(f"/proc/1/cwd/../{outside.name}"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_code_server.domain.engine_protocol import CancelToken, EventType, Outcome, TaskSpec
+from claude_code_server.domain.key_account import NO_BUDGET, WorkBudget
 from claude_code_server.domain.model_catalog import ModelCatalog, Tariff
 from claude_code_server.domain.usage import Usage
 from claude_code_server.engine.claude_code import ClaudeCodeEngine
@@ -38,6 +39,10 @@ class Run:
 
     def report_usage(self, usage: Usage, reserved: float = 0.0) -> None:
         self.usages.append(usage)
+
+    @property
+    def budget(self) -> WorkBudget:
+        return NO_BUDGET
 
     def of(self, type: EventType) -> list[Event]:
         return [event for event in self.events if event["type"] == type]

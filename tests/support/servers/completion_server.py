@@ -116,7 +116,8 @@ class CompletionServer:
                 self.runs[prompt] += 1
                 content = [{"type": "text", "text": prompt}]
                 usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "cost": self.cost(prompt)}
-                self.keys[key] = {**responses.COMPLETION, "content": content, "usage": usage, "warnings": []}
+                reply = {**responses.COMPLETION, "id": f"cmpl_{len(self.keys) + 1}"}
+                self.keys[key] = {**reply, "content": content, "usage": usage, "warnings": []}
             return self.keys[key]
 
 

@@ -180,8 +180,8 @@ class Dispatcher:
             out = Outstanding(works, now, self._concurrency.limit, min(share, len(works)))
             self._out.add(out)
             self._keep(self._send(out))
-        if not self._queue and len(self._out) < self._sizing.slots:
-            self._concurrency.held_back()
+        if not self._queue and self.in_flight < self._concurrency.limit:
+            self._concurrency.held_back()  # by the caller, or by the budget
         return None
 
     def _take(self, count: int, now: float) -> list[Work]:

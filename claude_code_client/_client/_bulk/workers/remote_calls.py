@@ -95,6 +95,8 @@ class RemoteCalls:
         attach_reader(outcome.response, self._connection)
         if outcome.error is not None:
             raise attach_reader(outcome.error, self._connection)
+        # The worker's client has counted it for itself only.
+        self._state.usage.add(outcome.response.id, outcome.response.usage)
         return outcome.response
 
     async def _turn(self) -> None:
