@@ -23,9 +23,9 @@ def processes_of(root: Path) -> list[psutil.Process]:
     return found
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait until the condition, set by another process, holds; fail after 15 seconds."""
-    deadline = time.monotonic() + 15
+def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait until the condition, set by another process, holds; fail after some seconds."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
