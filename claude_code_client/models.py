@@ -62,8 +62,7 @@ MAX_READ_BYTES: Final = 256 * 1024**2
 """Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
 
 _PATHS_IN_REPR: Final = 5
-_NOT_IN_BODY: Final = {"body": False}
-"""Metadata of fields that come from headers: they are not compared, and not in ``to_dict()``."""
+_NOT_IN_BODY: Final = {"body": False}  # fields from headers, which to_dict() leaves out
 
 
 def _to_json(value: Any) -> Any:
@@ -91,8 +90,7 @@ class _Model:
             if field.name != "extra" and not field.metadata:
                 yield field.name, getattr(self, field.name)
 
-    def _repr_fields(self) -> Iterator[tuple[str, object]]:
-        return self._body_fields()
+    _repr_fields = _body_fields
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._repr_fields())})"
