@@ -24,6 +24,8 @@ from claude_code_api.events import (
     UnknownTaskEvent,
 )
 
+from claude_code_common.rate_limit import RateLimit
+
 __all__ = [
     "TERMINAL_STATUSES",
     "AgentSpawnEvent",
@@ -56,10 +58,8 @@ Message = Mapping[str, str]
 TERMINAL_STATUSES: Final = frozenset({"completed", "failed", "timeout", "cancelled", "cost_exceeded"})
 """Statuses of tasks that have ended."""
 
-MAX_DOWNLOAD_BYTES: Final = 1024**3
-"""Default size limit of a download: 1 GiB."""
-MAX_READ_BYTES: Final = 256 * 1024**2
-"""Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
+MAX_DOWNLOAD_BYTES: Final = 1024**3  # default size limit of a download: 1 GiB
+MAX_READ_BYTES: Final = 256 * 1024**2  # default limit of what ``Artifact.read_bytes()`` loads into memory: 256 MiB
 
 _PATHS_IN_REPR: Final = 5
 _NOT_IN_BODY: Final = {"body": False}  # fields from headers, which to_dict() leaves out
@@ -83,7 +83,7 @@ class _Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, those in ``extra`` included, as JSON types. The caller may change the result."""
-        return {**_to_json(self.extra), **{name: _to_json(value) for name, value in self._body_fields()}}
+        return _to_json({**self.extra, **dict(self._body_fields())})  # type: ignore[no-any-return]
 
     def _body_fields(self) -> Iterator[tuple[str, object]]:
         for field in attrs.fields(type(self)):
@@ -117,18 +117,6 @@ class Usage(_Model):
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types, with the cost under both of its names."""
         return {**super().to_dict(), "total_cost": self.cost}
-
-
-@attrs.frozen(kw_only=True)
-class RateLimit:
-    """Rate limit of the key, as a response states it; None for a value that it does not state."""
-
-    limit: int | None = None
-    """Requests in a window."""
-    remaining: int | None = None
-    """Requests that are left in this window."""
-    reset: float | None = None
-    """Seconds from the response until the next window."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -402,13 +390,11 @@ class Health(_Model):
 
 
 def _parse_datetime(value: str | None) -> datetime | None:
-    if not value:
-        return None
     from dateutil.parser import isoparse  # takes 40 ms to import, which most programs need not spend
 
     try:
-        moment = isoparse(value)
+        moment = isoparse(value or "")
     except ValueError:
         return None
-    # The contract says that all timestamps are in UTC, so one without an offset is taken as UTC.
+    # All timestamps are in UTC by contract, so one without an offset is taken as UTC.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
