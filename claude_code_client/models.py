@@ -24,6 +24,7 @@ from claude_code_api.events import (
     UnknownTaskEvent,
 )
 
+from claude_code_common.rate_limit import RateLimit
 from claude_code_common.timestamps import parse_datetime
 
 __all__ = [
@@ -58,14 +59,11 @@ Message = Mapping[str, str]
 TERMINAL_STATUSES: Final = frozenset({"completed", "failed", "timeout", "cancelled", "cost_exceeded"})
 """Statuses of tasks that have ended."""
 
-MAX_DOWNLOAD_BYTES: Final = 1024**3
-"""Default size limit of a download: 1 GiB."""
-MAX_READ_BYTES: Final = 256 * 1024**2
-"""Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
+MAX_DOWNLOAD_BYTES: Final = 1024**3  # default size limit of a download: 1 GiB
+MAX_READ_BYTES: Final = 256 * 1024**2  # default limit of what ``Artifact.read_bytes()`` loads into memory: 256 MiB
 
 _PATHS_IN_REPR: Final = 5
-_NOT_IN_BODY: Final = {"body": False}
-"""Metadata of fields that come from headers: they are not compared, and not in ``to_dict()``."""
+_NOT_IN_BODY: Final = {"body": False}  # fields from headers, which to_dict() leaves out
 
 
 def _to_json(value: Any) -> Any:
@@ -86,15 +84,14 @@ class _Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, those in ``extra`` included, as JSON types. The caller may change the result."""
-        return {**_to_json(self.extra), **{name: _to_json(value) for name, value in self._body_fields()}}
+        return _to_json({**self.extra, **dict(self._body_fields())})  # type: ignore[no-any-return]
 
     def _body_fields(self) -> Iterator[tuple[str, object]]:
         for field in attrs.fields(type(self)):
             if field.name != "extra" and not field.metadata:
                 yield field.name, getattr(self, field.name)
 
-    def _repr_fields(self) -> Iterator[tuple[str, object]]:
-        return self._body_fields()
+    _repr_fields = _body_fields
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._repr_fields())})"
@@ -121,18 +118,6 @@ class Usage(_Model):
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types, with the cost under both of its names."""
         return {**super().to_dict(), "total_cost": self.cost}
-
-
-@attrs.frozen(kw_only=True)
-class RateLimit:
-    """Rate limit of the key, as a response states it; None for a value that it does not state."""
-
-    limit: int | None = None
-    """Requests in a window."""
-    remaining: int | None = None
-    """Requests that are left in this window."""
-    reset: float | None = None
-    """Seconds from the response until the next window."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
