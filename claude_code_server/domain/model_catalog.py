@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
@@ -63,6 +63,11 @@ class UnknownModelError(ValueError):
     """No price is known for a model. The message is for the caller, and names the models with a price."""
 
 
+def _by_name(models: Sequence[Model]) -> Mapping[str | None, Model]:
+    # Of two models with one name, the first counts.
+    return {name: model for model in reversed(models) for name in (model.alias, model.id)}
+
+
 @attrs.frozen
 class ModelCatalog:
     """Models of one server. Models with a price file's names replace or extend the built-in ones."""
@@ -70,12 +75,9 @@ class ModelCatalog:
     models: tuple[Model, ...] = MODELS
     any_other: Model | None = None
     """Price and limits of every other model; None if other models have no known price."""
-    _by_name: Mapping[str | None, Model] = attrs.field(init=False, repr=False, eq=False)
-
-    @_by_name.default
-    def _index(self) -> Mapping[str | None, Model]:
-        # Of two models with one name, the first counts.
-        return {name: model for model in reversed(self.models) for name in (model.alias, model.id)}
+    _by_name: Mapping[str | None, Model] = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(lambda self: _by_name(self.models), takes_self=True)
+    )
 
     def find(self, name: str) -> Model | None:
         """Look a model up by alias, ID or dated ID (``…-20260115``)."""

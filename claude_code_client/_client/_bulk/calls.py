@@ -8,7 +8,11 @@ from typing import Any
 
 from ..._config import Config
 from ..._operations.client_state import ClientState
+from ..._operations.completions import complete, completion_request
 from ..._operations.effects import Operation
+from ..._operations.task_request import task_request
+from ..._operations.task_run import TaskRun
+from ..._policy.pricing import max_completion_cost
 from ..._transport.async_connection import AsyncConnection
 from ..._wire.extras import Extras, call_extras
 from ...errors import CostExceededError
@@ -18,11 +22,7 @@ from .items import Item
 def operation(method: str, item: Item, config: Config, state: ClientState) -> Operation[Any]:
     """Return the operation of an item. Raises InvalidRequestError or ConfigurationError: nothing was sent."""
     if method == "map_completions":
-        from ..._operations.completions import complete
-
         return complete(_request(method, item, config), config, state)
-    from ..._operations.task_run import TaskRun
-
     return TaskRun(_request(method, item, config), state).execute()
 
 
@@ -30,8 +30,6 @@ def most_cost(method: str, item: Item, config: Config, state: ClientState) -> fl
     """Return the USD that an item may cost at most. Raises as ``operation()``."""
     request = _request(method, item, config)
     if method == "map_completions":
-        from ..._policy.pricing import max_completion_cost
-
         return max_completion_cost(request.body, state.models or ())
     most: float = request.max_cost
     return most
@@ -42,12 +40,8 @@ def _request(method: str, item: Item, config: Config) -> Any:
     extras: Extras = call_extras(fields.pop("extra_body", None), fields.pop("extra_headers", None))
     key = item.idempotency_key
     if method == "map_completions":
-        from ..._operations.completions import completion_request
-
         prompt, timeout = fields.pop("prompt", None), fields.pop("timeout", None)
         return completion_request(config, fields, prompt=prompt, timeout=timeout, idempotency_key=key, extras=extras)
-    from ..._operations.task_request import task_request
-
     stall_timeout = fields.pop("stall_timeout", None)
     return task_request(config, fields, idempotency_key=key, stall_timeout=stall_timeout, extras=extras)
 
@@ -60,9 +54,9 @@ class LocalCalls:
         self._connection = connection
         self._state = state
 
-    async def run(self, item: Item) -> Any:
-        """Run an item and return its response."""
-        return await self._connection.run(operation(self._method, item, self._connection.config, self._state))
+    def run(self, item: Item) -> Awaitable[Any]:
+        """Run an item; the result is its response."""
+        return self._connection.run(operation(self._method, item, self._connection.config, self._state))
 
 
 class CallRunner:

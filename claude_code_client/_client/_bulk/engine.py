@@ -98,8 +98,10 @@ class BatchEngine:
 
     def taken(self, count: int) -> None:
         """Note that the caller has taken results."""
+        was_full = self._read - self._taken >= self._options.window
         self._taken += count
-        self._changed.set()
+        if was_full:
+            self._changed.set()
 
     def stop(self, error: ClaudeAPIError | None) -> None:
         """End the batch: cancel what runs. ``error`` is for whoever waits for the next result."""

@@ -32,6 +32,8 @@ class Item:
     idempotency_key: str
 
 
+# json.dumps() would make an encoder for each item.
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str, skipkeys=True)
 _TEXT_PARAMETER: Final = {"map_completions": "prompt", "map_tasks": "description"}
 
 
@@ -84,6 +86,5 @@ class ItemReader:
 
     def _key(self, index: int, parameters: Mapping[str, Any]) -> str:
         """Return the idempotency key: the same for the same item at the same place of the same batch, and no other."""
-        canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=str, skipkeys=True)
-        facts = "\0".join((self.batch_id, self.method, str(index), canonical))
+        facts = "\0".join((self.batch_id, self.method, str(index), _CANONICAL.encode(parameters)))
         return f"batch-{hashlib.sha256(facts.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"

@@ -87,7 +87,10 @@ class RequestPace:
             wait = parse_retry_after(headers.get("retry-after"))
             if wait is not None:
                 self._not_before = max(self._not_before, now + min(wait, _LONGEST))
-        limit, left, reset = (header_number(headers, name) for name in ("limit", "remaining", "reset"))
+        left = header_number(headers, "remaining")
+        if left is None and status != 429:
+            return False
+        limit, reset = header_number(headers, "limit"), header_number(headers, "reset")
         if status == 429:
             self._again += 1
             left = left or 0.0
