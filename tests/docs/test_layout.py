@@ -20,7 +20,7 @@ MAX_CLASS_LINES = 250
 MAX_ENTRIES = 12
 
 _RIDDLE = re.compile(r"(What|Whether|That|Those|Who|How|Where|Why|When|Which|The same|One of)\b")
-_MODULE_DOCSTRING = re.compile(r'(#.*\n)*r?"""\S')
+_MODULE_DOCSTRING = re.compile(r'(#.*\n|\n)*r?"""\S')
 _VERBS_IN_S = {"Pass", "Process"}
 _NO_VERBS = {"A", "An", "All", "As", "Called", "For", "Nothing", "One", "The", "Within"}
 
