@@ -52,6 +52,8 @@ class ModelPrice:
 
     def cost(self, counts: Mapping[str, Any]) -> float:
         """Return the cost in USD of a ``usage`` object of the Messages format."""
+        if self is FREE:
+            return 0.0
         price = self.base if self.long_context_over is None else self.for_prompt(prompt_tokens(counts))
         written = token_count(counts, "cache_creation_input_tokens")
         by_life = counts.get("cache_creation")
@@ -95,6 +97,8 @@ FREE: Final = ModelPrice(Price(0.0, 0.0, 0.0, 0.0, 0.0), web_search=0.0)
 def token_count(counts: Mapping[str, Any], name: str) -> int:
     """Return one count of a ``usage`` object; 0 if it is missing or no plausible number."""
     value = counts.get(name)
+    if value is None:
+        return 0
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_COUNT:
         return 0
     return int(value)

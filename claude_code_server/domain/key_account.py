@@ -89,6 +89,8 @@ class KeyAccount:
 
     def settle(self, work: str, cost: float) -> None:
         """Note the cost of work that has ended."""
+        if not self._budgets:
+            return
         self._roll()
         self._holds.pop(work, None)
         for budget in self._budgets:
@@ -101,9 +103,11 @@ class KeyAccount:
     @property
     def left(self) -> float:
         """Amount in USD that no work has spent or reserved; infinite without a budget, and negative if overdrawn."""
+        if not self._budgets:
+            return math.inf
         self._roll()
         held = sum(hold.cost + hold.reserved for hold in self._holds.values())
-        return min((budget.limit - budget.spent - held for budget in self._budgets), default=math.inf)
+        return min(budget.limit - budget.spent - held for budget in self._budgets)
 
     @property
     def reserved(self) -> float:

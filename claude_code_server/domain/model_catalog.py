@@ -70,6 +70,12 @@ class ModelCatalog:
     models: tuple[Model, ...] = MODELS
     any_other: Model | None = None
     """Price and limits of every other model; None if other models have no known price."""
+    _by_name: Mapping[str | None, Model] = attrs.field(init=False, repr=False, eq=False)
+
+    @_by_name.default
+    def _index(self) -> Mapping[str | None, Model]:
+        # Of two models with one name, the first counts.
+        return {name: model for model in reversed(self.models) for name in (model.alias, model.id)}
 
     def find(self, name: str) -> Model | None:
         """Look a model up by alias, ID or dated ID (``…-20260115``)."""
@@ -112,7 +118,7 @@ class ModelCatalog:
         return kept, tuple(f"{model.id} does not support {name}; it was not sent." for name in removed)
 
     def _named(self, name: str) -> Model | None:
-        return next((model for model in self.models if name in (model.id, model.alias)), None)
+        return self._by_name.get(name)
 
 
 class PricedSource(Protocol):

@@ -6,13 +6,13 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
@@ -22,7 +22,7 @@ from ..domain.engine_protocol import Engine
 from ..domain.errors import ApiError, not_implemented
 from ..domain.settings import Settings
 from ..runtime.error_logging import log_exception
-from ..runtime.json_logging import log_event, set_log_ids
+from ..runtime.json_logging import is_logged, log_event, set_log_ids
 from ..services.container import Services
 from ..services.metrics import Metrics
 from ..upstream.protocol import Upstream
@@ -106,19 +106,16 @@ class _PathEndpoint:
         if rate_limit is not None:
             setattr(request.state, _RATE_LIMIT, rate_limit)
         ended = self._services.api_keys.ended(caller)
-
-        async def respond(send: Send) -> None:
-            response = await self._respond(request, operation, caller)
-            await response(scope, receive, send)
-
+        respond = partial(self._respond, request, operation, caller)
         await (respond(send) if ended is None else respond_while_valid(respond, send, ended))
 
-    async def _respond(self, request: Request, operation: Operation, caller: Caller) -> Response:
+    async def _respond(self, request: Request, operation: Operation, caller: Caller, send: Send) -> None:
         context = await read_request(request, operation, self._services, caller)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise not_implemented(f"This server does not implement {operation.id}.")
-        return await handler(context)
+        response = await handler(context)
+        await response(request.scope, request.receive, send)
 
 
 class _UnknownPath:
@@ -159,10 +156,10 @@ class _RequestMiddleware:
                 sent: int = message["status"]
                 status = sent
                 metrics.add_response(scope.get(ROUTE, _NO_ROUTE), method, sent, perf_counter() - arrived)
-                rate_limit = scope.get("state", {}).get(_RATE_LIMIT)
-                added = {"X-Request-Id": request_id, **(rate_limit() if rate_limit else {})}
-                extra = [(name.lower().encode(), value.encode()) for name, value in added.items()]
-                message["headers"] = [*message.get("headers", ()), *extra]
+                headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                if (rate_limit := scope.get("state", {}).get(_RATE_LIMIT)) is not None:
+                    headers += [(name.lower().encode(), value.encode()) for name, value in rate_limit().items()]
+                message["headers"] = headers
             await send(message)
 
         metrics.in_progress += 1
@@ -172,8 +169,9 @@ class _RequestMiddleware:
                 await error_response(error, request_id)(scope, receive, send_with_id)
         finally:
             metrics.in_progress -= 1
-            route, seconds = scope.get(ROUTE, _NO_ROUTE), round(perf_counter() - arrived, 4)
-            log_event(_log, "request", method=method, route=route, status=status, seconds=seconds)
+            if is_logged(_log):
+                route, seconds = scope.get(ROUTE, _NO_ROUTE), round(perf_counter() - arrived, 4)
+                log_event(_log, "request", method=method, route=route, status=status, seconds=seconds)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> ApiError | None:
         """Run the application; return the error that is still to be sent, if no response has started."""

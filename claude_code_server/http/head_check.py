@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from claude_code_common.loopback import is_loopback
@@ -42,29 +41,33 @@ class HeadCheck:
         if scope["type"] == "http":
             self._check_size(scope)
             server = scope.get("server")
-            self._check(Headers(scope=scope), local_address=server[0] if server else "")
+            # Of several headers with one name, the first counts, as with Starlette.
+            headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+            self._check(headers, local_address=server[0] if server else "")
         await self._app(scope, receive, send)
 
     def _check_size(self, scope: Scope) -> None:
         """Raise ApiError for a head that arrived at once; one that arrives in parts is refused while it does."""
         size = len(scope["raw_path"]) + len(scope["query_string"])
-        size += sum(len(name) + len(value) for name, value in scope["headers"])
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
         if size > self._max_bytes:
             message = f"The head of the request is larger than {self._max_bytes} bytes. Send fewer or shorter headers."
             raise ApiError(431, "request_too_large", message, headers=_CLOSE)
 
-    def _check(self, headers: Headers, local_address: str) -> None:
-        if "content-length" in headers and "transfer-encoding" in headers:
+    def _check(self, headers: Mapping[bytes, str], local_address: str) -> None:
+        if b"content-length" in headers and b"transfer-encoding" in headers:
             error = invalid_request("A request has either Content-Length or Transfer-Encoding, not both.")
             error.headers.update(_CLOSE)
             raise error
-        if not self._accepts(_host_name(headers.get("host", "")), local_address):
+        host = headers.get(b"host", "")
+        if not self._accepts(_host_name(host), local_address):
             raise _forbidden("Host", "Start the server with --allowed-host NAME to serve other names.")
         # Browsers send both by themselves, also with requests that need no permission (CORS) to be sent.
-        origin = headers.get("origin")
-        if origin is not None and not _same_origin(origin, headers.get("host", "")):
+        origin = headers.get(b"origin")
+        if origin is not None and not _same_origin(origin, host):
             raise _forbidden("Origin", "Web pages of other origins may not call it.")
-        if headers.get("sec-fetch-site", "none").lower() not in _OWN_SITE:
+        if headers.get(b"sec-fetch-site", "none").lower() not in _OWN_SITE:
             raise _forbidden("Sec-Fetch-Site", "Web pages of other origins may not call it.")
 
     def _accepts(self, name: str, local_address: str) -> bool:

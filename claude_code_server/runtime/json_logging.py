@@ -36,9 +36,14 @@ def log_id(name: str) -> str | None:
     return _ids.get(_NO_IDS).get(name)
 
 
+def is_logged(logger: logging.Logger) -> bool:
+    """Return whether ``log_event`` writes anything, where its fields take time to make."""
+    return logger.isEnabledFor(logging.INFO)
+
+
 def log_event(logger: logging.Logger, message: str, **fields: Any) -> None:
     """Log that something happened. Nothing is written unless the log is JSON."""
-    if logger.isEnabledFor(logging.INFO):
+    if is_logged(logger):
         logger.info(message, extra={_FIELDS: fields})
 
 

@@ -72,13 +72,11 @@ class ApiKeys:
 
     def _find(self, key_hash: str) -> Caller | None:
         """Return the owner of a key. A key that has expired or been revoked is looked for like one that never was."""
-        stored: tuple[Caller, ...] = ()
-        if self._stored is not None:
+        found = _matching(key_hash, self._given)
+        if found is None and self._stored is not None:
             self._stored.refresh()
-            stored = self._stored.callers
-        # A list, not a generator: the time of the comparison must not depend on which key matches.
-        found = [caller for caller in (*self._given, *stored) if hmac.compare_digest(key_hash, caller.key_hash)]
-        return found[0] if found else None
+            found = _matching(key_hash, self._stored.callers)
+        return found
 
     async def _slow_down(self, address: str) -> None:
         """Wait as long as the address has to, be the key right or wrong: the time must not tell which it is."""
@@ -92,6 +90,12 @@ class ApiKeys:
             await asyncio.sleep(delay)
         finally:
             self._limiter.stop_waiting(address)
+
+
+def _matching(key_hash: str, callers: Iterable[Caller]) -> Caller | None:
+    # A list, not a generator: the time of the comparison must not depend on which key matches.
+    found = [caller for caller in callers if hmac.compare_digest(key_hash, caller.key_hash)]
+    return found[0] if found else None
 
 
 def invalid_key() -> ApiError:

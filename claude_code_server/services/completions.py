@@ -21,7 +21,7 @@ from ..domain.usage import Usage
 from ..engine.messages_request import estimate_need
 from ..engine.usage_meter import ModelCall
 from ..runtime.error_logging import log_exception
-from ..runtime.json_logging import log_event
+from ..runtime.json_logging import is_logged, log_event
 from ..storage.store import Store
 from ..upstream.protocol import Upstream, UpstreamError
 from .in_flight_completion import InFlightCompletion
@@ -101,15 +101,16 @@ class CompletionRunner:
         *,
         stream: bool,
     ) -> None:
-        end: CompletionResponse | ApiError = shutting_down()
+        end: CompletionResponse | ApiError | None = None
         record: PaidCompletion | None = None
         max_tokens = request.body["max_tokens"]
         call = ModelCall(self._tariff.price(request.model), estimate_need(request.body, max_tokens), max_tokens)
         account, work = self._accounts.of(key_hash), f"completion {id(completion)}"
         try:
-            self._accounts.check_completion(account, call.reservation)
-            record = self._reserve(request, call, key_hash, key)
-            account.hold(work, 0.0, call.reservation.cost)
+            most = call.reservation
+            self._accounts.check_completion(account, most)
+            record = self._reserve(request, most, key_hash, key)
+            account.hold(work, 0.0, most.cost)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
             end = self._response(request, message, call)
         except UpstreamError as error:
@@ -123,19 +124,21 @@ class CompletionRunner:
             end = ApiError(500, "server_error", text, headers=NO_RETRY)
         finally:
             call.end()
+            end = end or shutting_down()
             if record is not None:
-                self._metrics.add_usage(request.model, call.usage)
-                log_event(
-                    _log, "completion ended", model=self._metrics.model_label(request.model), **attrs.asdict(call.usage)
-                )
-                self._save(attrs.evolve(record, at=now(), usage=call.usage), end)
-                account.settle(work, call.usage.cost)
+                usage = call.usage
+                self._metrics.add_usage(request.model, usage)
+                if is_logged(_log):
+                    model = self._metrics.model_label(request.model)
+                    log_event(_log, "completion ended", model=model, **attrs.asdict(usage))
+                self._save(record, usage, end)
+                account.settle(work, usage.cost)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end)
 
     def _reserve(
-        self, request: MessagesRequest, call: ModelCall, key_hash: str, key: IdempotencyKey | None
+        self, request: MessagesRequest, most: Usage, key_hash: str, key: IdempotencyKey | None
     ) -> PaidCompletion:
         """Store what a call may cost, so that it is charged if the server crashes. Raise ApiError 503 if it cannot be.
 
@@ -143,7 +146,7 @@ class CompletionRunner:
         """
         at = now()
         try:
-            reservation = self._store.reserve(key_hash, at, request.model, call.reservation)
+            reservation = self._store.reserve(key_hash, at, request.model, most)
         except Exception as error:
             log_exception(_log, "reserving the cost of a completion", error)
             raise storage_unavailable() from None
@@ -174,15 +177,16 @@ class CompletionRunner:
         call.end()
         return to_completion(request, message, call.usage, price_known=self._tariff.is_known(request.model))
 
-    def _save(self, completion: PaidCompletion, end: CompletionResponse | ApiError) -> None:
+    def _save(self, record: PaidCompletion, usage: Usage, end: CompletionResponse | ApiError) -> None:
         """Store the usage, and with it the response under its idempotency key; later if it is not possible now."""
         if isinstance(end, CompletionResponse):
             # SQLite stores valid Unicode only.
             model = end.model.encode(errors="replace").decode()
-            completion = attrs.evolve(completion, model=model, response=json.dumps(end.to_dict()))
+            response = json.dumps(end.to_dict())
+            completion = attrs.evolve(record, at=now(), usage=usage, model=model, response=response)
         else:
-            usage = completion.usage if completion.usage.cost > 0 else Usage()
-            completion = attrs.evolve(completion, usage=usage, key=None)
+            usage = usage if usage.cost > 0 else Usage()
+            completion = attrs.evolve(record, at=now(), usage=usage, key=None)
         try:
             self._store.save_completion(completion)
         except Exception as error:

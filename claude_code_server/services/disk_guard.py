@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,10 @@ from typing import Final
 from ..domain.errors import overloaded
 
 _RETRY_AFTER: Final = 60.0
+"""Seconds."""
+_AMPLE: Final = 2_000_000_000
+"""Bytes beyond what is needed, which nothing fills in the time for which they are trusted."""
+_TRUST: Final = 0.5
 """Seconds."""
 
 
@@ -20,14 +25,20 @@ class DiskGuard:
     def __init__(self, folders: Iterable[Path], min_free_bytes: int) -> None:
         self._folders = tuple(folders)
         self._min_free_bytes = min_free_bytes
+        self._known_free = 0.0
+        self._known_until = 0.0
 
     def is_low(self) -> bool:
         """Return whether less space than ``min_free_bytes`` is left."""
         return self._least_free() < self._min_free_bytes
 
     def check(self) -> None:
-        """Raise ApiError 503 if less space than ``min_free_bytes`` is left."""
+        """Raise ApiError 503 if less space than ``min_free_bytes`` is left. Look less often while there is plenty."""
+        now = time.monotonic()
+        if now < self._known_until and self._known_free > self._min_free_bytes + _AMPLE:
+            return
         free = self._least_free()
+        self._known_free, self._known_until = free, now + _TRUST
         if free < self._min_free_bytes:
             raise overloaded(
                 f"The server's disk has {free / 1e6:.0f} MB left, and new work needs"

@@ -44,7 +44,7 @@ class KeyAccounts:
     @staticmethod
     def check_completion(account: KeyAccount, need: Usage) -> None:
         """Raise ApiError 429 if a key's account does not pay for a completion beside the calls in progress."""
-        if need.cost <= max(0.0, account.left):
+        if not account.limited or need.cost <= max(0.0, account.left):
             return
         if need.cost <= account.left + account.reserved:
             message = f"Calls in progress hold what is left of this key's {account.describe()}."

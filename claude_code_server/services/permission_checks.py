@@ -19,6 +19,8 @@ def check_permitted(kind: str, names: Iterable[str], allowed: Sequence[str], fie
 
 def may_use_model(permissions: Permissions, catalog: ModelCatalog, model: str) -> bool:
     """Return whether a key may use a model, by ID. Its patterns may mean the alias or the undated ID."""
+    if permissions.models is None:
+        return True
     found = catalog.find(model)
     known = None if found is catalog.any_other else found
     return matches(permissions.models, model, *((known.id, known.alias) if known else ()))

@@ -54,8 +54,11 @@ class StoredKeys:
 
     def refresh(self) -> None:
         """Read the keys again if any may have changed or expired. Raise sqlite3.Error if that fails."""
-        version, at = self._table.version(), self._clock()
-        if version == self._version and (self._next_expiry is None or at < self._next_expiry):
+        version = self._table.version()
+        if version == self._version and self._next_expiry is None:
+            return
+        at = self._clock()
+        if version == self._version and self._next_expiry is not None and at < self._next_expiry:
             return
         before, active = self._active, {key.key_hash: key for key in self._table.active(at)}
         self._active = {

@@ -31,6 +31,8 @@ def count_output(content: Iterable[Mapping[str, Any]]) -> int:
 
 def truncate(text: str, limit: int) -> str:
     """Cut ``text`` after ``limit`` tokens."""
+    if len(text) <= limit:
+        return text
     following = next(islice(_PIECE.finditer(text), limit, None), None)
     return text if following is None else text[: following.start()].rstrip()
 
