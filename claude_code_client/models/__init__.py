@@ -26,6 +26,8 @@ from claude_code_api.events import (
 
 from claude_code_common.timestamps import parse_datetime
 
+from ._base import NOT_IN_BODY, Model
+
 __all__ = [
     "TERMINAL_STATUSES",
     "AgentSpawnEvent",
@@ -64,44 +66,10 @@ MAX_READ_BYTES: Final = 256 * 1024**2
 """Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
 
 _PATHS_IN_REPR: Final = 5
-_NOT_IN_BODY: Final = {"body": False}
-"""Metadata of fields that come from headers: they are not compared, and not in ``to_dict()``."""
-
-
-def _to_json(value: Any) -> Any:
-    """Return a copy of ``value`` made of JSON types only."""
-    if isinstance(value, _Model):
-        return value.to_dict()
-    if isinstance(value, list):
-        return [_to_json(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _to_json(item) for name, item in value.items()}
-    return value
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class _Model:
-    extra: dict[str, Any] = attrs.field(factory=dict)
-    """Response fields that this class has no attribute for, by their JSON names, as JSON types."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields, those in ``extra`` included, as JSON types. The caller may change the result."""
-        return {**_to_json(self.extra), **{name: _to_json(value) for name, value in self._body_fields()}}
-
-    def _body_fields(self) -> Iterator[tuple[str, object]]:
-        for field in attrs.fields(type(self)):
-            if field.name != "extra" and not field.metadata:
-                yield field.name, getattr(self, field.name)
-
-    def _repr_fields(self) -> Iterator[tuple[str, object]]:
-        return self._body_fields()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._repr_fields())})"
-
-
-@attrs.frozen(kw_only=True, repr=False)
-class Usage(_Model):
+class Usage(Model):
     """Token counts and their cost. ``cost`` and ``total_cost`` are the same amount."""
 
     input_tokens: int = 0
@@ -136,7 +104,7 @@ class RateLimit:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class CompletionResponse(_Model):
+class CompletionResponse(Model):
     """Response to ``complete()``."""
 
     id: str
@@ -152,10 +120,12 @@ class CompletionResponse(_Model):
     """Tokens and cost of this completion."""
     warnings: list[str] = attrs.field(factory=list)
     """Parameters that the server ignored, such as a temperature that the model does not support."""
-    request_id: str | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    request_id: str | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
     """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
-    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
     """Rest of the server's rate limit; None if the response does not state it."""
+    cached: bool = attrs.field(default=False, eq=False, metadata=NOT_IN_BODY)
+    """True if the reply is from the client's response cache: nothing was sent, and ``usage`` was paid before."""
 
     def _repr_fields(self) -> Iterator[tuple[str, object]]:
         yield from (
@@ -178,7 +148,7 @@ class ArtifactReader(Protocol):
         ...
 
 
-class _WithReader(_Model):
+class _WithReader(Model):
     # A slot outside attrs: comparing, printing, copying and pickling an artifact leave its reader out.
     __slots__ = ("_reader",)
 
@@ -230,7 +200,7 @@ class Artifact(_WithReader):
     def _attached_reader(self) -> ArtifactReader:
         reader: ArtifactReader | None = getattr(self, "_reader", None)
         if reader is None:
-            from . import ConfigurationError  # one of the package's lazy exports: errors.py is above this module
+            from .. import ConfigurationError  # one of the package's lazy exports: errors.py is above this room
 
             raise ConfigurationError(
                 "This artifact has no client: it was unpickled, copied or created by hand. "
@@ -240,7 +210,7 @@ class Artifact(_WithReader):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class AgenticTaskResponse(_Model):
+class AgenticTaskResponse(Model):
     """Task, as the server last reported it: running or ended."""
 
     id: str
@@ -266,9 +236,9 @@ class AgenticTaskResponse(_Model):
     warnings: list[str] = attrs.field(factory=list)
     """Sentences: parameters that the server ignored, data that it could not express, and changed files that are not
     among the artifacts."""
-    request_id: str | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    request_id: str | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
     """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
-    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
+    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
     """Rest of the server's rate limit; None if the response does not state it."""
 
     @property
@@ -296,7 +266,7 @@ class AgenticTaskResponse(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ModelInfo(_Model):
+class ModelInfo(Model):
     """Model that the server offers."""
 
     id: str
@@ -321,7 +291,7 @@ class ModelInfo(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ModelUsage(_Model):
+class ModelUsage(Model):
     """Usage of one model in a period."""
 
     model: str
@@ -333,7 +303,7 @@ class ModelUsage(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class UsageReport(_Model):
+class UsageReport(Model):
     """Usage of the API key in a period."""
 
     period: str
@@ -353,7 +323,7 @@ class UsageReport(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Capability(_Model):
+class Capability(Model):
     """Tool, agent or skill that tasks may use."""
 
     name: str
@@ -362,7 +332,7 @@ class Capability(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class KeyLimits(_Model):
+class KeyLimits(Model):
     """Limits of the API key, in seconds and USD; days and months are in UTC. None stands for no known limit."""
 
     requests_per_minute: int | None = None
@@ -374,7 +344,7 @@ class KeyLimits(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Capabilities(_Model):
+class Capabilities(Model):
     """Tools, agents and skills that the API key may use, and its limits."""
 
     tools: list[Capability] = attrs.field(factory=list)
@@ -384,7 +354,7 @@ class Capabilities(_Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Health(_Model):
+class Health(Model):
     """State of the server."""
 
     status: str
