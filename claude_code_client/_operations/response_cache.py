@@ -79,6 +79,11 @@ def check_cache(cache: object) -> ResponseCache:
     return cache
 
 
+def local_scope(upstream: str, upstream_argument: str | None, model: str | None) -> str:
+    """Return a name for embedded servers that reply alike. Their ports differ; a URL of an upstream may be secret."""
+    return f"local:{hashlib.sha256(repr((upstream, upstream_argument, model)).encode()).hexdigest()}"
+
+
 class CacheEntry:
     """Place of one completion in a cache.
 

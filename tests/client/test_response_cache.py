@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import pickle
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from support.clients.client_kinds import KEY, ClientKind
+from support.clients.client_kinds import KEY, ClientKind, open_client_kind
 from support.servers import responses
 from support.servers.forked_local import forked_local_servers
 from support.servers.httpserver_script import respond
@@ -390,7 +391,7 @@ def test_copies_and_pickles_share_the_cache(
     requests = respond(httpserver, COMPLETION)
     client = both.client(base_url, cache=cache)
     both.call(client.complete("x"))
-    others = [pickle.loads(pickle.dumps(client)), client.with_options(timeout=9)]
+    others = [pickle.loads(pickle.dumps(client)), copy.copy(client), client.with_options(timeout=9)]
     assert all(both.call(both.keep(other).complete("x")).cached for other in others)
     assert len(requests) == 1
 
@@ -415,13 +416,14 @@ def test_unusable_directory_is_refused(both: ClientKind, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_cache_outlives_an_embedded_server(both: ClientKind, cache: ResponseCache, tmp_path: Path) -> None:
-    with forked_local_servers():
-        for model, expected in (("haiku", False), ("haiku", True), ("sonnet", False)):
+def test_cache_outlives_an_embedded_server(cache: ResponseCache, tmp_path: Path) -> None:
+    def ask(kind: str, model: str) -> bool:
+        with open_client_kind(kind) as both:
             client = both.local(tmp_path, upstream="offline", model=model, cache=cache)
-            reply = both.call(client.complete("What is Python?", max_tokens=20))
-            assert reply.cached is expected
-            both.call(client.close())
+            return bool(both.call(client.complete("What is Python?", max_tokens=20)).cached)
+
+    with forked_local_servers():
+        assert [ask("sync", "haiku"), ask("async", "haiku"), ask("async", "sonnet")] == [False, True, False]
 
 
 def test_file_has_json_and_nothing_to_unpickle(httpserver: HTTPServer, base_url: str, cache: ResponseCache) -> None:

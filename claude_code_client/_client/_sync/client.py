@@ -169,8 +169,10 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
             **options,
         )
         client._server = server
-        # Its port is another one each time.
-        client._connection.state.cache_scope = repr(("local", server.upstream, upstream, model))
+        if options.get("cache") is not None:
+            from ..._operations.response_cache import local_scope
+
+            client._connection.state.cache_scope = local_scope(server.upstream, upstream, model)
         return client
 
     def __enter__(self) -> Self:
