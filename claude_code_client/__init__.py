@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from claude_code_common.version import __version__
 
 if TYPE_CHECKING:
+    from claude_code_common.rate_limit import RateLimit
+
     from . import errors as errors
     from . import models as models
     from ._client._async.client import AsyncClaudeClient
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
         UnexpectedResponseError,
         UnsafePathError,
     )
-    from .models import AgenticTaskResponse, Artifact, CompletionResponse, RateLimit, TaskEvent, Usage
+    from .models import AgenticTaskResponse, Artifact, CompletionResponse, TaskEvent, Usage
 
 __all__ = [
     "APIConnectionError",
@@ -113,6 +115,7 @@ _MODULES: Final = {
     "AsyncBatch": "_client._bulk.async_batch",
     "Batch": "_client._bulk.sync_batch",
     "Budget": "_policy.budget",
+    "RateLimit": "_wire.response_headers",
     "UsageTotals": "_policy.usage_meter",
     **dict.fromkeys(("EventInfo", "RequestInfo", "ResponseInfo"), "_operations.hooks"),
     "ResponseCache": "_operations.response_cache",
@@ -122,9 +125,7 @@ _MODULES: Final = {
     **dict.fromkeys(("CompletionItem", "TaskItem"), "_client.options"),
     **dict.fromkeys(("AsyncStream", "AsyncTaskStream"), "_client._async.streams"),
     **dict.fromkeys(("Stream", "TaskStream"), "_client._sync.streams"),
-    **dict.fromkeys(
-        ("AgenticTaskResponse", "Artifact", "CompletionResponse", "RateLimit", "TaskEvent", "Usage"), "models"
-    ),
+    **dict.fromkeys(("AgenticTaskResponse", "Artifact", "CompletionResponse", "TaskEvent", "Usage"), "models"),
 }
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import attrs
 
+from claude_code_common.rate_limit import RateLimit
+
 from .._wire.requests import check_callback
-from ..models import CompletionResponse, RateLimit, TaskEvent
+from ..models import CompletionResponse, TaskEvent
 from .effects import Emit
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from ..models import AgenticTaskResponse, CompletionResponse, RateLimit
+from claude_code_common.rate_limit import RateLimit
+
+from ..models import AgenticTaskResponse, CompletionResponse
 
 M = TypeVar("M", CompletionResponse, AgenticTaskResponse)
 

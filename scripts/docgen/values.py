@@ -15,7 +15,6 @@ import claude_code_client
 from claude_code_client import errors, models
 from claude_code_client._client.endpoints import SyncEndpoints
 from claude_code_client._wire.error_bodies import error_class
-from claude_code_client.models._base import Model
 from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
 from . import markdown
@@ -29,10 +28,11 @@ def models_section() -> Iterator[str]:
     path = Path(inspect.getfile(models))
     fields = class_attributes(path)
     classes = [value for name in fields if inspect.isclass(value := getattr(models, name)) and name in models.__all__]
+    common = next(base for base in classes[0].__mro__ if base.__name__.startswith("_"))
     yield from ("## Models", markdown.docstring(parse(models), ""))
     yield "Models are imported from `claude_code_client.models`. All of them have:"
-    yield fields_table(class_attributes(Path(inspect.getfile(Model)))[Model.__name__])
-    yield from methods(Model, "Model", level=3)
+    yield fields_table(fields[common.__name__])
+    yield from methods(common, "Model", level=3)
     for cls in classes:
         name = cls.__name__
         yield from (f"### `{name}`", markdown.docstring(parse(cls), name))

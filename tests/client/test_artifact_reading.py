@@ -133,7 +133,7 @@ def test_exceptions_show_no_client_internals(both: ClientKind, script: DownloadS
     task = a_task(both, script, client)
     script.data = DATA[::-1]
     calls: list[tuple[Callable[[], Any], set[str]]] = [
-        (lambda: read(both, task.artifacts[0]), {"__init__.py", "tracebacks.py"}),
+        (lambda: read(both, task.artifacts[0]), {"models.py", "tracebacks.py"}),
         (lambda: both.call(client.download_artifact(task, "art_1", tmp_path)), {"tracebacks.py"}),
         (lambda: both.call(client.download_artifact(task, "art_1", tmp_path / "nowhere" / "x")), {"tracebacks.py"}),
     ]

@@ -6,13 +6,15 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
+from claude_code_common.rate_limit import RateLimit
+
 from ..._operations.effects import Operation
 from ..._transport.async_connection import AsyncConnection
 from ..._transport.async_execution import AsyncExecution
 from ..._wire.event_cursor import EventCursor
 from ..._wire.response_headers import rate_limit
 from ...errors import ClosedError
-from ...models import RateLimit, TaskEvent
+from ...models import TaskEvent
 from ..pickling import refuse
 from ..tracebacks import strip_stream_async
 

@@ -8,13 +8,15 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, SupportsIndex, TypeVar
 
+from claude_code_common.rate_limit import RateLimit
+
 from ..._operations.effects import Operation
 from ..._transport.sync_connection import SyncConnection
 from ..._transport.sync_stream import SyncStream
 from ..._wire.event_cursor import EventCursor
 from ..._wire.response_headers import rate_limit
 from ...errors import ClosedError
-from ...models import RateLimit, TaskEvent
+from ...models import TaskEvent
 from ..pickling import refuse
 from ..tracebacks import strip_stream
 

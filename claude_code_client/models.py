@@ -24,9 +24,8 @@ from claude_code_api.events import (
     UnknownTaskEvent,
 )
 
+from claude_code_common.rate_limit import RateLimit
 from claude_code_common.timestamps import parse_datetime
-
-from ._base import NOT_IN_BODY, Model
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -60,16 +59,46 @@ Message = Mapping[str, str]
 TERMINAL_STATUSES: Final = frozenset({"completed", "failed", "timeout", "cancelled", "cost_exceeded"})
 """Statuses of tasks that have ended."""
 
-MAX_DOWNLOAD_BYTES: Final = 1024**3
-"""Default size limit of a download: 1 GiB."""
-MAX_READ_BYTES: Final = 256 * 1024**2
-"""Default limit on the bytes that ``Artifact.read_bytes()`` loads into memory: 256 MiB."""
+MAX_DOWNLOAD_BYTES: Final = 1024**3  # default size limit of a download: 1 GiB
+MAX_READ_BYTES: Final = 256 * 1024**2  # default limit of what ``Artifact.read_bytes()`` loads into memory: 256 MiB
 
 _PATHS_IN_REPR: Final = 5
+_NOT_IN_BODY: Final = {"body": False}  # fields that are not from the body, which to_dict() leaves out
+
+
+def _to_json(value: Any) -> Any:
+    """Return a copy of ``value`` made of JSON types only."""
+    if isinstance(value, _Model):
+        return value.to_dict()
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _to_json(item) for name, item in value.items()}
+    return value
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Usage(Model):
+class _Model:
+    extra: dict[str, Any] = attrs.field(factory=dict)
+    """Response fields that this class has no attribute for, by their JSON names, as JSON types."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, those in ``extra`` included, as JSON types. The caller may change the result."""
+        return _to_json({**self.extra, **dict(self._body_fields())})  # type: ignore[no-any-return]
+
+    def _body_fields(self) -> Iterator[tuple[str, object]]:
+        for field in attrs.fields(type(self)):
+            if field.name != "extra" and not field.metadata:
+                yield field.name, getattr(self, field.name)
+
+    _repr_fields = _body_fields
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._repr_fields())})"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Usage(_Model):
     """Token counts and their cost. ``cost`` and ``total_cost`` are the same amount."""
 
     input_tokens: int = 0
@@ -91,20 +120,8 @@ class Usage(Model):
         return {**super().to_dict(), "total_cost": self.cost}
 
 
-@attrs.frozen(kw_only=True)
-class RateLimit:
-    """Rate limit of the key, as a response states it; None for a value that it does not state."""
-
-    limit: int | None = None
-    """Requests in a window."""
-    remaining: int | None = None
-    """Requests that are left in this window."""
-    reset: float | None = None
-    """Seconds from the response until the next window."""
-
-
 @attrs.frozen(kw_only=True, repr=False)
-class CompletionResponse(Model):
+class CompletionResponse(_Model):
     """Response to ``complete()``."""
 
     id: str
@@ -120,11 +137,11 @@ class CompletionResponse(Model):
     """Tokens and cost of this completion."""
     warnings: list[str] = attrs.field(factory=list)
     """Parameters that the server ignored, such as a temperature that the model does not support."""
-    request_id: str | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
+    request_id: str | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
     """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
-    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
+    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
     """Rest of the server's rate limit; None if the response does not state it."""
-    cached: bool = attrs.field(default=False, eq=False, metadata=NOT_IN_BODY)
+    cached: bool = attrs.field(default=False, eq=False, metadata=_NOT_IN_BODY)
     """True if the reply is from the client's response cache: nothing was sent, and ``usage`` was paid before."""
 
     def _repr_fields(self) -> Iterator[tuple[str, object]]:
@@ -148,7 +165,7 @@ class ArtifactReader(Protocol):
         ...
 
 
-class _WithReader(Model):
+class _WithReader(_Model):
     # A slot outside attrs: comparing, printing, copying and pickling an artifact leave its reader out.
     __slots__ = ("_reader",)
 
@@ -200,7 +217,7 @@ class Artifact(_WithReader):
     def _attached_reader(self) -> ArtifactReader:
         reader: ArtifactReader | None = getattr(self, "_reader", None)
         if reader is None:
-            from .. import ConfigurationError  # one of the package's lazy exports: errors.py is above this room
+            from . import ConfigurationError  # one of the package's lazy exports: errors.py is above this module
 
             raise ConfigurationError(
                 "This artifact has no client: it was unpickled, copied or created by hand. "
@@ -210,7 +227,7 @@ class Artifact(_WithReader):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class AgenticTaskResponse(Model):
+class AgenticTaskResponse(_Model):
     """Task, as the server last reported it: running or ended."""
 
     id: str
@@ -236,9 +253,9 @@ class AgenticTaskResponse(Model):
     warnings: list[str] = attrs.field(factory=list)
     """Sentences: parameters that the server ignored, data that it could not express, and changed files that are not
     among the artifacts."""
-    request_id: str | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
+    request_id: str | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
     """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
-    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=NOT_IN_BODY)
+    rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
     """Rest of the server's rate limit; None if the response does not state it."""
 
     @property
@@ -266,7 +283,7 @@ class AgenticTaskResponse(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ModelInfo(Model):
+class ModelInfo(_Model):
     """Model that the server offers."""
 
     id: str
@@ -291,7 +308,7 @@ class ModelInfo(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class ModelUsage(Model):
+class ModelUsage(_Model):
     """Usage of one model in a period."""
 
     model: str
@@ -303,7 +320,7 @@ class ModelUsage(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class UsageReport(Model):
+class UsageReport(_Model):
     """Usage of the API key in a period."""
 
     period: str
@@ -323,7 +340,7 @@ class UsageReport(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Capability(Model):
+class Capability(_Model):
     """Tool, agent or skill that tasks may use."""
 
     name: str
@@ -332,7 +349,7 @@ class Capability(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class KeyLimits(Model):
+class KeyLimits(_Model):
     """Limits of the API key, in seconds and USD; days and months are in UTC. None stands for no known limit."""
 
     requests_per_minute: int | None = None
@@ -344,7 +361,7 @@ class KeyLimits(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Capabilities(Model):
+class Capabilities(_Model):
     """Tools, agents and skills that the API key may use, and its limits."""
 
     tools: list[Capability] = attrs.field(factory=list)
@@ -354,7 +371,7 @@ class Capabilities(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Health(Model):
+class Health(_Model):
     """State of the server."""
 
     status: str
