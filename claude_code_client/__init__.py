@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._client._sync.task_handle import TaskHandle
     from ._client.options import CompletionItem, TaskItem
     from ._operations.hooks import EventInfo, RequestInfo, ResponseInfo
+    from ._operations.response_cache import ResponseCache
     from ._policy.budget import Budget
     from ._policy.usage_meter import UsageTotals
     from .errors import (
@@ -88,6 +89,7 @@ __all__ = [
     "RateLimit",
     "RateLimitError",
     "RequestInfo",
+    "ResponseCache",
     "ResponseInfo",
     "ServerError",
     "StorageError",
@@ -116,6 +118,7 @@ _MODULES: Final = {
     "RateLimit": "_wire.response_headers",
     "UsageTotals": "_policy.usage_meter",
     **dict.fromkeys(("EventInfo", "RequestInfo", "ResponseInfo"), "_operations.hooks"),
+    "ResponseCache": "_operations.response_cache",
     "AsyncTaskHandle": "_client._async.task_handle",
     "TaskHandle": "_client._sync.task_handle",
     **dict.fromkeys(("BatchProgress", "BatchResult"), "_client._bulk.results"),

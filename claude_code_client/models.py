@@ -63,7 +63,7 @@ MAX_DOWNLOAD_BYTES: Final = 1024**3  # default size limit of a download: 1 GiB
 MAX_READ_BYTES: Final = 256 * 1024**2  # default limit of what ``Artifact.read_bytes()`` loads into memory: 256 MiB
 
 _PATHS_IN_REPR: Final = 5
-_NOT_IN_BODY: Final = {"body": False}  # fields from headers, which to_dict() leaves out
+_NOT_IN_BODY: Final = {"body": False}  # fields that are not from the body, which to_dict() leaves out
 
 
 def _to_json(value: Any) -> Any:
@@ -141,6 +141,8 @@ class CompletionResponse(_Model):
     """``X-Request-Id``, for reports to the server's operator; None if the server sends none."""
     rate_limit: RateLimit | None = attrs.field(default=None, eq=False, metadata=_NOT_IN_BODY)
     """Rest of the server's rate limit; None if the response does not state it."""
+    cached: bool = attrs.field(default=False, eq=False, metadata=_NOT_IN_BODY)
+    """True if the reply is from the client's response cache: nothing was sent, and ``usage`` was paid before."""
 
     def _repr_fields(self) -> Iterator[tuple[str, object]]:
         yield from (

@@ -17,6 +17,7 @@ from ..models import Message
 
 if TYPE_CHECKING:
     from .._operations.hooks import EventInfo, Hooks, RequestInfo, ResponseInfo
+    from .._operations.response_cache import ResponseCache
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,22 +26,24 @@ _MARK: Final = "{options}"
 _INDENT: Final = " " * 4
 
 
-class ObserverOptions(TypedDict, total=False):
-    """Options of the client that watch its calls.
+class ClientOptions(TypedDict, total=False):
+    """Options that clients of all servers share.
 
     Args:
+        cache: Cache on the disk, from which equal completions are answered. Default: none.
         on_request: Called with a ``RequestInfo`` before each HTTP request, retries included. An exception that it
             raises ends the call. Of an AsyncClaudeClient, this and the next two may be coroutine functions.
         on_response: Called with a ``ResponseInfo`` for each outcome of a request. Its exceptions are logged.
         on_event: Called with an ``EventInfo`` for each event of a stream that is read. Its exceptions are logged.
     """
 
+    cache: ResponseCache | None
     on_request: Callable[[RequestInfo], object] | None
     on_response: Callable[[ResponseInfo], object] | None
     on_event: Callable[[EventInfo], object] | None
 
 
-def hooks_of(options: ObserverOptions, *, may_be_async: bool = False) -> Hooks | None:
+def hooks_of(options: ClientOptions, *, may_be_async: bool = False) -> Hooks | None:
     """Return the hooks among the options of a client. Raises InvalidRequestError for what cannot be called."""
     given = (options.get("on_request"), options.get("on_response"), options.get("on_event"))
     if given == (None, None, None):

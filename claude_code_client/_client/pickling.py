@@ -37,7 +37,7 @@ def dump(config: Config, state: ClientState) -> dict[str, Any]:
     if state.budgets.active:
         raise ConfigurationError("A client with an open budget cannot be pickled: other processes would exceed it.")
     journal = None if state.journal is None else str(state.journal.path)
-    return {**dump_config(config), "journal": journal}
+    return {**dump_config(config), "journal": journal, "cache": state.cache, "cache_scope": state.cache_scope}
 
 
 def dump_config(config: Config) -> dict[str, Any]:
@@ -72,7 +72,9 @@ def transported_config(pickled: Mapping[str, Any], api_key: str) -> Config:
 
 def load_state(pickled: dict[str, Any]) -> ClientState:
     """Return the state state by a client's connections, with its journal reopened on the same machine."""
-    return new_state(pickled["journal"])
+    state = new_state(pickled["journal"], cache=pickled["cache"])
+    state.cache_scope = pickled["cache_scope"]
+    return state
 
 
 def refuse(what: str, instead: str) -> NoReturn:

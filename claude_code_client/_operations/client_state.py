@@ -17,11 +17,12 @@ from .cost import ReservedCost
 if TYPE_CHECKING:
     from .._files.journal import Journal
     from .hooks import Hooks
+    from .response_cache import ResponseCache
 
 
 @attrs.define(kw_only=True)
 class ClientState:
-    """Retry quota, budgets, usage, journal, hooks, and what is known of the server.
+    """Retry quota, budgets, usage, journal, cache, hooks, and what is known of the server.
 
     Mutable, and safe to use from several threads.
     """
@@ -32,6 +33,9 @@ class ClientState:
     usage: UsageMeter = attrs.field(factory=UsageMeter)
     hooks: Hooks | None = None
     journal: Journal | None = None
+    cache: ResponseCache | None = None
+    cache_scope: str | None = None
+    """Server whose replies the cache may give to this client; None for that of the base URL."""
     models: list[ModelInfo] | None = None
     """Models with their prices, fetched once a budget needs them."""
     open_costs: dict[str, ReservedCost] = attrs.field(factory=dict)
@@ -46,10 +50,18 @@ class ClientState:
             cost.settle(usd)
 
 
-def new_state(journal: str | os.PathLike[str] | None, hooks: Hooks | None = None) -> ClientState:
-    """Return the state of a new client, with the journal at this path, if any."""
-    if journal is None:
-        return ClientState(hooks=hooks)
-    from .._files.journal import Journal  # most programs need not import it
+def new_state(
+    journal: str | os.PathLike[str] | None, hooks: Hooks | None = None, cache: ResponseCache | None = None
+) -> ClientState:
+    """Return the state of a new client, with the journal at this path, if any. Raises ConfigurationError."""
+    state = ClientState(hooks=hooks)
+    # Most programs need import neither.
+    if cache is not None:
+        from .response_cache import check_cache
 
-    return ClientState(journal=Journal(journal), hooks=hooks)
+        state.cache = check_cache(cache)
+    if journal is not None:
+        from .._files.journal import Journal
+
+        state.journal = Journal(journal)
+    return state

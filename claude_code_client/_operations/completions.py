@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from claude_code_api import models as generated
 from claude_code_api.api.completions import create_completion, stream_completion
 from claude_code_api.models.create_completion_request import CreateCompletionRequest
 
-from .._config import Config
+from .._config import Config, merge_headers
 from .._wire import legacy, responses
 from .._wire.extras import Extras
 from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
@@ -22,6 +22,9 @@ from .client_state import ClientState
 from .completion_events import follow_completion
 from .cost import ReservedCost
 from .effects import Aborted, Delivery, Emit, Operation, Request, Send
+
+if TYPE_CHECKING:
+    from .response_cache import CacheEntry
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +37,8 @@ class CompletionRequest:
     """Seconds that the call may take."""
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """Headers to add to those of the endpoint."""
+    is_cacheable: bool = False
+    """True if an earlier reply to an equal request will do."""
 
     def sent_to(self, endpoint: Any) -> Request:
         """Return the request of a generated endpoint."""
@@ -63,6 +68,8 @@ def completion_request(
         body=body,
         headers=extras.headers,
         idempotency_key=call_key(idempotency_key),
+        # A key of the caller's own asks for a run of its own.
+        is_cacheable=idempotency_key is None,
         timeout=call_timeout(timeout, config),
     )
 
@@ -70,6 +77,9 @@ def completion_request(
 def complete(request: CompletionRequest, config: Config, state: ClientState) -> Operation[CompletionResponse]:
     """Request a completion and wait for it."""
     deadline = time.monotonic() + request.timeout
+    entry = _cache_entry(request, config, state)
+    if entry is not None and (cached := (yield from entry.read())) is not None:
+        return cached
     cost = yield from _reserve(request, config, state)
     delivery = Delivery()
     try:
@@ -91,12 +101,20 @@ def complete(request: CompletionRequest, config: Config, state: ClientState) -> 
         raise
     cost.settle(completion.usage.cost)
     state.usage.add(completion.id, completion.usage)
+    if entry is not None:
+        yield from entry.write(completion)
     return completion
 
 
 def stream_complete(request: CompletionRequest, config: Config, state: ClientState) -> Operation[None]:
     """Request a completion; emit its text as it is written, then the CompletionResponse."""
     deadline = time.monotonic() + request.timeout
+    entry = _cache_entry(request, config, state)
+    if entry is not None and (cached := (yield from entry.read())) is not None:
+        if cached.content:
+            yield Emit(cached.content)
+        yield Emit(cached)
+        return
     cost = yield from _reserve(request, config, state)
     delivery = Delivery()
     try:
@@ -116,7 +134,23 @@ def stream_complete(request: CompletionRequest, config: Config, state: ClientSta
     # Settle before the caller receives it, and may leave.
     cost.settle(completion.usage.cost)
     state.usage.add(completion.id, completion.usage)
+    if entry is not None:
+        yield from entry.write(completion)
     yield Emit(completion)
+
+
+def _cache_entry(request: CompletionRequest, config: Config, state: ClientState) -> CacheEntry | None:
+    """Return the entry of the client's response cache that the request has; None if it has none."""
+    if state.cache is None or not request.is_cacheable:
+        return None
+    from .response_cache import CacheEntry
+
+    return CacheEntry(
+        state.cache,
+        scope=state.cache_scope or config.base_url,
+        body=request.body.to_dict(),
+        headers=merge_headers(config.headers, request.headers),
+    )
 
 
 def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> Operation[ReservedCost]:

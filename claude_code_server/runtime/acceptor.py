@@ -10,6 +10,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 _BACKLOG: Final = 1024
@@ -75,10 +76,15 @@ class Acceptor:
             connection.setblocking(False)
             task = self._loop.create_task(self._connect(connection))
             self._connecting[task] = None
-            task.add_done_callback(lambda done: self._connecting.pop(done, None))
+            task.add_done_callback(partial(self._forget, connection))
             if self._tls is not None and len(self._connecting) > _MAX_HANDSHAKES:
                 # The oldest ones are those that do not go on.
                 next(iter(self._connecting)).cancel()
+
+    def _forget(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        self._connecting.pop(task, None)
+        if task.cancelled():  # before it began, so that nobody else closes the connection
+            connection.close()
 
     async def _connect(self, connection: socket.socket) -> None:
         timeout = None if self._tls is None else _HANDSHAKE_TIMEOUT

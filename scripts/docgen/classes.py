@@ -13,8 +13,10 @@ from . import markdown
 from .docstrings import parse, sentences
 from .source import Attribute
 
-CLASSES: Final = ("ClaudeClient", "TaskHandle", "TaskStream", "Stream", "Batch", "Budget")
+CLASSES: Final = ("ClaudeClient", "TaskHandle", "TaskStream", "Stream", "Batch", "Budget", "ResponseCache")
 """Documented classes, in the order of the page; those with an ``Async`` twin have one documentation for both."""
+CREATED: Final = {"ResponseCache"}
+"""Classes, other than the clients, whose objects users create."""
 INTERNAL: Final = {"Budget.reserve()"}
 """Methods without an underscore that only this library calls."""
 
@@ -89,6 +91,8 @@ def class_section(name: str) -> Iterator[str]:
             yield f"Has the methods of [`{base.__name__}`]({markdown.anchor(base.__name__)}) too."
     if attributes := properties(cls):
         yield fields_table(attributes, name, title="Property")
+    if name in CREATED:
+        yield from method(name, name, cls.__init__, level=3)
     yield from methods(cls, name, level=3)
 
 

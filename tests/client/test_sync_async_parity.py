@@ -61,6 +61,7 @@ PACKAGE = [
     "RateLimit",
     "RateLimitError",
     "RequestInfo",
+    "ResponseCache",
     "ResponseInfo",
     "ServerError",
     "StorageError",

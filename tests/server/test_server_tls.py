@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,7 +92,18 @@ def test_handshakes_that_do_not_go_on_keep_nobody_out(
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with contextlib.ExitStack() as stack:
+        loop = server.services.loop
+        # All at once, so that some have to leave before their handshake begins.
+        accepting, go_on = threading.Event(), threading.Event()
+
+        def pause() -> None:
+            accepting.set()
+            go_on.wait(10)
+
+        loop.call_soon_threadsafe(pause)
+        assert accepting.wait(10)
         idle = [stack.enter_context(socket.create_connection(server.address, 10)) for _ in range(20)]
+        go_on.set()
         with httpx.Client(verify=context, timeout=10) as client:
             assert client.get(f"{server.base_url}/health").status_code == 200
         assert idle[0].recv(1) == b"", "the oldest ones had to leave"

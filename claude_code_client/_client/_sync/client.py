@@ -13,7 +13,7 @@ from ..._config import Config, override, resolve
 from ..._operations.client_state import ClientState, new_state
 from ..._transport.sync_connection import SyncConnection
 from ..artifact_reader import attach_reader
-from ..options import ObserverOptions, expand_options, hooks_of
+from ..options import ClientOptions, expand_options, hooks_of
 from ..pickling import dump, load_config, load_state, register
 from ..tracebacks import strip_tracebacks
 from .account import Account
@@ -35,13 +35,13 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
 
     Leaving its ``with`` closes the connections. A pickled client carries its settings, but no key: where it is
     unpickled it uses ``CLAUDE_API_KEY``. A pickle carries no hooks either. Copies have their own connections, and share
-    budgets, usage, journal and hooks.
+    budgets, usage, journal, cache and hooks.
 
     Methods raise subclasses of :class:`ClaudeAPIError`; ``claude_code_client.errors`` shows them as a tree.
     """
 
     @strip_tracebacks
-    @expand_options(ObserverOptions)
+    @expand_options(ClientOptions)
     def __init__(
         self,
         api_key: str | None = None,
@@ -56,7 +56,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
         allow_insecure_http: bool = False,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        **options: Unpack[ObserverOptions],
+        **options: Unpack[ClientOptions],
     ) -> None:
         """Create a client. Sends nothing.
 
@@ -95,7 +95,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
             proxy=proxy,
             ssl_context=ssl_context,
         )
-        self._connect(config, new_state(journal, hooks_of(options)))
+        self._connect(config, new_state(journal, hooks_of(options), options.get("cache")))
 
     def _connect(self, config: Config, state: ClientState) -> None:
         self._use(config, SyncConnection(config, state, attach=attach_reader))
@@ -107,7 +107,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
 
     @classmethod
     @strip_tracebacks
-    @expand_options(ObserverOptions)
+    @expand_options(ClientOptions)
     def local(
         cls,
         workspace: str | os.PathLike[str] = ".",
@@ -122,7 +122,7 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
         allow_home_workspace: bool = False,
         prices: str | os.PathLike[str] | None = None,
         sandbox: bool = False,
-        **options: Unpack[ObserverOptions],
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """Start the embedded server on a free loopback port and return a client of it. ``close()`` stops both.
 
@@ -169,6 +169,10 @@ class ClaudeClient(Completions, Tasks, Batches, Artifacts, Account, Spending):
             **options,
         )
         client._server = server
+        if options.get("cache") is not None:
+            from ..._operations.response_cache import local_scope
+
+            client._connection.state.cache_scope = local_scope(server.upstream, upstream, model)
         return client
 
     def __enter__(self) -> Self:
