@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from support.clients.client_kinds import KEY, ClientKind
 from support.clients.client_process import client_process
@@ -29,6 +30,7 @@ from claude_code_client import (
     InvalidRequestError,
     OverloadedError,
 )
+from claude_code_client._client._bulk.workers.coordinator_signal import CoordinatorSignal, CoordinatorWatch
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
 
@@ -211,6 +213,18 @@ def test_executor_that_takes_no_work_leaves_it_to_this_process(
     assert sum(result.ok for result in results) == 100
     assert set(server.requests.values()) == {1}
     assert "this process runs the rest" in caplog.text
+
+
+def test_chunk_that_begins_after_the_end_knows_it() -> None:
+    signal = CoordinatorSignal()
+    watch = CoordinatorWatch(signal.file)
+    assert not watch.has_ended()
+    signal.end()
+    assert watch.has_ended()
+    watch.close()
+    assert CoordinatorWatch(signal.file).has_ended()
+    elsewhere = attrs.evolve(signal.file, directory=("another machine", 1, 1))
+    assert not CoordinatorWatch(elsewhere).has_ended()
 
 
 def test_leaving_the_loop_stops_the_workers_and_cancels_their_tasks(

@@ -14,6 +14,7 @@ import attrs
 
 from ....errors import ClaudeAPIError
 from ....models import ModelInfo
+from .coordinator_signal import SignalFile
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +46,7 @@ class Chunk:
     """Seconds within which calls may start; items that are left go back."""
     models: list[ModelInfo] | None
     """Models with their prices, if there is a budget."""
-    signal: str
+    signal: SignalFile
     """Path of the file whose lock ends with the coordinator."""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from .chunk import Chunk, ChunkReport, pack
-from .coordinator_signal import CoordinatorSignal
+from .coordinator_signal import CoordinatorSignal, SignalFile
 from .worker import run_chunk
 
 _PATIENCE: Final = 60.0
@@ -29,9 +29,9 @@ class ExecutorLink:
     _futures: set[Future[ChunkReport]] = attrs.field(factory=set)
 
     @property
-    def signal(self) -> str:
+    def signal(self) -> SignalFile:
         """Path of the file that tells the workers that the coordinator is there."""
-        return self._signal.path
+        return self._signal.file
 
     async def carry(self, chunk: Chunk, timeout: float) -> ChunkReport:
         """Have a chunk run whose calls may take so many seconds.

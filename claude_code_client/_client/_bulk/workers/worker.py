@@ -60,11 +60,13 @@ class _ChunkRun:
 
     async def run(self) -> ChunkReport:
         """Run the items."""
-        calls = [asyncio.create_task(self._work()) for _ in range(self._chunk.concurrency)]
         watch = CoordinatorWatch(self._chunk.signal)
+        workers = 0 if watch.has_ended() else self._chunk.concurrency
+        calls = [asyncio.create_task(self._work()) for _ in range(workers)]
         watcher = asyncio.create_task(self._watch(watch, calls))
         try:
-            await asyncio.wait(calls)
+            if calls:
+                await asyncio.wait(calls)
         finally:
             for task in (watcher, *calls):
                 task.cancel()
