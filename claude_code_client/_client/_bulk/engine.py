@@ -93,8 +93,9 @@ class BatchEngine:
     @property
     def progress(self) -> BatchProgress:
         """State of the batch."""
-        in_flight = self._admission.in_flight(len(self._calls))
-        return self._meter.progress(time.monotonic(), in_flight, self._concurrency.limit)
+        return self._meter.progress(
+            time.monotonic(), self._admission.in_flight(len(self._calls)), self._concurrency.limit
+        )
 
     def taken(self, count: int) -> None:
         """Note that the caller has taken results."""
@@ -175,9 +176,8 @@ class BatchEngine:
             self.failure = self.failure or self._fatal.exception()
         await self._delivery.written()
         await self._admission.aclose()
-        run: RunState | None = getattr(self, "_run", None)
-        if run is not None:
-            run.close()
+        if hasattr(self, "_run"):
+            self._run.close()
         try:
             self._reporter.update(lambda: self.progress, last=True)
         except Exception as error:
