@@ -93,9 +93,8 @@ class BatchEngine:
     @property
     def progress(self) -> BatchProgress:
         """State of the batch."""
-        return self._meter.progress(
-            time.monotonic(), self._admission.in_flight(len(self._calls)), self._concurrency.limit
-        )
+        in_flight = self._admission.in_flight(len(self._calls))
+        return self._meter.progress(time.monotonic(), in_flight, self._concurrency.limit)
 
     def taken(self, count: int) -> None:
         """Note that the caller has taken results."""
@@ -141,7 +140,7 @@ class BatchEngine:
                 pump.cancel()
             await ended({pump})
         if self._overdue:
-            await self._cancel_calls()
+            await _cancel(self._calls)
         if self._fatal.done():
             self._fatal.result()
         if not pump.cancelled():
@@ -171,7 +170,7 @@ class BatchEngine:
         return calls.run
 
     async def _clean_up(self) -> None:
-        await self._cancel_calls()
+        await _cancel(self._calls)
         if self._fatal is not None and self._fatal.done() and not self._fatal.cancelled():
             self.failure = self.failure or self._fatal.exception()
         await self._delivery.written()
@@ -182,12 +181,6 @@ class BatchEngine:
             self._reporter.update(lambda: self.progress, last=True)
         except Exception as error:
             self.failure = self.failure or error
-
-    async def _cancel_calls(self) -> None:
-        for call in self._calls:
-            call.cancel()
-        while self._calls:
-            await ended(self._calls)
 
     async def _pump(self) -> None:
         """Read items and start their calls; return once all have ended."""
@@ -296,6 +289,13 @@ class BatchEngine:
             self._concurrency.overloaded(self._admission.in_flight(len(self._calls)))
         if is_limited:
             self._changed.set()
+
+
+async def _cancel(calls: set[asyncio.Task[None]]) -> None:
+    for call in calls:
+        call.cancel()
+    while calls:
+        await ended(calls)
 
 
 def _result(
