@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from support.clients.client_kinds import ClientKind, open_client_kind
+from support.servers.forked_local import forked_local_servers, new_local_servers
 
 # Keep the developer's keys, settings and proxies away from clients, servers and agents under test.
 for _name in list(os.environ):
@@ -41,6 +42,19 @@ def both(request: pytest.FixtureRequest) -> Iterator[ClientKind]:
     """Run the test twice: with ``ClaudeClient`` and with ``AsyncClaudeClient``."""
     with open_client_kind(request.param) as kind:
         yield kind
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forked_local_servers() -> Iterator[None]:
+    with forked_local_servers():
+        yield
+
+
+@pytest.fixture
+def new_server() -> Iterator[None]:
+    """Start the server of ``local()`` as a user's program does, instead of forking it."""
+    with new_local_servers():
+        yield
 
 
 @pytest.fixture

@@ -104,7 +104,8 @@ class _Command:
         options = self._options
         words = ["claude-code-client", "batch", options.file, "--resume", "--out", str(self._out)]
         words += ["--tasks"] if options.tasks else []
-        for name in ("model", "max_tokens", "max_cost", "timeout", "base_url"):
+        # With the limits: without --budget, the rest would run without one.
+        for name in ("model", "max_tokens", "max_cost", "timeout", "base_url", "budget", "deadline", "max_in_flight"):
             value = getattr(options, name)
             words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
         words += ["--allow-tools", ",".join(options.allow_tools)] if options.allow_tools else []
@@ -115,7 +116,7 @@ class _Command:
         found = check(client, self._method, self._shared, self._requests(self._options.sample))
         for line, problem in found.problems:
             sys.stderr.write(f"line {line}: {problem}\n")
-        sys.stdout.write(found.describe(sum(1 for _ in self._requests())))
+        sys.stdout.write(found.describe(len(self._requests())))
         return SOME_FAILED if found.problems else DONE
 
     def run(self, client: ClaudeClient) -> int:
@@ -124,8 +125,8 @@ class _Command:
             sys.stderr.write(f"Nothing is missing: {self._out} is complete.\n")
             return DONE
         sample, failed, missing = Sample(), 0, 0
-        total = sum(1 for _ in self._requests())
-        with open(self._part, "w", encoding="utf-8", opener=_private) as out, self._batch(client, total) as batch:
+        total = len(self._requests())
+        with open(self._part, "w", encoding="utf-8", opener=_private) as out, self._batch(client) as batch:
             for result in batch:
                 out.write(json.dumps(result_line(result), ensure_ascii=False) + "\n")
                 out.flush()
@@ -151,12 +152,11 @@ class _Command:
     def _requests(self, limit: int | None = None) -> RequestFile:
         return RequestFile(self._input, self._text, limit)
 
-    def _batch(self, client: ClaudeClient, total: int) -> Any:
+    def _batch(self, client: ClaudeClient) -> Any:
         options = self._options
         limited = {"max_in_flight": options.max_in_flight} if options.max_in_flight is not None else {}
-        items = _Counted(self._requests(options.sample), min(total, options.sample or total))
         return getattr(client, self._method)(
-            items,
+            self._requests(options.sample),
             results=self._state,
             budget=options.budget,
             deadline=options.deadline,
@@ -164,20 +164,6 @@ class _Command:
             **limited,
             **self._shared,
         )
-
-
-class _Counted:
-    """Requests whose number is known."""
-
-    def __init__(self, requests: RequestFile, count: int) -> None:
-        self._requests = requests
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Any:
-        return iter(self._requests)
 
 
 def _parser() -> argparse.ArgumentParser:

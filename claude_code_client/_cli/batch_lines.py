@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,24 +46,26 @@ class RequestFile:
         self._text_parameter = text_parameter
         self._limit = limit
 
+    def __len__(self) -> int:
+        return sum(1 for _ in self._lines())
+
     def __iter__(self) -> Iterator[RequestLine | BadLine]:
         # Digests: IDs may be long, and there may be millions.
         seen: set[bytes] = set()
-        count = 0
+        for number, line in self._lines():
+            request = parse_line(number, line, self._text_parameter)
+            if isinstance(request, RequestLine) and "custom_id" in request:
+                digest = hashlib.blake2b(request["custom_id"].encode("utf-8", "surrogatepass"), digest_size=8)
+                if digest.digest() in seen:
+                    request = BadLine(number, "its custom_id is that of an earlier line", request["custom_id"])
+                seen.add(digest.digest())
+            yield request
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that are not blank, with their numbers."""
         with self._path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                if self._limit is not None and count >= self._limit:
-                    return
-                count += 1
-                request = parse_line(number, line, self._text_parameter)
-                if isinstance(request, RequestLine) and "custom_id" in request:
-                    digest = hashlib.blake2b(request["custom_id"].encode("utf-8", "surrogatepass"), digest_size=8)
-                    if digest.digest() in seen:
-                        request = BadLine(number, "its custom_id is that of an earlier line", request["custom_id"])
-                    seen.add(digest.digest())
-                yield request
+            numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+            yield from islice(numbered, self._limit)
 
 
 def parse_line(number: int, line: bytes, text_parameter: str) -> RequestLine | BadLine:

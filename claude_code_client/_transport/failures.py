@@ -30,7 +30,7 @@ FAILURES: Final = (
     httpcore.ConnectionNotAvailable,
     DecodingError,
 )
-"""The same, for ``except``."""
+"""Exceptions of ``TransportFailure``, for ``except``."""
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds; a live server accepts a connection sooner, however long its response takes."""

@@ -11,8 +11,6 @@ import attrs
 from .permissions import UNLIMITED, Permissions
 
 _PREFIX: Final = "sk-proj-"
-
-
 STORED: Final = "key_"
 """Start of the ID of a stored key. A hash never starts with it."""
 

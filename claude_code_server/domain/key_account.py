@@ -106,8 +106,7 @@ class KeyAccount:
         if not self._budgets:
             return math.inf
         self._roll()
-        held = sum(hold.cost + hold.reserved for hold in self._holds.values())
-        return min(budget.limit - budget.spent - held for budget in self._budgets)
+        return min(budget.limit - budget.spent for budget in self._budgets) - self._held
 
     @property
     def reserved(self) -> float:
@@ -117,9 +116,8 @@ class KeyAccount:
     def left_in(self, period: str) -> tuple[float, float] | None:
         """Return the limit of a period, ``day`` or ``month``, and what is left of it; None without a limit."""
         self._roll()
-        held = sum(hold.cost + hold.reserved for hold in self._holds.values())
-        found = [budget for budget in self._budgets if budget.name == period]
-        return (found[0].limit, max(0.0, found[0].limit - found[0].spent - held)) if found else None
+        found = next((budget for budget in self._budgets if budget.name == period), None)
+        return None if found is None else (found.limit, max(0.0, found.limit - found.spent - self._held))
 
     def busy(self, work: str) -> bool:
         """Return whether other work has calls in progress, whose end may leave money for this one."""
@@ -133,6 +131,11 @@ class KeyAccount:
     def seconds_left(self) -> float:
         """Return the seconds until the tightest budget starts anew."""
         return max(1.0, (self._tightest().ends - self._clock()).total_seconds())
+
+    @property
+    def _held(self) -> float:
+        """Amount in USD of the work in progress, with what its calls may add."""
+        return sum(hold.cost + hold.reserved for hold in self._holds.values())
 
     def _tightest(self) -> _Budget:
         self._roll()

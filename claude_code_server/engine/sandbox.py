@@ -32,9 +32,9 @@ _ETC: Final = (
     *("ssl/cert.pem", "ssl/openssl.cnf", "timezone", "mime.types", "magic", "profile", "bash.bashrc"),
     *("python3", "perl", "java"),
 )
-"""What programs need of /etc, none of it private."""
+"""Parts of /etc that programs need, none of them private."""
 _KERNEL: Final = ("acpi", "bus", "fs", "irq", "mtrr", "sys", "sysrq-trigger")
-"""What root may change in /proc with no other privilege than its user ID, which it keeps in the sandbox."""
+"""Parts of /proc that root may change by its user ID alone, which it keeps in the sandbox."""
 PROTECTED: Final = (".claude", ".git/config", ".git/hooks", ".mcp.json")
 """Paths of the workspace that may run commands outside of the sandbox later, when people work there."""
 _NAMESPACES: Final = (

@@ -46,7 +46,7 @@ class TaskCredential:
     """Called with the task's total usage and the reserved cost, before each call and a few times during it."""
     _revoke: Callable[[TaskCredential], object]
     budget: WorkBudget = NO_BUDGET
-    """What the task may take from the account of its key."""
+    """Share of the task in the account of its key."""
     exceeded: str = ""
     """Budget of the key that did not pay for a call, in words; empty if it was ``max_cost``, or if there is none."""
     key: str = attrs.field(factory=_new_key, repr=False)

@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -55,7 +54,6 @@ class Isolation:
     common: Path
     """Directory of the repository."""
     patches: Path
-    keep_seconds: float | None = None
 
     def create(self, directory: Path, path: Path) -> Worktree:
         """Return a new worktree at ``path`` for a task that is to work in ``directory``. Raise WorktreeError."""
@@ -80,12 +78,8 @@ class Isolation:
                     remove_tree(metadata)
 
     def store(self, task_id: str, patch: bytes) -> ArtifactFile:
-        """Keep a patch, and delete those that are older than the server keeps."""
+        """Keep a patch."""
         self.patches.mkdir(mode=0o700, exist_ok=True)
-        if self.keep_seconds is not None:
-            for old in self.patches.iterdir():
-                if time.time() - old.stat().st_mtime > self.keep_seconds:
-                    old.unlink(missing_ok=True)
         path = self.patches / f"{task_id}.patch"
         path.write_bytes(patch)
         created = format_time(datetime.now(UTC))
@@ -170,13 +164,12 @@ class Worktree:
         remove_tree(self.metadata)
 
 
-def open_isolation(workspace: Path, state_dir: Path, keep_days: float | None) -> Isolation:
+def open_isolation(workspace: Path, state_dir: Path) -> Isolation:
     """Return the isolation of a server, whose workspace must be a git repository. Raise UnavailableError."""
     git = shutil.which("git")
     if git is None:
         raise UnavailableError("--isolate worktree needs git, which is not installed")
-    patches = state_dir.resolve() / PATCHES
-    isolation = Isolation(workspace.resolve(), git, Path(), patches, None if keep_days is None else keep_days * 86400)
+    isolation = Isolation(workspace.resolve(), git, Path(), state_dir.resolve() / PATCHES)
     try:
         top, common, _ = isolation._git(
             "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir", "--verify", "HEAD^{commit}"

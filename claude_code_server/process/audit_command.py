@@ -7,27 +7,23 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from ..domain.audit import AuditEntry, key_id
 from ..domain.timestamps import format_time
+from .arguments import add_state_dir, parse, parse_time
 
 _PROG: Final = "claude-code-client audit"
-_AGO: Final = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HEAD: Final = f"{'time':24}  {'key':12}  {'what':37}  {'model':20}  {'status':13}  {'tokens':>9}  {'cost':>10}  tools"
 
 
 def run_audit(argv: Sequence[str]) -> int:
     """Run the command; return the exit code: 0, 1 if the log cannot be read, 2 for wrong usage."""
-    try:
-        options = _parser().parse_args(argv)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+    options = parse(_parser(), argv)
+    if isinstance(options, int):
+        return options
     import sqlite3
 
     from ..storage.audit import read_audit  # with sqlite3, which the help does without
@@ -81,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print who ran what, with which tools, at what cost: a line for each task and completion, oldest"
         " first. Tools in parentheses were granted but not used.",
     )
-    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="state directory of the server")
+    add_state_dir(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--since", type=_since, metavar="TIME",
@@ -95,13 +91,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _since(text: str) -> str:
-    if ago := _AGO.fullmatch(text):
-        return format_time(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
     try:
-        time = datetime.fromisoformat(text)
+        return format_time(parse_time(text, sign=-1))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a time nor an age such as 7d") from None
-    return format_time((time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC))
 
 
 def _key(text: str) -> str:

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from .arguments import add_state_dir, parse
+
 _PROG: Final = "claude-code-client backup"
 
 
 def run_backup(argv: Sequence[str]) -> int:
     """Run the command; return the exit code: 0, 1 if there is no backup, 2 for wrong usage."""
-    try:
-        options = _parser().parse_args(argv)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+    options = parse(_parser(), argv)
+    if isinstance(options, int):
+        return options
     import sqlite3
 
     from ..storage.backup import BackupError, back_up  # with sqlite3, which the help does without
@@ -36,6 +37,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Copy the state of a server, which may be running, into one file. To restore it, make the file the"
         " state.sqlite3 of an empty state directory, and start the server with that.",
     )
-    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="state directory of the server")
+    add_state_dir(parser)
     parser.add_argument("file", type=Path, metavar="FILE", help="file to create; one that exists is never replaced")
     return parser

@@ -17,6 +17,7 @@ from ..domain.settings import Settings
 from ..domain.upstream_rules import ANY_MODEL, parse_rules
 from ..runtime.json_logging import log_as_json, log_event
 from . import bootstrap
+from .arguments import exit_code
 from .bootstrap import StartError
 from .option_sources import read_options, unknown_variables
 from .options import FIELDS, OPTIONS
@@ -64,7 +65,7 @@ def run_foreground(argv: Sequence[str]) -> int:
             sys.stderr.write(f"{_PROG}: {error}\n")
         return 1
     except SystemExit as end:  # of the parser of flags: help, or wrong usage
-        return end.code if isinstance(end.code, int) else 0
+        return exit_code(end)
     except KeyboardInterrupt:
         return 0
     return 0
@@ -93,14 +94,10 @@ def _build_settings(options: Any) -> Settings:
     return Settings(
         workspace=workspace,
         api_keys=(new_key(),) if generated else tuple(keys),
-        state_dir=options.state_dir,
         **_upstreams(options, upstream_key),
         upstream_key=upstream_key,
-        model=options.model,
-        workspace_agents=options.workspace_agents,
         sandbox=sandbox,
         sandbox_paths=paths,
-        isolate=options.isolate,
         sandbox_hosts=tuple(options.allow_host),
         allowed_hosts=(options.host, *options.allowed_host),
         catalog=bootstrap.read_price_file(options.prices) if options.prices else ModelCatalog(),

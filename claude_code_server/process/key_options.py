@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
@@ -14,6 +13,7 @@ import attrs
 from ..domain.permissions import PRESETS, Permissions, permitted
 from ..domain.timestamps import format_time
 from ..engine.tools import TOOLS
+from .arguments import parse_time
 
 _ALL, _NONE = "all", "none"
 _LISTS: Final = {
@@ -22,8 +22,6 @@ _LISTS: Final = {
     "skills": "skills that tasks may invoke",
     "models": "models, by alias or ID",
 }
-_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_DURATION: Final = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 
 
 def add_permission_options(parser: argparse.ArgumentParser) -> None:
@@ -67,19 +65,13 @@ def expiry(text: str) -> str:
 
     Raise argparse.ArgumentTypeError.
     """
-    now = datetime.now(UTC)
     try:
-        if found := _DURATION.fullmatch(text):
-            moment = now + int(found[1]) * _UNITS[found[2]]
-        else:
-            moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
+        time = parse_time(text, sign=1)
+    except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a duration such as 30d or 12h nor a date") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if moment <= now:
+    if time <= datetime.now(UTC):
         raise argparse.ArgumentTypeError(f"{text!r} is in the past")
-    return format_time(moment)
+    return format_time(time)
 
 
 def _patterns(text: str) -> tuple[tuple[str, ...] | None]:

@@ -18,6 +18,7 @@ from ..domain.permissions import PRESETS
 from ..domain.timestamps import now
 from ..storage.key_table import KeyTable
 from ..storage.store import STATE_FILE, StoreError, open_keys
+from .arguments import add_state_dir, parse
 from .key_options import add_permission_options, check_tools, expiry, permissions_from
 
 _PROG: Final = "claude-code-client keys"
@@ -34,10 +35,9 @@ def run_keys(argv: Sequence[str]) -> int:
 
     Return the exit code: 0, 1 if the command failed, 2 for wrong usage.
     """
-    try:
-        options = _parser().parse_args(argv)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+    options = parse(_parser(), argv)
+    if isinstance(options, int):
+        return options
     try:
         _check_state(options)
         with open_keys(options.state_dir) as table:
@@ -63,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_PROG, description="Manage the API keys of an embedded server.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="create|list|revoke|rotate")
     state = argparse.ArgumentParser(add_help=False)
-    state.add_argument(
-        "--state-dir", type=Path, required=True, metavar="DIR", help="state directory of the server (serve --state-dir)"
-    )
+    add_state_dir(state)
     create = commands.add_parser("create", parents=[state], help="create a key and print it")
     create.add_argument("name", help="name of the key, such as that of its user")
     create.add_argument(

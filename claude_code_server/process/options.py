@@ -53,6 +53,25 @@ def _limit(name: str, type: OptionType, help: str, metavar: str) -> Option:
 
 
 FIELDS: Final = (
+    Option(
+        "workspace-agents",
+        SWITCH,
+        "let tasks also use the agents and skills in .claude of the workspace and of your home directory",
+        default=False,
+    ),
+    Option(
+        "isolate",
+        ISOLATION,
+        "let each task work in a git worktree of its own, and make a patch of its changes (default: they share it)",
+        "worktree",
+    ),
+    Option("model", TEXT, "model for requests that name none", "NAME"),
+    Option(
+        "state-dir",
+        PATH,
+        "directory that keeps tasks and usage across restarts (default: a temporary one, deleted at the end)",
+        "DIR",
+    ),
     _limit("max-concurrent-tasks", whole_number(1), "tasks that run at once; further tasks wait", "N"),
     Option("tls-cert", PATH, "PEM file with the certificate chain, to serve https", "FILE"),
     Option("tls-key", PATH, "PEM file with the certificate's key (default: it is in the file of --tls-cert)", "FILE"),
@@ -133,12 +152,6 @@ OPTIONS: Final = (
         "FILE",
     ),
     Option(
-        "workspace-agents",
-        SWITCH,
-        "let tasks also use the agents and skills in .claude of the workspace and of your home directory",
-        default=False,
-    ),
-    Option(
         "sandbox",
         SWITCH,
         "run each task in namespaces of its own, in which it can write to the workspace only and reach the model only;"
@@ -159,19 +172,6 @@ OPTIONS: Final = (
         "PATH",
         (),
         repeatable=True,
-    ),
-    Option(
-        "isolate",
-        ISOLATION,
-        "let each task work in a git worktree of its own, and make a patch of its changes (default: they share it)",
-        "worktree",
-    ),
-    Option("model", TEXT, "model for requests that name none", "NAME"),
-    Option(
-        "state-dir",
-        PATH,
-        "directory that keeps tasks and usage across restarts (default: a temporary one, deleted at the end)",
-        "DIR",
     ),
     Option(
         "log-json",

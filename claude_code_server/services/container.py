@@ -122,7 +122,7 @@ class Services:
             self._run_in_background(stored_keys.watch())
             keep_days = self.settings.keep_days
             keep = None if keep_days is None else timedelta(days=keep_days)
-            self._run_in_background(Pruner(self.store.retention, keep).run())
+            self._run_in_background(Pruner(self.store.retention, keep, patches=self.patches).run())
             self._stack = stack.pop_all()
         return self
 
@@ -169,7 +169,7 @@ class Services:
         stack.push_async_callback(proxy.aclose)
         isolation = None
         if self.settings.isolate is not None:
-            isolation = open_isolation(self.settings.workspace, state_dir, self.settings.keep_days)
+            isolation = open_isolation(self.settings.workspace, state_dir)
         artifact_limits = ArtifactLimits(
             max_files=self.settings.max_artifacts, max_bytes=self.settings.max_artifact_bytes
         )

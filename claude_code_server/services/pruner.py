@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from ..domain.timestamps import format_time
@@ -28,15 +29,24 @@ def _utc_now() -> datetime:
 
 
 class Pruner:
-    """Deletes ended tasks, with their events and idempotency keys, once they are older than ``keep``.
+    """Deletes ended tasks, with their events, patches and idempotency keys, once they are older than ``keep``.
 
     None keeps all of them. Tasks that have not ended stay, however old they are. Usage and audit log stay for
     two months at least. Replies of completions go after a day.
     """
 
-    def __init__(self, retention: Retention, keep: timedelta | None, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        retention: Retention,
+        keep: timedelta | None,
+        clock: Callable[[], datetime] = _utc_now,
+        *,
+        patches: Path | None = None,
+    ) -> None:
+        """Create a pruner; ``patches`` is the folder with the patches of tasks, which need not exist."""
         self._retention = retention
         self._keep = keep
+        self._patches = patches
         self._clock = clock
 
     def step(self) -> bool:
@@ -52,8 +62,16 @@ class Pruner:
             or self._retention.delete_tasks(format_time(now - self._keep))
             or self._retention.delete_usage(records)
             or self._retention.delete_audit(records)
+            or self._delete_patches(now - self._keep)
             or self._retention.return_space()
         )
+
+    def _delete_patches(self, before: datetime) -> bool:
+        """Delete the patches of tasks that ended before a time, all at once; return False."""
+        for path in () if self._patches is None else self._patches.glob("*.patch"):
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink(missing_ok=True)
+        return False
 
     async def run(self) -> None:
         """Delete what becomes old, until cancelled."""

@@ -13,7 +13,7 @@ from ..domain.audit import count_use
 from ..domain.engine_protocol import EventSink, EventType
 from ..domain.entities import RUNNING, TaskEvent
 from ..domain.json_values import express
-from ..domain.key_account import NO_BUDGET, KeyAccount, WorkBudget
+from ..domain.key_account import KeyAccount, WorkBudget
 from ..domain.timestamps import now
 from ..domain.usage import Usage
 from ..runtime.error_logging import log_exception
@@ -38,12 +38,7 @@ class EventLimits:
 class TaskProgress:
     """Storage of what running tasks report."""
 
-    def __init__(
-        self,
-        store: Store,
-        limits: EventLimits,
-        account_of: Callable[[str], KeyAccount] = lambda _: NO_BUDGET.account,
-    ) -> None:
+    def __init__(self, store: Store, limits: EventLimits, account_of: Callable[[str], KeyAccount]) -> None:
         """Create the storage. ``account_of`` returns the account of a key."""
         self._store = store
         self.account_of = account_of

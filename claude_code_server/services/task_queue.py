@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -25,20 +24,11 @@ class QueueLimits:
     max_queued_per_key: int
 
 
-def _always(key: str) -> bool:
-    return True
-
-
 class TaskQueue:
-    """Waiting tasks in order within each key and round robin between keys, and the number of running ones.
+    """Waiting tasks in order within each key and round robin between keys, and the number of running ones."""
 
-    ``may_start`` says whether another task of a key may start now; until then the key's tasks wait, and hold up nobody
-    else's. Ask again (``start_next``) whenever its answer may have changed.
-    """
-
-    def __init__(self, limits: QueueLimits, may_start: Callable[[str], bool] = _always) -> None:
+    def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
-        self._may_start = may_start
         self._waiting: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
         """Task IDs by key; the key whose turn is next comes first. No key is without tasks."""
         self._queued = 0
@@ -58,7 +48,7 @@ class TaskQueue:
 
     def check_room(self, key: str) -> None:
         """Raise ApiError 503 if a new task of this key would have to wait and there is no room for it."""
-        starts_at_once = not self.queued(key) and self._has_slot() and self._may_start(key)
+        starts_at_once = not self.queued(key) and self._has_slot()
         if starts_at_once:
             return
         if self.queued(key) >= self._limits.max_queued_per_key:
@@ -81,11 +71,9 @@ class TaskQueue:
 
     def start_next(self) -> str | None:
         """Remove the task whose turn it is and count it as running; return None if none may start."""
-        if not self._has_slot():
+        if not self._waiting or not self._has_slot():
             return None
-        key = next((key for key in self._waiting if self._may_start(key)), None)
-        if key is None:
-            return None
+        key = next(iter(self._waiting))
         task_id = next(iter(self._waiting[key]))
         self._waiting.move_to_end(key)
         self.remove(task_id, key)

@@ -76,7 +76,7 @@ class TaskRunner:
                 self._add(ActiveTask(task, None))
             else:
                 self._store_end(task, INTERRUPTED, self._store.last_seq(task.id) + 1, ERROR, {})
-        self.start_pending()
+        self._start_pending()
 
     def submit(self, task: Task, spec: TaskSpec, key: IdempotencyKey | None = None) -> None:
         """Store a new task and run it when its turn comes.
@@ -95,15 +95,9 @@ class TaskRunner:
         log_event(_log, "task submitted", task_id=task.id, model=task.model, **attrs.asdict(grants))
         active = ActiveTask(attrs.evolve(task, description=""), spec)
         self._add(active)
-        self.start_pending()
+        self._start_pending()
         if active.run is None:
             active.spec = None
-
-    def start_pending(self) -> None:
-        """Start the tasks whose turn it is, as far as there are slots for them."""
-        while not self._closed and (task_id := self._queue.start_next()) is not None:
-            active = self._active[task_id]
-            active.run = asyncio.create_task(self._run(active), name=task_id)
 
     def cancel(self, task_id: str) -> None:
         """Cancel a task; do nothing if it has ended."""
@@ -166,6 +160,12 @@ class TaskRunner:
                 self._end(active, Outcome("cancelled"), RESULT)
 
     # ---- private
+
+    def _start_pending(self) -> None:
+        """Start the tasks whose turn it is, as far as there are slots for them."""
+        while not self._closed and (task_id := self._queue.start_next()) is not None:
+            active = self._active[task_id]
+            active.run = asyncio.create_task(self._run(active), name=task_id)
 
     def _add(self, active: ActiveTask) -> None:
         self._active[active.id] = active
@@ -244,7 +244,7 @@ class TaskRunner:
         active.seq += 1
         active.ended.set()
         active.changed.notify()
-        self.start_pending()
+        self._start_pending()
 
     def _store_end(self, task: Task, outcome: Outcome, seq: int, event_type: str, used: Mapping[str, int]) -> Task:
         """Store the end of a task and return the ended task: as failed if its real end cannot be stored."""

@@ -51,7 +51,6 @@ class Store(TaskReader):
     def __init__(self, directory: Path) -> None:
         """Open or create the database in ``directory``. Raise StoreError."""
         self.directory = directory
-        self._deferred_use: dict[str, Mapping[str, int]] = {}
         self._deferred_completions: list[PaidCompletion] = []
         with contextlib.ExitStack() as stack:
             try:
@@ -147,8 +146,7 @@ class Store(TaskReader):
 
         Readers see the end at once; the database receives it as soon as a later transaction succeeds.
         """
-        self._deferred[task.id] = task, event
-        self._deferred_use[task.id] = used
+        self._deferred[task.id] = task, event, used
         self._store_deferred()
 
     def unfinished_tasks(self) -> list[Task]:
@@ -235,13 +233,13 @@ class Store(TaskReader):
         self._store_deferred()
 
     def _store_deferred(self) -> None:
-        for task_id, (task, event) in list(self._deferred.items()):
+        for task_id, end in list(self._deferred.items()):
             try:
                 with self._db:
-                    self._end_task(task, event, self._deferred_use[task_id])
+                    self._end_task(*end)
             except sqlite3.Error:
                 return
-            del self._deferred[task_id], self._deferred_use[task_id]
+            del self._deferred[task_id]
         while self._deferred_completions:
             try:
                 with self._db:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final, TypeVar
 
@@ -25,8 +25,8 @@ class TaskReader:
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
-        self._deferred: dict[str, tuple[Task, TaskEvent]] = {}
-        """Ends of tasks that could not be stored yet, by task ID. They count as stored."""
+        self._deferred: dict[str, tuple[Task, TaskEvent, Mapping[str, int]]] = {}
+        """Ends of tasks that could not be stored yet, with what they have used, by task ID. They count as stored."""
 
     async def in_thread(self, read: Callable[[], T]) -> T:
         """Run ``read``, which calls methods of this class, in a thread of the pool and return its result."""

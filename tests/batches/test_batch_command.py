@@ -97,11 +97,16 @@ def test_bad_lines_are_reported_by_number_and_lose_nothing(tmp_path: Path, capsy
 def test_resume_runs_what_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = write(tmp_path / "in.jsonl", *(f"p{number}" for number in range(6))), tmp_path / "o.jsonl"
     refused = raw_http.response(503, responses.error("overloaded_error", "busy"), x_should_retry="false")
-    with completion_server(script=lambda prompt, number: refused if prompt == "p3" and number == 1 else None) as server:
-        assert batch(server, path, "--out", str(out)) == 3
+
+    def script(prompt: str, number: int) -> Any:
+        return refused if prompt == "p3" and number == 1 else None
+
+    with completion_server(script=script, prices=PRICES) as server:
+        limits = ("--budget", "5.5", "--deadline", "60.0", "--max-in-flight", "4")
+        assert batch(server, path, "--out", str(out), *limits) == 3
         shown = capsys.readouterr().err
         assert "line 4: " in shown
-        assert f"--resume --out {out}" in shown
+        assert f"--resume --out {out} --base-url {server.base_url} {' '.join(limits)}" in shown
         assert results(out)["4"]["result"]["error"]["status_code"] == 503
         assert batch(server, path, "--out", str(out)) == 2  # what is there is not overwritten
         assert batch(server, path, "--out", str(out), "--resume") == 0

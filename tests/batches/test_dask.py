@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import subprocess
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.batch_results import indexes, results_of
 from support.clients.client_kinds import KEY, ClientKind
-from support.clients.client_process import WORKER_KEY, ClientProcess, client_process
+from support.clients.client_process import WORKER_KEY, client_process
 from support.clients.executors import RecordingExecutor
 from support.code_blocks import ROOT
-from support.servers.completion_server import completion_server
+from support.servers.completion_server import PRICES, completion_server
 from support.servers.server_process import server_process
 
 pytest.importorskip("distributed")
@@ -27,15 +27,7 @@ from support.clients.dask_cluster import dask_cluster, kill_worker, shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
-PRICED = {
-    "id": "claude-haiku-5-5",
-    "alias": "haiku",
-    "input_price": 0.0,
-    "output_price": 200.0,
-    "context_window": 200_000,
-    "max_output_tokens": 50,
-    "default": True,
-}
+PRICED = {**PRICES, "max_output_tokens": 50}
 """With this price, a completion costs 0.01 USD at most."""
 
 
@@ -44,19 +36,6 @@ def dask() -> Iterator[Any]:
     """Cluster of two workers for all tests: a start takes seconds of CPU."""
     with dask_cluster(2) as client:
         yield client
-
-
-def results_of(worker: ClientProcess) -> Counter[str]:
-    """Return how many results of each kind the process reports until it is done."""
-    kinds: Counter[str] = Counter()
-    while (line := worker.lines.get(timeout=60)) != "done":
-        assert line, "the process ended early"
-        kinds[line.partition(" ")[0]] += 1
-    return kinds
-
-
-def indexes(path: Path) -> list[int]:
-    return sorted(json.loads(line)["index"] for line in path.read_bytes().splitlines())
 
 
 def test_killed_worker_loses_no_item_and_nothing_shows_the_key(both: ClientKind, dask: Any) -> None:
@@ -110,7 +89,7 @@ def test_killed_coordinator_goes_on_without_running_an_item_twice(kind: str, das
     assert kinds["failed"] == 0
     assert kinds["old"] >= count // 4
     assert kinds["old"] + kinds["new"] == count
-    assert indexes(path) == list(range(count))
+    assert sorted(indexes(path)) == list(range(count))
     assert len(server.runs) == count
     assert set(server.runs.values()) == {1}
 
@@ -174,7 +153,7 @@ def test_thousand_items_through_killed_workers_and_a_killed_coordinator(kind: st
     assert spent[0] <= spent[1] <= budget + 1e-9
     assert spent[1] >= 0.98 * budget
     assert rest["failed"] == 0
-    assert indexes(path) == list(range(count))
+    assert sorted(indexes(path)) == list(range(count))
     assert len(server.runs) == count
     assert set(server.runs.values()) == {1}
     assert all("run_chunk" in text for text in texts[:1])
@@ -199,7 +178,7 @@ def test_thousand_items_on_the_embedded_server(tmp_path: Path) -> None:
         [(runs,)] = server.query("SELECT count(*) FROM usage")
     print(kinds, "runs at the server:", runs)
     assert kinds["failed"] == 0
-    assert indexes(path) == list(range(count))
+    assert sorted(indexes(path)) == list(range(count))
     assert runs == count
 
 
@@ -216,7 +195,7 @@ def test_the_example_runs(tmp_path: Path) -> None:
             check=True,
         )
     assert sorted(example.stdout.splitlines()) == sorted(f"{number} Say {number}" for number in range(20))
-    assert indexes(tmp_path / "out.jsonl") == list(range(20))
+    assert sorted(indexes(tmp_path / "out.jsonl")) == list(range(20))
 
 
 def test_package_shows_nothing_of_itself() -> None:

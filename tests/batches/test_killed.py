@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.batch_results import indexes, results_of
 from support.clients.client_kinds import KEY
-from support.clients.client_process import ClientProcess, client_process
+from support.clients.client_process import client_process
 from support.fault_proxy.exchange import Exchange
 from support.fault_proxy.faults import CutResponse, Fault, error_response
 from support.fault_proxy.proxy import fault_proxy
@@ -25,26 +24,6 @@ pytestmark = pytest.mark.slow
 FAULTS: list[Fault] = [CutResponse(10, "rst"), CutResponse(0, "fin"), error_response(503)]
 BOUND = 3.0
 """Seconds from Ctrl-C to the end of the process."""
-
-
-def results_of(worker: ClientProcess) -> Counter[str]:
-    """Return how many results of each kind the process reports until it is done; print its memory."""
-    kinds: Counter[str] = Counter()
-    memory = []
-    while (line := worker.lines.get(timeout=60)) != "done":
-        assert line, "the process ended early"
-        kind, _, rest = line.partition(" ")
-        kinds[kind] += 1
-        if kind == "rss":
-            memory.append(int(rest))
-    if memory:
-        print("RSS in MiB, every 1000 items:", memory)
-        assert max(memory) < memory[0] * 1.25 + 8
-    return kinds
-
-
-def indexes(path: Path) -> list[int]:
-    return [json.loads(line)["index"] for line in path.read_bytes().splitlines()]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

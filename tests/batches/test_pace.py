@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.clients.client_kinds import KEY, ClientKind
 from support.concurrency_simulation import Latency, best_fixed, duration
 from support.servers import raw_http, responses
-from support.servers.completion_server import RequestLimit, completion_server
+from support.servers.completion_server import PRICES, RequestLimit, completion_server
 
 from claude_code_client import ClaudeClient, CostExceededError
 from claude_code_client._client._bulk.concurrency import START, AdaptiveConcurrency
@@ -187,23 +187,11 @@ def test_refused_calls_slow_the_batch_down(short_backoff: None) -> None:
     assert peak < 40
 
 
-PRICED = {
-    "id": "claude-haiku-5-5",
-    "alias": "haiku",
-    "input_price": 0.0,
-    "output_price": 200.0,
-    "context_window": 200_000,
-    "max_output_tokens": 1000,
-    "default": True,
-}
-"""With this price, a reply of 1000 tokens costs 0.20 USD."""
-
-
 def test_budget_holds_and_is_used(both: ClientKind) -> None:
     generator = random.Random(5)
     costs = {str(number): generator.uniform(0.01, 0.2) for number in range(60)}
     items = [{"prompt": prompt, "max_tokens": int(cost * 5000) + 1} for prompt, cost in costs.items()]
-    with completion_server(prices=PRICED, cost=costs.__getitem__, latency=lambda calls: 0.003) as server:
+    with completion_server(prices=PRICES, cost=costs.__getitem__, latency=lambda calls: 0.003) as server:
         client = both.client(server.base_url)
         results = list(both.each(client.map_completions(items, budget=1.0, max_in_flight=32)))
     spent = sum(costs[prompt] for prompt in server.runs)
@@ -217,7 +205,7 @@ def test_budget_holds_and_is_used(both: ClientKind) -> None:
 def test_budget_counts_earlier_runs_and_the_client_s_own(both: ClientKind, tmp_path: Any) -> None:
     path = tmp_path / "out.jsonl"
     items = [{"prompt": str(number), "max_tokens": 500} for number in range(20)]
-    with completion_server(prices=PRICED, cost=lambda prompt: 0.1) as server:
+    with completion_server(prices=PRICES, cost=lambda prompt: 0.1) as server:
         client = both.client(server.base_url)
         first = list(both.each(client.map_completions(items, budget=0.5, results=path)))
         assert sum(result.ok for result in first) == 5

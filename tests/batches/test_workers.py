@@ -19,7 +19,7 @@ from support.clients.client_kinds import KEY, ClientKind
 from support.clients.client_process import client_process
 from support.clients.executors import LossyExecutor, RecordingExecutor
 from support.servers import raw_http, responses
-from support.servers.completion_server import RequestLimit, completion_server
+from support.servers.completion_server import PRICES, RequestLimit, completion_server
 
 from claude_code_client import (
     APIConnectionError,
@@ -36,16 +36,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
 
 VARIABLE = "WORKER_TEST_KEY"
 """Environment variable in which worker processes find the key."""
-PRICED = {
-    "id": "claude-haiku-5-5",
-    "alias": "haiku",
-    "input_price": 0.0,
-    "output_price": 200.0,
-    "context_window": 200_000,
-    "max_output_tokens": 1000,
-    "default": True,
-}
-"""With this price, a reply of 1000 tokens costs 0.20 USD."""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +107,7 @@ def test_budget_holds_and_is_used(both: ClientKind, threads: ThreadPoolExecutor)
     generator = random.Random(5)
     costs = {str(number): generator.uniform(0.01, 0.2) for number in range(60)}
     items = [{"prompt": prompt, "max_tokens": int(cost * 5000) + 1} for prompt, cost in costs.items()]
-    with completion_server(prices=PRICED, cost=costs.__getitem__, latency=lambda calls: 0.003) as server:
+    with completion_server(prices=PRICES, cost=costs.__getitem__, latency=lambda calls: 0.003) as server:
         client = both.client(server.base_url)
         results = list(both.each(client.map_completions(items, budget=1.0, max_in_flight=32, executor=threads)))
     spent = sum(costs[prompt] for prompt in server.runs)
@@ -141,7 +131,7 @@ def test_rate_limit_is_used_and_not_exceeded(both: ClientKind, threads: ThreadPo
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_budget_holds_when_the_coordinator_is_killed(kind: str, tmp_path: Path) -> None:
-    """What the server has run for the killed one counts, although no result says so."""
+    """Items that the server has run for the killed coordinator count, although no result says so."""
     most = {"0": 0.1, "small": 0.002, "1": 0.12, "2": 0.04, "3": 0.04}
     costs = {**most, "0": 0.02}
     items = [{"prompt": prompt, "max_tokens": round(usd * 5000)} for prompt, usd in most.items()]
@@ -155,7 +145,7 @@ def test_budget_holds_when_the_coordinator_is_killed(kind: str, tmp_path: Path) 
 
     path = tmp_path / "out.jsonl"
     options = {"results": str(path), "budget": 0.2}
-    with completion_server(prices=PRICED, cost=costs.__getitem__, lost=lose) as server:
+    with completion_server(prices=PRICES, cost=costs.__getitem__, lost=lose) as server:
         arguments = (kind, server.base_url, "map_completions", options)
         with client_process(*arguments, items=items, executor="threads") as coordinator:
             assert ran.acquire(timeout=20)
@@ -175,7 +165,7 @@ def test_chunk_of_a_lost_worker_is_run_again_with_its_keys(
     both: ClientKind, threads: ThreadPoolExecutor, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     executor = LossyExecutor(threads, 2, how)
-    with completion_server(prices=PRICED, cost=lambda prompt: 0.01) as server:
+    with completion_server(prices=PRICES, cost=lambda prompt: 0.01) as server:
         client = both.client(server.base_url)
         items = [{"prompt": str(number), "max_tokens": 50} for number in range(40)]
         results = list(both.each(client.map_completions(items, executor=executor, budget=0.4)))

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from support.code_blocks import ROOT
 from support.processes import no_process_left
-from support.servers.forked_local import forked_local_servers, new_local_servers
 from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ClaudeClient
@@ -78,17 +77,4 @@ def log_level() -> Iterator[None]:
 def no_leftover_processes() -> Iterator[None]:
     """Fail if a test leaves a process behind."""
     with no_process_left():
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _forked_local_servers() -> Iterator[None]:
-    with forked_local_servers():
-        yield
-
-
-@pytest.fixture
-def new_server() -> Iterator[None]:
-    """Start the server of ``local()`` as a user's program does, instead of forking it."""
-    with new_local_servers():
         yield

@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ _VERBS_IN_S = {"Pass", "Process"}
 _NO_VERBS = {"A", "An", "All", "As", "Called", "For", "Nothing", "One", "The", "Within"}
 
 Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Scope = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -46,6 +48,15 @@ def definitions(path: Path) -> Iterator[tuple[Definition, str]]:
     for node in ast.walk(tree(path)):
         if isinstance(node, Definition) and (docstring := ast.get_docstring(node)):
             yield node, docstring
+
+
+def value_docstrings(path: Path) -> Iterator[str]:
+    """Yield the docstrings of constants and attributes, which follow their assignments."""
+    for node in ast.walk(tree(path)):
+        for before, after in pairwise(node.body if isinstance(node, Scope) else ()):
+            match before, after:
+                case ast.Assign() | ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str(docstring))):
+                    yield docstring
 
 
 def is_property(node: Definition) -> bool:
@@ -90,7 +101,12 @@ def test_every_module_has_a_docstring() -> None:
 
 def test_docstrings_open_with_a_verb_or_noun() -> None:
     found = [(path, node, docstring) for path in SOURCES for node, docstring in definitions(path)]
-    riddles = [f"{name(path)}: {docstring}" for path, _, docstring in found if _RIDDLE.match(docstring)]
+    riddles = [
+        f"{name(path)}: {docstring}"
+        for path in EVERYTHING
+        for docstring in (*(text for _, text in definitions(path)), *value_docstrings(path))
+        if _RIDDLE.match(docstring)
+    ]
     assert riddles == []
     no_verbs = [
         f"{name(path)}: {docstring}"

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from support.clients.client_kinds import KEY, ClientKind
 from support.processes import no_process_left
-from support.servers.forked_local import forked_local_servers, new_local_servers
 from support.servers.messages_endpoint import ScriptedMessages
 from support.servers.server_process import ServerProcess, server_process
 
@@ -106,17 +105,4 @@ def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_leftover_processes() -> Iterator[None]:
     """Fail if a test leaves a process behind."""
     with no_process_left():
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _forked_local_servers() -> Iterator[None]:
-    with forked_local_servers():
-        yield
-
-
-@pytest.fixture
-def new_server() -> Iterator[None]:
-    """Start the server of ``local()`` as a user's program does, instead of forking it."""
-    with new_local_servers():
         yield

@@ -74,7 +74,7 @@ def test_the_changes_of_a_task_are_a_patch(tmp_path: Path, sandboxed: bool) -> N
 
     async def main() -> None:
         (tmp_path / "state").mkdir()
-        isolation = open_isolation(workspace, tmp_path / "state", None)
+        isolation = open_isolation(workspace, tmp_path / "state")
         settings = Settings(workspace=workspace, api_keys=("k",), sandbox=sandboxed)
         sandbox = open_sandbox(settings, tmp_path / "state")
         (tmp_path / "state").rmdir()
@@ -130,7 +130,7 @@ def test_git_runs_nothing_that_a_task_planted(tmp_path: Path) -> None:
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     hook.chmod(0o700)
     (tmp_path / "state").mkdir()
-    isolation = open_isolation(workspace, tmp_path / "state", None)
+    isolation = open_isolation(workspace, tmp_path / "state")
     worktree = isolation.create(workspace, worktree_path(tmp_path / "state"))
     subprocess.run(["sh", "-c", PLANT.replace("MARK", f"{tmp_path}/ran")], cwd=worktree.path, check=True)
     patch, _ = worktree.patch(10_000)
@@ -144,7 +144,7 @@ def test_limits_and_problems_of_patches(tmp_path: Path) -> None:
     workspace = repository(tmp_path / "workspace")
     (workspace / "untracked").mkdir()
     (tmp_path / "state").mkdir()
-    isolation = open_isolation(workspace, tmp_path / "state", keep_days=1)
+    isolation = open_isolation(workspace, tmp_path / "state")
     with pytest.raises(WorktreeError, match="not in the last commit"):
         isolation.create(workspace / "untracked", worktree_path(tmp_path / "state"))
     (tmp_path / "other").mkdir()
@@ -155,10 +155,6 @@ def test_limits_and_problems_of_patches(tmp_path: Path) -> None:
     patch, [warning] = worktree.patch(1000)
     assert patch == b""
     assert "larger than 1000 bytes" in warning
-    isolation.store("task_old", b"x")
-    os.utime(isolation.patches / "task_old.patch", (0, 0))
-    isolation.store("task_new", b"y")
-    assert [path.name for path in isolation.patches.iterdir()] == ["task_new.patch"]
 
 
 def test_a_patch_is_downloaded_and_a_killed_server_leaves_no_worktree(both: ClientKind, tmp_path: Path) -> None:

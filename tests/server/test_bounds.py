@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    yield (gate := Gate())
-    if not gate._opened.done():
-        gate.open()
 
 
 def refused(response: httpx.Response, message: str, retry_after: str = "5") -> None:

@@ -7,7 +7,6 @@ import socket
 import struct
 import time
 import tracemalloc
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,13 +24,6 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    yield (gate := Gate())
-    if not gate._opened.done():
-        gate.open()
 
 
 def test_clients_that_do_not_read_block_nobody_and_cost_little_memory(workspace: Path, gate: Gate) -> None:

@@ -39,13 +39,6 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    yield (gate := Gate())
-    if not gate._opened.done():
-        gate.open()
-
-
 def pragma(server: Running, text: str) -> None:
     async def execute() -> None:
         server.services.store._db.execute(f"PRAGMA {text}").fetchall()

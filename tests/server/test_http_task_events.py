@@ -1,7 +1,6 @@
 """Event streams of tasks over HTTP: ids, pings, odd text."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,6 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     (folder / "src").mkdir(parents=True)
     return folder
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    yield (gate := Gate())
-    if not gate._opened.done():
-        gate.open()
 
 
 def start(client: httpx.Client, **body: Any) -> dict[str, Any]:

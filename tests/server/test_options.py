@@ -13,6 +13,7 @@ from claude_code_server.domain.settings import Settings
 from claude_code_server.process import cli
 from claude_code_server.process.bootstrap import StartError
 from claude_code_server.process.option_sources import read_options, unknown_variables
+from claude_code_server.process.option_types import ISOLATION, SECRET, SWITCH
 from claude_code_server.process.options import FIELDS, OPTIONS
 
 
@@ -118,8 +119,10 @@ def test_misspelt_variables_are_reported() -> None:
 
 
 def test_every_field_arrives(tmp_path: Path) -> None:
-    values = {option: "7" * 16 if option.secret else "7" for option in FIELDS}
-    options = read(f"--workspace={tmp_path}", *(f"{option.flag}={value}" for option, value in values.items()))
+    of_type = {SWITCH: "True", ISOLATION: "worktree", SECRET: "7" * 16}
+    values = {option: of_type.get(option.type, "7") for option in FIELDS}
+    flags = (option.flag if option.type is SWITCH else f"{option.flag}={value}" for option, value in values.items())
+    options = read(f"--workspace={tmp_path}", *flags)
     settings = cli._build_settings(options)
     assert {option.name: str(getattr(settings, option.attribute)).removesuffix(".0") for option in FIELDS} == {
         option.name: value for option, value in values.items()

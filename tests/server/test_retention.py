@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,17 @@ def test_usage_and_audit_log_go_after_two_months(store: Store) -> None:
     use(store, START - 61 * DAY, "newer")
     finish(Pruner(store.retention, DAY, Clock()))
     assert (counts(store)["usage"], counts(store)["audit"]) == (2, 1)
+
+
+def test_patches_go_with_their_tasks(store: Store, tmp_path: Path) -> None:
+    finish(Pruner(store.retention, DAY, Clock(), patches=tmp_path / "none"))
+    for name, age in (("old", 3 * DAY), ("new", DAY / 2)):
+        (tmp_path / f"task_{name}.patch").write_bytes(b"x")
+        ended = (START - age).timestamp()
+        os.utime(tmp_path / f"task_{name}.patch", (ended, ended))
+    for keep, left in ((None, ["task_new.patch", "task_old.patch"]), (DAY, ["task_new.patch"])):
+        finish(Pruner(store.retention, keep, Clock(), patches=tmp_path))
+        assert sorted(path.name for path in tmp_path.glob("*.patch")) == left
 
 
 def test_without_a_limit_tasks_stay_and_replies_go_after_a_day(store: Store) -> None:

@@ -8,7 +8,6 @@ import json
 import sqlite3
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +48,6 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    yield (gate := Gate())
-    if not gate._opened.done():
-        gate.open()
-
-
 def submit(client: httpx.Client, description: str, key: str | None = None, **body: Any) -> httpx.Response:
     headers = {"Prefer": "respond-async", **({"Idempotency-Key": key} if key else {})}
     return client.post("/task", json={"description": description, **body}, headers=headers)
@@ -90,9 +82,7 @@ STEPS = st.lists(
     st.tuples(st.just("add"), KEYS)
     | st.tuples(st.just("start"), KEYS)
     | st.tuples(st.just("end"), KEYS)
-    | st.tuples(st.just("remove"), KEYS)
-    | st.tuples(st.just("block"), KEYS)
-    | st.tuples(st.just("unblock"), KEYS),
+    | st.tuples(st.just("remove"), KEYS),
     max_size=60,
 )
 
@@ -102,17 +92,16 @@ STEPS = st.lists(
 def test_the_queue_is_ordered_within_a_key_fair_between_keys_and_bounded(
     steps: list[tuple[str, str]], slots: int, most: int, most_per_key: int
 ) -> None:
-    blocked: set[str] = set()
-    queue = TaskQueue(limits(slots, most, most_per_key), lambda key: key not in blocked)
+    queue = TaskQueue(limits(slots, most, most_per_key))
     waiting: dict[str, list[str]] = defaultdict(list)
     running: Counter[str] = Counter()
     passed: dict[str, Counter[str]] = defaultdict(Counter)
-    """How often each key has started a task since the other had its turn, while that one could have started."""
+    """Tasks that each key has started since the other had its turn, while that one waited."""
     numbers = itertools.count()
 
     def start() -> str | None:
         task_id = queue.start_next()
-        ready = {key for key, tasks in waiting.items() if tasks and key not in blocked}
+        ready = {key for key, tasks in waiting.items() if tasks}
         if task_id is None:
             assert running.total() == slots or not ready
             return None
@@ -131,7 +120,7 @@ def test_the_queue_is_ordered_within_a_key_fair_between_keys_and_bounded(
     for step, key in steps:
         if step == "add":
             full = len(waiting[key]) >= most_per_key or sum(map(len, waiting.values())) >= most
-            at_once = not waiting[key] and running.total() < slots and key not in blocked
+            at_once = not waiting[key] and running.total() < slots
             if full and not at_once:
                 with pytest.raises(ApiError, match="waiting") as refused:
                     queue.check_room(key)
@@ -147,12 +136,6 @@ def test_the_queue_is_ordered_within_a_key_fair_between_keys_and_bounded(
             queue.end(key)
         elif step == "remove" and waiting[key]:
             queue.remove(waiting[key].pop(len(waiting[key]) // 2), key)
-        elif step == "block":
-            blocked.add(key)
-            passed.pop(key, None)
-        elif step == "unblock":
-            blocked.discard(key)
-            passed.clear()
         if not waiting[key]:
             passed.pop(key, None)
         assert len(queue) == sum(map(len, waiting.values()))

@@ -290,7 +290,7 @@ class Bill:
     charged: Counter[str] = field(default_factory=Counter)
     """Counts that the replies reported, or would have reported if the task had read them to their ends."""
     most: Counter[str] = field(default_factory=Counter)
-    """The same, but with all that the request allows for replies that did not report their usage to their ends."""
+    """Bill with all that the request allows for replies that did not report their usage to their ends."""
     reserved: Counter[str] = field(default_factory=Counter)
     """All that the requests allow."""
     largest: Counter[str] = field(default_factory=Counter)

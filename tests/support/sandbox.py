@@ -1,4 +1,4 @@
-"""Whether the sandbox of tasks can run here. The CI requires it, elsewhere its tests are skipped without it."""
+"""Availability of the sandbox of tasks. The CI requires it; elsewhere its tests are skipped without it."""
 
 from __future__ import annotations
 

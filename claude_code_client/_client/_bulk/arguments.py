@@ -38,7 +38,7 @@ class BatchOptions:
     executor: Any = attrs.field(default=None, repr=False)
     """``concurrent.futures.Executor`` whose workers run the items; None for this process."""
     worker_key: str | os.PathLike[str] | None = attrs.field(default=None, repr=False)
-    """Where workers find the API key."""
+    """Source of the API key for workers."""
     shared: Mapping[str, Any] = attrs.field(repr=False)
     """Parameters of all items."""
 

@@ -9,11 +9,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from support.servers import raw_http, responses
 from support.servers.raw_http import Request
 
+PRICES: Final = {
+    "id": "claude-haiku-5-5",
+    "alias": "haiku",
+    "input_price": 0.0,
+    "output_price": 200.0,
+    "context_window": 200_000,
+    "max_output_tokens": 1000,
+    "default": True,
+}
+"""With these prices, a reply of 1000 tokens costs 0.20 USD."""
 Script = Callable[[str, int], Iterable[bytes] | None]
 """Takes a prompt and the number of its request, from 1; returns what to send instead of the reply, or None."""
 

@@ -38,7 +38,7 @@ class Chunk:
     config: Mapping[str, Any] = attrs.field(repr=False)
     """Configuration of the client without secrets, as in its pickle."""
     worker_key: str | None
-    """Where the worker finds the API key."""
+    """Source of the API key for the worker."""
     items: Sequence[ChunkItem]
     concurrency: int
     """Most calls in flight."""

@@ -7,7 +7,7 @@ from shop.prices import Price
 
 @dataclass
 class Cart:
-    """What a customer is about to buy."""
+    """Goods that a customer is about to buy."""
 
     items: dict[str, int] = field(default_factory=dict)
 
