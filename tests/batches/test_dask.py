@@ -23,7 +23,7 @@ from support.servers.server_process import server_process
 
 pytest.importorskip("distributed")
 
-from support.clients.dask_cluster import dask_cluster, kill_worker, shown
+from support.clients.dask_cluster import dask_cluster, kill_worker, shown, wait_for_replacement
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
@@ -57,7 +57,7 @@ def test_killed_worker_loses_no_item_and_nothing_shows_the_key(both: ClientKind,
         results = both.each(batch)
         done = [next(results) for _ in range(10)]
         seen = shown(dask)
-        kill_worker(dask)
+        killed = kill_worker(dask)
         hold.set()
         done += results
     assert sorted(result.index for result in done) == list(range(count))
@@ -65,6 +65,7 @@ def test_killed_worker_loses_no_item_and_nothing_shows_the_key(both: ClientKind,
     assert set(server.runs.values()) == {1}
     assert server.most_in_flight <= 8 * 2  # those of the dead worker are still at the server
     assert batch.progress.cost == pytest.approx(count * 0.01)
+    wait_for_replacement(dask, killed)
     seen += shown(dask)
     assert "run_chunk" in seen
     for secret in (KEY, '"49"', "prompt"):

@@ -15,6 +15,7 @@ import distributed
 
 from support.clients.client_kinds import KEY
 from support.clients.client_process import WORKER_KEY
+from support.processes import eventually
 
 _distributed: Any = distributed
 """Its functions have no types."""
@@ -42,11 +43,24 @@ def dask_cluster(workers: int) -> Iterator[Any]:
             del os.environ[WORKER_KEY]
 
 
-def kill_worker(dask: Any) -> None:
-    """Send SIGKILL to a worker that runs a task; the cluster starts another one."""
+def kill_worker(dask: Any) -> str:
+    """Send SIGKILL to a worker that runs a task; return its address. The cluster starts another one."""
     busy = {address for address, tasks in dask.processing().items() if tasks}
     workers = [worker for worker in dask.cluster.workers.values() if worker.worker_address in busy]
-    os.kill((workers or list(dask.cluster.workers.values()))[0].pid, signal.SIGKILL)
+    worker = (workers or list(dask.cluster.workers.values()))[0]
+    address: str = worker.worker_address
+    os.kill(worker.pid, signal.SIGKILL)
+    return address
+
+
+def wait_for_replacement(dask: Any, killed: str) -> None:
+    """Wait until the cluster has forgotten a killed worker, whose pages would wait for it, and has another one."""
+
+    def is_replaced() -> bool:
+        workers = dask.scheduler_info()["workers"]
+        return killed not in workers and len(workers) == len(dask.cluster.workers)
+
+    eventually(is_replaced)
 
 
 def shown(dask: Any) -> str:
