@@ -22,6 +22,8 @@ from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client.errors import ClaudeAPIError
 
+from .conftest import ONE_CLIENT
+
 UPSTREAM_KEY = "sk-ant-canary"
 
 
@@ -203,6 +205,7 @@ def test_killed_at_some_moment(tmp_path: Path, moments: list[After]) -> None:
         assert server.stop() == 0
 
 
+@ONE_CLIENT
 def test_calls_in_progress_when_the_server_is_killed_are_charged(both: ClientKind, tmp_path: Path) -> None:
     """The upstream has taken the requests and charges for them, though nobody receives its replies."""
     with (
