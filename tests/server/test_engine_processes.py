@@ -157,7 +157,7 @@ def test_no_child_of_bash_survives_the_server(tmp_path: Path, how: Literal["stop
     with (
         ScriptedMessages(script) as endpoint,
         server_process(tmp_path, api_keys=[KEY], upstream=endpoint.url, upstream_key="sk-ant-dummy") as server,
-        httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}) as client,
+        httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}, verify=False) as client,
     ):
         body = {"description": "Do it.", "allow_tools": ["Bash"]}
         client.post("/task", json=body, headers={"Prefer": "respond-async"})

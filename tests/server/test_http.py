@@ -236,7 +236,9 @@ def test_paths_and_names_come_from_the_contract(tmp_path: Path) -> None:
     with (
         serving(tmp_path, engine, contract=Contract(document)) as server,
         httpx.Client(
-            base_url=f"http://{server.address[0]}:{server.address[1]}", headers={"Authorization": f"Bearer {KEY}"}
+            base_url=f"http://{server.address[0]}:{server.address[1]}",
+            headers={"Authorization": f"Bearer {KEY}"},
+            verify=False,
         ) as client,
     ):
         assert client.get("/status").json()["status"] == "ok"
@@ -252,7 +254,7 @@ def test_the_application_starts_and_stops_its_own_services(tmp_path: Path) -> No
     async def main() -> str:
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost/v1") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost/v1", verify=False) as client:
                 headers = {"Authorization": f"Bearer {KEY}"}
                 response = await client.post("/task", json={"description": "a"}, headers=headers)
                 return str(response.json()["status"])
