@@ -36,7 +36,7 @@ _labels = st.text("ab1-xn.", min_size=1, max_size=8) | st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["http", "https", "HTTP", "ftp"]),
     st.lists(_labels, min_size=1, max_size=3).map(".".join),

@@ -45,7 +45,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.long)])
 def test_real_full_disk(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
         order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url]}
@@ -61,7 +61,7 @@ def test_real_full_disk(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["async", pytest.param("sync", marks=pytest.mark.long)])
 def test_file_size_limit_exceeded(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
         said = run_download(
@@ -289,7 +289,7 @@ def test_timeout_covers_the_whole_download(both: ClientKind, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["async", pytest.param("sync", marks=pytest.mark.long)])
 def test_memory_use_is_constant(kind: str, tmp_path: Path) -> None:
     block, blocks = DATA * 200, 60  # of 1 MB
     digest = hashlib.sha256()

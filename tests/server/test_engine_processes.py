@@ -71,7 +71,7 @@ def test_background_processes_end_with_the_task(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("reason", ["cancelled", "timeout"])
+@pytest.mark.parametrize("reason", ["cancelled", pytest.param("timeout", marks=pytest.mark.long)])
 def test_cancelling_during_a_command(tmp_path: Path, reason: Literal["cancelled", "timeout"]) -> None:
     async def main() -> None:
         async with bench(

@@ -134,19 +134,20 @@ def never_stops(request: dict[str, Any]) -> Reply:
 
 
 def test_real_claude_code_is_stopped_by_the_budget_of_its_key(tmp_path: Path) -> None:
+    budget = BUDGET / 4
     with (
         BillingMessages(never_stops) as endpoint,
         server_process(tmp_path, api_keys=[GIVEN], upstream=endpoint.url, upstream_key="sk-real") as server,
     ):
-        key = create_key(server.state_dir, "team", "--preset=pro", f"--month-budget={BUDGET}")
+        key = create_key(server.state_dir, "team", "--preset=pro", f"--month-budget={budget}")
         headers = {"Authorization": f"Bearer {key}"}
         with httpx.Client(base_url=server.base_url, headers=headers, timeout=60, verify=False) as client:
             response = client.post("/task", json={"description": "Spend.", "model": "haiku"})
             assert response.status_code == 402
             assert response.json()["error"]["message"] == (
-                f"The next model call would have exceeded the month budget of ${BUDGET:g} of the key."
+                f"The next model call would have exceeded the month budget of ${budget:g} of the key."
             )
-            assert endpoint.bill <= BUDGET * TOLERANCE
+            assert endpoint.bill <= budget * TOLERANCE
             assert client.get("/usage").json()["cost"] == pytest.approx(endpoint.bill, rel=0.02)
 
 
