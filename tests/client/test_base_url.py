@@ -22,6 +22,7 @@ PLAIN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", PLAIN)
 def test_plain_urls_need_no_httpx(url: str) -> None:
     program = (
@@ -36,6 +37,7 @@ _labels = st.text("ab1-xn.", min_size=1, max_size=8) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.sampled_from(["http", "https", "HTTP", "ftp"]),

@@ -21,6 +21,7 @@ import pytest
 from support.clients.client_kinds import ClientKind, open_client_kind
 from support.clients.download_process import NoNamespacesError, run_download
 from support.files import assert_untouched, file_names, old_file
+from support.interruption import signal_main_thread
 from support.servers import raw_http
 from support.servers.scripted_downloads import (
     DownloadResponse,
@@ -162,7 +163,7 @@ def test_keyboard_interrupt_during_a_stall(both: ClientKind, tmp_path: Path, aft
 
     def interrupt() -> None:
         assert stalled.wait(raw_http.TIMEOUT)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal_main_thread(signal.SIGINT)
 
     old = old_file(tmp_path)
     waiting = threading.Thread(target=interrupt)
@@ -311,6 +312,7 @@ def test_memory_use_is_constant(kind: str, tmp_path: Path) -> None:
     assert grown < 20e6
 
 
+@pytest.mark.slow
 def test_concurrent_downloads_to_the_same_target(both: ClientKind, tmp_path: Path) -> None:
     """Each writes a complete file; one that fails does not affect the others."""
     number = 12

@@ -55,6 +55,7 @@ SCHEMAS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(SCHEMAS, BODIES)
 def test_nothing_is_accepted_that_jsonschema_rejects(schema: dict[str, Any], body: Any) -> None:

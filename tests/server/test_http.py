@@ -114,6 +114,7 @@ def test_a_body_that_is_too_large_is_rejected(server: Running, client: httpx.Cli
         assert raw.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 def test_a_body_just_below_the_limit_is_accepted(client: httpx.Client) -> None:
     response = client.post("/task", json={"description": "a", "context": {"text": "é" * 4_900_000}})
     assert response.status_code == 200

@@ -134,6 +134,7 @@ def test_tasks_that_run_and_wait_are_counted(tmp_path: Path) -> None:
         gate.open()
 
 
+@pytest.mark.slow
 def test_no_label_comes_from_a_client(server: Running) -> None:
     with server.client() as client:
         for number in range(20):

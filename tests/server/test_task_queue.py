@@ -87,6 +87,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(STEPS, st.integers(1, 3), st.integers(0, 6), st.integers(0, 4))
 @settings(max_examples=100, deadline=None)
 def test_the_queue_is_ordered_within_a_key_fair_between_keys_and_bounded(
@@ -143,6 +144,7 @@ def test_the_queue_is_ordered_within_a_key_fair_between_keys_and_bounded(
         assert queue.running() == running.total()
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         TaskSpec,
