@@ -32,8 +32,9 @@ _SLOW_DIRECTORIES = [Path(__file__).with_name(name) for name in ("docs", "end_to
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of the slow directories as slow."""
+    slow = {path for path in {item.path for item in items} if any(map(path.is_relative_to, _SLOW_DIRECTORIES))}
     for item in items:
-        if any(item.path.is_relative_to(directory) for directory in _SLOW_DIRECTORIES):
+        if item.path in slow:
             item.add_marker(pytest.mark.slow)
 
 

@@ -229,6 +229,7 @@ def test_old_replies_are_not_used_and_are_deleted(
     assert ask(100, "y") == "d"  # the clock was set back by more than the age
 
 
+@pytest.mark.slow
 def test_oldest_replies_make_room(httpserver: HTTPServer, base_url: str, tmp_path: Path) -> None:
     names = [f"r{number}" for number in range(60)]
     respond(httpserver, *replies(*names, content="x" * 3000), *replies("again"))
@@ -365,6 +366,7 @@ def test_other_writer_delays_a_call_only_briefly(
     writer.close()
 
 
+@pytest.mark.slow
 def test_processes_share_a_cache(httpserver: HTTPServer, base_url: str, cache: ResponseCache) -> None:
     requests = respond(httpserver, *replies(*(str(number) for number in range(40))))
     program = dedent("""
