@@ -165,6 +165,7 @@ def install(command: str, wheel: Path, folder: Path) -> None:
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(wheel.parent),
         "PIP_NO_DEPS": "1",
+        "PIP_NO_COMPILE": "1",
         "PIP_TARGET": str(folder),
         "PIP_QUIET": "1",
     }
