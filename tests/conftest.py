@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from support import fork_server
 from support.clients.client_kinds import ClientKind, open_client_kind
 from support.servers.forked_local import forked_local_servers, new_local_servers
 
@@ -31,6 +33,19 @@ _SLOW_DIRECTORIES = tuple(f"{Path(__file__).with_name(name)}{os.sep}" for name i
 
 # Until everything is collected: nothing of it is garbage.
 gc.disable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start the processes that fork once for all workers."""
+    if fork_server.AVAILABLE:
+        node.workerinput["fork_servers"] = str(fork_server.directory())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a worker, use the processes that fork of the process that controls it."""
+    if path := getattr(config, "workerinput", {}).get("fork_servers"):
+        fork_server.share(path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
