@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from support import fork_server
 from support.clients.client_kinds import ClientKind, open_client_kind
 from support.servers.forked_local import forked_local_servers, new_local_servers
 
@@ -27,14 +29,29 @@ settings.register_profile("fixed", derandomize=True, deadline=None, database=Non
 settings.load_profile("fixed")
 
 # Every test in these directories runs the real Claude Code, or needs a server process.
-_SLOW_DIRECTORIES = [Path(__file__).with_name(name) for name in ("docs", "end_to_end")]
+_SLOW_DIRECTORIES = tuple(f"{Path(__file__).with_name(name)}{os.sep}" for name in ("docs", "end_to_end"))
+
+# Until everything is collected: nothing of it is garbage.
+gc.disable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start the processes that fork once for all workers."""
+    if fork_server.AVAILABLE:
+        node.workerinput["fork_servers"] = str(fork_server.directory())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a worker, use the processes that fork of the process that controls it."""
+    if path := getattr(config, "workerinput", {}).get("fork_servers"):
+        fork_server.share(path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of the slow directories as slow."""
-    slow = {path for path in {item.path for item in items} if any(map(path.is_relative_to, _SLOW_DIRECTORIES))}
     for item in items:
-        if item.path in slow:
+        if str(item.path).startswith(_SLOW_DIRECTORIES):
             item.add_marker(pytest.mark.slow)
 
 
@@ -67,5 +84,5 @@ def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_collection_finish() -> None:
     """Leave what has been collected out of garbage collections, of which some tests need many."""
-    gc.collect()
     gc.freeze()
+    gc.enable()

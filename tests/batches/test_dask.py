@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ import pytest
 from support.batch_results import indexes, results_of
 from support.clients.client_kinds import KEY, ClientKind
 from support.clients.client_process import WORKER_KEY, client_process
+from support.clients.dask_cluster import dask_cluster, kill_worker, shown, wait_for_replacement
 from support.clients.executors import RecordingExecutor
 from support.code_blocks import ROOT
 from support.servers.completion_server import PRICES, completion_server
 from support.servers.server_process import server_process
 
-pytest.importorskip("distributed")
-
-from support.clients.dask_cluster import dask_cluster, kill_worker, shown, wait_for_replacement
-
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("dask"),
+    pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is not installed"),
+]
 
 PRICED = {**PRICES, "max_output_tokens": 50}
 """With this price, a completion costs 0.01 USD at most."""

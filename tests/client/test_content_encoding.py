@@ -24,7 +24,15 @@ from claude_code_client.errors import (
     UnexpectedResponseError,
 )
 
-BOMB = gzip.compress(b" " * (64 << 20), 1)
+
+def bomb() -> bytes:
+    """Return the start of a gzip stream of 64 MiB. Its blocks are independent, so that one is enough."""
+    compressor = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+    header, block = (compressor.compress(b" " * (1 << 20)) + compressor.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return header + 63 * block
+
+
+BOMB = bomb()
 TASK = json.dumps(responses.task()).encode()
 MEMORY = 16 << 20
 

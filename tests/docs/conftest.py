@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.code_blocks import ROOT
 from support.processes import no_process_left
+from support.servers.embedded_server import Running, serving
+from support.servers.scripted_engine import ScriptedEngine, calls, says
 from support.servers.server_process import ServerProcess, server_process
-
-from claude_code_client import ClaudeClient
 
 KEYS = ("sk-proj-your-key", "sk-proj-...", "...")
 """API keys in the documents' examples."""
@@ -39,6 +39,14 @@ def docs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProc
         assert server.stop() == 0
 
 
+@pytest.fixture(scope="session")
+def scripted_docs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with the same keys, whose tasks are scripted."""
+    engine = ScriptedEngine(says("I look at the code."), calls("Read", file_path="src/app.py"))
+    with serving(tmp_path_factory.mktemp("scripted"), engine, api_keys=KEYS) as server:
+        yield server
+
+
 @pytest.fixture
 def docs_environment(docs_server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> ServerProcess:
     """The workspace as current directory, and the environment variables that the documents mention."""
@@ -46,12 +54,6 @@ def docs_environment(docs_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CLAUDE_API_KEY", KEYS[0])
     monkeypatch.setenv("CLAUDE_BASE_URL", docs_server.base_url)
     return docs_server
-
-
-@pytest.fixture
-def client(docs_environment: ServerProcess) -> Iterator[ClaudeClient]:
-    with ClaudeClient() as client:
-        yield client
 
 
 @pytest.fixture(scope="session")

@@ -25,15 +25,10 @@ from .test_reference_page import install
 pytestmark = pytest.mark.xdist_group("docs_server")
 
 BLOCKS = blocks("README.md")
-QUICK_START = next(block for block in BLOCKS if "ClaudeClient.local(" in block.code)
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)
-def test_python_blocks_run(
-    block: Block, docs_environment: ServerProcess, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
-) -> None:
-    if block is QUICK_START:
-        request.getfixturevalue("new_server")
+def test_python_blocks_run(block: Block, docs_environment: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(block.code, str(block), "exec"), names)
     assert capsys.readouterr().out

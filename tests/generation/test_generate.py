@@ -64,7 +64,7 @@ def test_check_reports_every_difference_and_writes_nothing(package: Path) -> Non
 
 
 def test_check_of_the_committed_package_passes() -> None:
-    checked = generate("--check")
+    checked = generate_here("--check")
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 

@@ -8,10 +8,6 @@ from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from openapi_core import Config, OpenAPI
-from openapi_core.exceptions import OpenAPIError
-from openapi_core.templating.responses.exceptions import ResponseNotFound
-from openapi_core.testing import MockRequest, MockResponse
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -28,11 +24,28 @@ def check_response(response: httpx.Response) -> None:
         return
     response.read()
     assert "Traceback" not in response.text
-    url = response.request.url
     if response.is_error:
         body = response.json()
         assert component("Error", body) is None
         assert body["request_id"] == response.headers["x-request-id"]
+    _validate(response)
+
+
+def component(name: str, value: Any) -> str | None:
+    """Return how a value violates the contract's component ``name``, or None."""
+    registry = Registry().with_resource("urn:spec", DRAFT202012.create_resource(_document()))
+    validator = Draft202012Validator({"$ref": f"urn:spec#/components/schemas/{name}"}, registry=registry)
+    error = next(validator.iter_errors(value), None)
+    return None if error is None else str(error)
+
+
+def _validate(response: httpx.Response) -> None:
+    # Imported here, because that takes longer than everything else that many processes of the tests import.
+    from openapi_core.exceptions import OpenAPIError
+    from openapi_core.templating.responses.exceptions import ResponseNotFound
+    from openapi_core.testing import MockRequest, MockResponse
+
+    url = response.request.url
     request = MockRequest("https://api.claude.ai", response.request.method.lower(), url.path)
     mock = MockResponse(
         response.content,
@@ -49,14 +62,6 @@ def check_response(response: httpx.Response) -> None:
             raise AssertionError(f"{response.request.method} {url.path}: {error} ({error.__cause__})") from error
 
 
-def component(name: str, value: Any) -> str | None:
-    """Return how a value violates the contract's component ``name``, or None."""
-    registry = Registry().with_resource("urn:spec", DRAFT202012.create_resource(_document()))
-    validator = Draft202012Validator({"$ref": f"urn:spec#/components/schemas/{name}"}, registry=registry)
-    error = next(validator.iter_errors(value), None)
-    return None if error is None else str(error)
-
-
 @cache
 def _document() -> Mapping[str, Any]:
     document: Mapping[str, Any] = json.loads((files("claude_code_api") / "openapi.json").read_bytes())
@@ -64,5 +69,7 @@ def _document() -> Mapping[str, Any]:
 
 
 @cache
-def _contract() -> OpenAPI:
+def _contract() -> Any:
+    from openapi_core import Config, OpenAPI
+
     return OpenAPI.from_dict(dict(_document()), config=Config(spec_validator_cls=None))

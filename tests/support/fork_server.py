@@ -4,7 +4,8 @@ A new interpreter needs more than a second of CPU for these imports, and the tes
 forked is otherwise a process like any other: it has its own environment, directory, streams and limits, and runs the
 same command.
 
-Run as a program, with the descriptor of a socket, it is the process that forks. Linux only.
+Run as a program, with the descriptor of a socket, it is the process that forks. All workers of a test run share one
+for servers and one for clients, started by the process that controls them. Linux only.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import os
 import resource
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -41,12 +44,17 @@ _CLIENT_MODULES: Final = (
     "claude_code_client._client._sync.client",
     "support.clients.client_kinds",
 )
+_MODULES: Final = {"server": _SERVER_MODULES, "client": _CLIENT_MODULES}
 _MAX_BYTES: Final = 64 * 1024
 _STREAMS: Final = 3
 
 
 running: Final[set[int]] = set()
-"""The processes that fork for this one."""
+"""The processes that fork for this one, if it has started them."""
+forked: Final[set[int]] = set()
+"""The forked processes of this one that nobody has waited for."""
+_shared: Final[list[str]] = []
+"""The directory that was given to ``share()``."""
 
 
 class ForkedProcess:
@@ -71,7 +79,7 @@ class ForkedProcess:
         limits the descriptors; with ``new_session``, no Ctrl-C of a terminal reaches the process.
         """
         # A process each, because what has been imported also takes its time when a process exits.
-        self._fork_server = _fork_server(_SERVER_MODULES if module == SERVER else _CLIENT_MODULES)
+        self._fork_server = _connection("server" if module == SERVER else "client")
         command = {
             "module": module,
             "arguments": list(arguments),
@@ -97,6 +105,7 @@ class ForkedProcess:
                 stack.callback(os.close, stderr)
                 self.stderr = _open(ours, "r", text)
             self.pid = self._fork_server.ask(command, (theirs, output, stderr))
+        forked.add(self.pid)
         self._ended = os.pidfd_open(self.pid)
         self._returncode: int | None = None
 
@@ -138,6 +147,7 @@ class ForkedProcess:
         poll.register(self._ended, select.POLLIN)
         if poll.poll(None if timeout is None else timeout * 1000):
             self._returncode = self._fork_server.ask({"wait": self.pid})
+            forked.discard(self.pid)
             os.close(self._ended)
         return self._returncode
 
@@ -146,58 +156,120 @@ def _open(descriptor: int, mode: str, text: bool) -> IO[Any]:
     return os.fdopen(descriptor, mode, encoding="utf-8") if text else os.fdopen(descriptor, f"{mode}b")
 
 
-class _ForkServer:
-    """The process that forks. It answers one request at a time, and ends with this process."""
+class _Connection:
+    """A connection to a process that forks, which answers one request at a time."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "support.fork_server", str(theirs.fileno()), *modules],
-                pass_fds=[theirs.fileno()],
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1])},
-                stdin=subprocess.DEVNULL,
-            )
-        running.add(self.process.pid)
+    def __init__(self, kind: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.connect(str(directory() / kind))
         self._lock = threading.Lock()
-        atexit.register(self._close)
+        atexit.register(self._socket.close)
 
     def ask(self, request: Mapping[str, Any], descriptors: Sequence[int] = ()) -> int:
         """Send a request with file descriptors; return the number that is the answer."""
         with self._lock:
             socket.send_fds(self._socket, [json.dumps(request).encode()], list(descriptors))
-            return int(self._socket.recv(_MAX_BYTES))
+            answer = self._socket.recv(_MAX_BYTES)
+        if not answer:
+            raise RuntimeError("the process that forks has ended, or could not do it")
+        return int(answer)
 
-    def _close(self) -> None:
-        self._socket.close()
-        self.process.wait()
+
+_connection = cache(_Connection)
 
 
 @cache
-def _fork_server(modules: tuple[str, ...]) -> _ForkServer:
-    return _ForkServer(modules)
+def directory() -> Path:
+    """Return the directory with the sockets of the processes that fork; start these, unless another one has."""
+    if _shared:
+        return Path(_shared[0])
+    path = Path(tempfile.mkdtemp(prefix="fork-"))
+    processes = [_start(path / kind, modules) for kind, modules in _MODULES.items()]
+
+    def close() -> None:
+        for process in processes:
+            process.communicate()
+        shutil.rmtree(path)
+
+    atexit.register(close)
+    return path
+
+
+def share(path: str) -> None:
+    """Use the processes that fork of another process, which is there for longer."""
+    _shared.append(path)
+
+
+def _start(path: Path, modules: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a process that forks, and ends with this one: when its standard input is closed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "support.fork_server", str(listener.fileno()), *modules],
+            pass_fds=[listener.fileno()],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdin=subprocess.PIPE,
+        )
+    running.add(process.pid)
+    return process
 
 
 def main(descriptor: int, modules: Sequence[str]) -> int:
-    """Answer the requests that arrive at a socket; in a forked process, run a module and return its exit code."""
+    """Answer the requests of all connections to a socket; in a forked process, run a module and return its exit code.
+
+    The modules are imported when the first connection is there.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listener = socket.socket(fileno=descriptor)
+    sockets = {descriptor: listener}
+    poll = select.poll()
+    for number in (sys.stdin.fileno(), descriptor):
+        poll.register(number, select.POLLIN)
+    while True:
+        for number, _ in poll.poll():
+            if number == sys.stdin.fileno():
+                return 0
+            if number == descriptor:
+                connection, _ = listener.accept()
+                sockets[connection.fileno()] = connection
+                poll.register(connection, select.POLLIN)
+                if len(sockets) == 2:
+                    _import(modules)
+                continue
+            forked = _answer(sockets[number])
+            if forked is None:
+                poll.unregister(number)
+                sockets.pop(number).close()
+            elif forked:
+                for each in sockets.values():
+                    each.close()
+                return _run(*forked)
+
+
+def _import(modules: Sequence[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     gc.freeze()  # as recommended before a fork: no collection, of which an exit makes several, visits what is here
-    with socket.socket(fileno=descriptor) as requests:
-        while True:
-            data, descriptors, _, _ = socket.recv_fds(requests, _MAX_BYTES, _STREAMS)
-            if not data:
-                return 0
-            request = json.loads(data)
-            if "wait" in request:
-                answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
-            elif (answer := os.fork()) == 0:
-                break
-            for stream in descriptors:
-                os.close(stream)
-            requests.send(str(answer).encode())
-    return _run(request, descriptors)
+
+
+def _answer(connection: socket.socket) -> tuple[()] | tuple[Mapping[str, Any], Sequence[int]] | None:
+    """Answer a request. Return it, with its descriptors, in a forked process; None if the connection is of no use."""
+    try:
+        data, descriptors, _, _ = socket.recv_fds(connection, _MAX_BYTES, _STREAMS)
+        if not data:
+            return None
+        request = json.loads(data)
+        if "wait" in request:
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
+        elif (answer := os.fork()) == 0:
+            return request, descriptors
+        for stream in descriptors:
+            os.close(stream)
+        connection.send(str(answer).encode())
+    except OSError:  # of this connection only: others are to go on
+        return None
+    return ()
 
 
 def _run(request: Mapping[str, Any], streams: Sequence[int]) -> int:

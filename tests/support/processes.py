@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from .fork_server import running as fork_servers
+from . import fork_server
 
 
 def processes_of(root: Path) -> list[psutil.Process]:
@@ -34,8 +34,18 @@ def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
 @contextmanager
 def no_process_left(but: Callable[[], int | None] = lambda: None) -> Iterator[None]:
     """Fail if descendants of this process that start within the block are left 5 seconds after it, ``but`` that one."""
-    before = set(psutil.Process().children(recursive=True))
+    before = _descendants()
     yield
-    left = set(psutil.Process().children(recursive=True)) - before
-    stay = {but(), *fork_servers}
+    left = _descendants() - before
+    stay = {but(), *fork_server.running}
     assert psutil.wait_procs([process for process in left if process.pid not in stay], timeout=5)[1] == []
+
+
+def _descendants() -> set[psutil.Process]:
+    """Return the descendants of this process, and of what was forked for it."""
+    found = set(psutil.Process().children(recursive=True))
+    for pid in list(fork_server.forked):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            found |= {process, *process.children(recursive=True)}
+    return found

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from support.code_blocks import ROOT
@@ -32,6 +33,10 @@ class ProjectCopy:
             target = directory / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target)
+            # With the same times, what Python has compiled is valid for the copies too.
+            if name.endswith(".py") and (compiled := Path(cache_from_source(str(source / name)))).is_file():
+                (target.parent / compiled.parent.name).mkdir(exist_ok=True)
+                shutil.copy2(compiled, target.parent / compiled.parent.name)
 
     def generate(self, *scripts: str) -> None:
         """Run ``make generate``, or only these of its scripts."""

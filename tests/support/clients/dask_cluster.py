@@ -6,36 +6,34 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
-import distributed
-
 from support.clients.client_kinds import KEY
 from support.clients.client_process import WORKER_KEY
 from support.processes import eventually
-
-_distributed: Any = distributed
-"""Its functions have no types."""
 
 
 @contextmanager
 def dask_cluster(workers: int) -> Iterator[Any]:
     """Run a cluster whose workers have the tests' key in an environment variable of their own."""
+    # Imported here, because every process of the tests imports this module. Its functions have no types.
+    distributed: Any = import_module("distributed")
     before = os.environ.get(WORKER_KEY)  # another cluster's
     os.environ[WORKER_KEY] = KEY
     try:
         with (
-            _distributed.LocalCluster(
+            distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
             ) as cluster,
-            _distributed.Client(cluster) as dask,
+            distributed.Client(cluster) as dask,
         ):
             yield dask
     finally:
