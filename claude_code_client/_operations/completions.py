@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .response_cache import CacheEntry
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class CompletionRequest:
     """A completion to request, and the options of the call that requests it."""
 

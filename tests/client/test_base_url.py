@@ -19,6 +19,7 @@ PLAIN = [
     "https://api.example.com/v1/",
     "https://api.example.com:443/claude-code/v1",
     "https://a-1.example:8080",
+    "http://127.0.0.1:54321/v1",
 ]
 
 
