@@ -23,7 +23,7 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 _BEGIN: Final = "<!-- benchmarks -->\n"
 _END: Final = "\n<!-- end -->"
 
-_NAMES: Final = ("calls", "in_flight", "tasks", "streams", "followers", "startup", "server", "agent")
+_NAMES: Final = ("calls", "in_flight", "tasks", "streams", "followers", "startup", "server", "batches", "agent")
 
 
 def main() -> int:

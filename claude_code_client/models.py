@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Protocol
 
 import attrs
@@ -63,11 +64,14 @@ MAX_DOWNLOAD_BYTES: Final = 1024**3  # default size limit of a download: 1 GiB
 MAX_READ_BYTES: Final = 256 * 1024**2  # default limit of what ``Artifact.read_bytes()`` loads into memory: 256 MiB
 
 _PATHS_IN_REPR: Final = 5
+_SCALARS: Final = frozenset({str, int, float, bool})
 _NOT_IN_BODY: Final = {"body": False}  # fields that are not from the body, which to_dict() leaves out
 
 
 def _to_json(value: Any) -> Any:
     """Return a copy of ``value`` made of JSON types only."""
+    if value is None or type(value) in _SCALARS:
+        return value
     if isinstance(value, _Model):
         return value.to_dict()
     if isinstance(value, list):
@@ -75,6 +79,11 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _to_json(item) for name, item in value.items()}
     return value
+
+
+@cache
+def _body_names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(cls) if field.name != "extra" and not field.metadata)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -87,9 +96,9 @@ class _Model:
         return _to_json({**self.extra, **dict(self._body_fields())})  # type: ignore[no-any-return]
 
     def _body_fields(self) -> Iterator[tuple[str, object]]:
-        for field in attrs.fields(type(self)):
-            if field.name != "extra" and not field.metadata:
-                yield field.name, getattr(self, field.name)
+        cls: Any = type(self)  # mypy takes classes for as unhashable as their instances
+        for name in _body_names(cls):
+            yield name, getattr(self, name)
 
     _repr_fields = _body_fields
 

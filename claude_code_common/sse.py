@@ -11,8 +11,9 @@ MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """Default limit on one event, so that an endless event cannot exhaust memory."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-_PLAIN_EVENT: Final = re.compile(rb"id: ([^\n\0]*)\nevent: ([^\n]+)\ndata: ([^\n]*)\n\n")
+_PLAIN_EVENT: Final = re.compile(r"id: ([^\n\0]*)\nevent: ([^\n]+)\ndata: ([^\n]*)\n\n")
 """An event as ``encode_event`` writes it."""
+_PLAIN_EVENTS: Final = re.compile(rb"(?:id: [^\n\0]*\nevent: [^\n]+\ndata: [^\n]*\n\n)++")
 
 
 class EventTooLargeError(ValueError):
@@ -101,13 +102,14 @@ class EventDecoder:
 
     def _take_plain(self, chunk: bytes, start: int, events: list[ServerSentEvent]) -> int:
         """Take whole events as long as they are written in the usual way; return where the first other one starts."""
-        match = _PLAIN_EVENT.match
-        while (found := match(chunk, start)) is not None and found.end() - start <= self._max:
-            id, type, data = found.groups()
-            self.last_event_id = text = id.decode("utf-8", "replace")
-            events.append(ServerSentEvent(type.decode("utf-8", "replace"), data.decode("utf-8", "replace"), text, True))
-            start = found.end()
-        return start
+        found = _PLAIN_EVENTS.match(chunk, start)
+        if found is None or found.end() - start > self._max:  # perhaps none of them is too large: not worth a way here
+            return start
+        new = tuple.__new__  # without the function that a NamedTuple has around it
+        text = found[0].decode("utf-8", "replace")
+        events += [new(ServerSentEvent, (type, data, id, True)) for id, type, data in _PLAIN_EVENT.findall(text)]
+        self.last_event_id = events[-1].id
+        return found.end()
 
     def _take_lines(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         """Take lines in any form, of which the last may be incomplete."""

@@ -17,17 +17,24 @@ from typing import Final
 
 LIST: Final = Path(__file__).with_name("module_budget.txt")
 PACKAGES: Final = ("claude_code_api", "claude_code_client", "claude_code_common")
-EXPENSIVE: Final = ("asyncio", "click", "concurrent.futures", "dateutil", "subprocess", "tempfile", "urllib.request")
-"""Other modules that a completion does not need. What httpx and httpcore import themselves does not count."""
+EXPENSIVE: Final = (
+    *("asyncio", "click", "concurrent.futures", "dateutil", "email.utils", "hashlib", "httpx"),
+    *("subprocess", "tempfile", "urllib.request"),
+)
+"""Other modules that a completion does not need. What httpcore imports itself does not count."""
+EXPENSIVE_AT_START: Final = (*EXPENSIVE, "h11", "httpcore", "random", "ssl")
+"""Other modules that making a client does not need."""
 
 _PROGRAM: Final = """
 import json, sys
-import httpcore, httpx
 before = set(sys.modules)
 from claude_code_client import ClaudeClient
 with ClaudeClient("sk-proj-budget", sys.argv[1]) as client:
+    start = set(sys.modules) - before
+    import httpcore
+    before = set(sys.modules) - start
     client.complete("Hello")
-print(json.dumps(sorted(set(sys.modules) - before)))
+print(json.dumps([sorted(start), sorted(set(sys.modules) - before)]))
 """
 _COMPLETION: Final = {
     "id": "cmpl_1",
@@ -44,7 +51,7 @@ def main() -> int:
     """Compare, or write the list; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the list")
-    found = imported_modules()
+    start, found = imported_modules()
     ours = [name for name in found if name.partition(".")[0] in PACKAGES]
     if parser.parse_args().write:
         LIST.write_text("\n".join(ours) + "\n", encoding="utf-8")
@@ -54,14 +61,15 @@ def main() -> int:
         *(f"{name} is imported, and not in {LIST.name}" for name in ours if name not in budget),
         *(f"{name} is in {LIST.name}, and no longer imported" for name in budget if name not in ours),
         *(f"{name} is imported, which takes long" for name in found if name in EXPENSIVE),
+        *(f"{name} is imported at the start, which takes long" for name in start if name in EXPENSIVE_AT_START),
     ]
     if problems:
         print("\n".join([*problems, str(__doc__)]), file=sys.stderr)
     return 1 if problems else 0
 
 
-def imported_modules() -> list[str]:
-    """Return the modules that a new process imports for a completion, without those of httpx and httpcore."""
+def imported_modules() -> tuple[list[str], list[str]]:
+    """Return the modules that a process imports to make a client, and those for a completion, without httpcore's."""
     with HTTPServer(("127.0.0.1", 0), _Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -71,8 +79,8 @@ def imported_modules() -> list[str]:
         finally:
             server.shutdown()
             thread.join()
-    modules: list[str] = json.loads(output)
-    return modules
+    start, modules = json.loads(output)
+    return start, modules
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import shlex
@@ -16,7 +15,7 @@ from .._client._bulk.result_lines import is_final
 from .._client._sync.client import ClaudeClient
 from ..errors import ClaudeAPIError, ConfigurationError
 from .batch_estimate import Sample, check
-from .batch_lines import RequestFile, problem_of, result_line
+from .batch_lines import RequestFile, ResultLines, problem_of, result_line
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -121,14 +120,20 @@ class _Command:
 
     def run(self, client: ClaudeClient) -> int:
         """Run the batch: what is missing, if it goes on."""
+        lines = ResultLines(self._method, self._shared)
         if self._options.resume and not self._state.exists():
+            if problem := lines.problem(self._requests(), self._out):
+                raise ConfigurationError(
+                    f"There is nothing to go on with: {problem}. Pass the input and the options of {self._out} again, "
+                    "or another --out to run them anew."
+                )
             sys.stderr.write(f"Nothing is missing: {self._out} is complete.\n")
             return DONE
         sample, failed, missing = Sample(), 0, 0
         total = len(self._requests())
         with open(self._part, "w", encoding="utf-8", opener=_private) as out, self._batch(client) as batch:
             for result in batch:
-                out.write(json.dumps(result_line(result), ensure_ascii=False) + "\n")
+                out.write(lines.line(result))
                 out.flush()
                 sample.note(result)
                 if not result.ok:

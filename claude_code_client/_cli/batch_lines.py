@@ -68,6 +68,45 @@ class RequestFile:
             yield from islice(numbered, self._limit)
 
 
+class ResultLines:
+    """Result lines of one batch, which say what they are the results of.
+
+    Args:
+        method: ``map_completions`` or ``map_tasks``.
+        shared: Parameters of all requests.
+    """
+
+    def __init__(self, method: str, shared: Mapping[str, Any]) -> None:
+        self._batch = json.dumps([method, shared], sort_keys=True)
+
+    def line(self, result: BatchResult[Any]) -> str:
+        """Return the line of a result."""
+        fields = result_line(result)
+        if isinstance(item := result.item, RequestLine):
+            fields["request"] = self._digest(item)
+        return json.dumps(fields, ensure_ascii=False) + "\n"
+
+    def problem(self, requests: RequestFile, results: Path) -> str:
+        """Return what is wrong with results that are said to be those of all requests; empty if nothing is."""
+        missing = {self._digest(item) if isinstance(item, RequestLine) else "": item.line for item in requests}
+        with results.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    fields = json.loads(line)
+                    request, kind = str(fields["request"]), fields["result"]["type"]
+                except (ValueError, LookupError, TypeError):
+                    return f"line {number} of {results} is no result"
+                if missing.pop(request, None) is None:
+                    return f"line {number} of {results} is the result of another request, or of other options"
+                if kind != "succeeded":
+                    return f"line {number} of {results} is no success, and the state to go on from is gone"
+        return f"{results} has no result of line {min(missing.values())}" if missing else ""
+
+    def _digest(self, item: RequestLine) -> str:
+        text = f"{item.line}\0{self._batch}\0{json.dumps(item, sort_keys=True)}"
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
 def parse_line(number: int, line: bytes, text_parameter: str) -> RequestLine | BadLine:
     """Return the request in a line; a string is a prompt, or the description of a task."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
@@ -16,7 +15,7 @@ from ..errors import ConfigurationError
 
 # Configurations of live clients in this process, or in the process it was forked from: a process pool forks its
 # workers first and pickles their work later.
-_live: WeakValueDictionary[str, Config] = WeakValueDictionary()
+_live: WeakValueDictionary[int, Config] = WeakValueDictionary()
 _pickled: dict[str, Config] = {}
 # Keyed with a secret, so that a fingerprint in a pickle cannot be used to guess the API key.
 _FINGERPRINT_KEY: Final = os.urandom(16)
@@ -24,7 +23,7 @@ _FINGERPRINT_KEY: Final = os.urandom(16)
 
 def register(config: Config) -> Config:
     """Make ``config`` available to clients unpickled in this process; return it."""
-    _live[fingerprint(config)] = config
+    _live[id(config)] = config
     return config
 
 
@@ -62,7 +61,8 @@ def load_config(pickled: Mapping[str, Any]) -> Config:
 def known_config(pickled: Mapping[str, Any]) -> Config | None:
     """Return the configuration itself if it is from this process, or from the one it was forked from."""
     name = pickled["fingerprint"]
-    return _pickled.get(name) or _live.get(name)
+    live = (config for config in list(_live.values()) if fingerprint(config) == name)
+    return _pickled.get(name) or next(live, None)
 
 
 def transported_config(pickled: Mapping[str, Any], api_key: str) -> Config:
@@ -84,5 +84,7 @@ def refuse(what: str, instead: str) -> NoReturn:
 
 def fingerprint(config: Config) -> str:
     """Return a name of the configuration, secrets included, that means nothing outside of this process."""
+    import hashlib  # most programs pickle no client
+
     facts = repr(sorted(attrs.asdict(config).items())).encode()
     return hashlib.blake2b(facts, key=_FINGERPRINT_KEY, digest_size=16).hexdigest()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .response_cache import ResponseCache
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class ClientState:
     """Retry quota, budgets, usage, journal, cache, hooks, and what is known of the server.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .response_cache import CacheEntry
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class CompletionRequest:
     """A completion to request, and the options of the call that requests it."""
 
@@ -54,6 +54,7 @@ def completion_request(
     timeout: float | None = None,
     idempotency_key: str | None = None,
     extras: Extras | None = None,
+    is_cacheable: bool | None = None,
 ) -> CompletionRequest:
     """Return the request of a completion with these fields, named as the attributes of CreateCompletionRequest.
 
@@ -69,7 +70,7 @@ def completion_request(
         headers=extras.headers,
         idempotency_key=call_key(idempotency_key),
         # A key of the caller's own asks for a run of its own.
-        is_cacheable=idempotency_key is None,
+        is_cacheable=idempotency_key is None if is_cacheable is None else is_cacheable,
         timeout=call_timeout(timeout, config),
     )
 

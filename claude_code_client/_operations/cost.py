@@ -10,7 +10,7 @@ from .._policy.budget import Reservation
 from ..errors import APIConnectionError, ClaudeAPIError, ClosedError
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ReservedCost:
     """Reservations of one call in every active budget. A cost that never becomes known stays reserved."""
 

@@ -2,12 +2,13 @@
 
 An operation is a generator. It yields effects, receives their outcomes and returns its result. Each operation is
 written once; a synchronous and an asynchronous driver in ``_transport`` carry it out, as in psycopg 3, whose
-``generators.py`` holds what ``waiting.py`` drives.
+``generators.py`` holds what ``waiting.py`` drives. They are not compared: writing their
+``__eq__`` would take as long as all the rest of these classes, in every program that makes a client.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -16,7 +17,7 @@ Request = dict[str, Any]
 """Keyword arguments of an httpx request, as a generated ``_get_kwargs`` returns them."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Delivery:
     """Mutable note of whether a call that runs work may have reached the server, over all requests that carry it."""
 
@@ -27,7 +28,7 @@ class Delivery:
     """
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Send:
     """Send a request and read the whole response. Outcome: the response, a success."""
 
@@ -40,7 +41,7 @@ class Send:
     """Delivery of a call that runs work."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Open:
     """Send a request and leave the body of its response unread. Outcome: the ``Head``.
 
@@ -58,7 +59,7 @@ class Open:
     """Delivery of a call that runs work."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Head:
     """Status and headers of an open response, a success."""
 
@@ -71,7 +72,7 @@ class Head:
     """Outcome of each failed attempt."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Read:
     """Read from the open response. Outcome: the next bytes, or None at the end of the body.
 
@@ -82,28 +83,28 @@ class Read:
     """Seconds on the monotonic clock. The deadline of the open response applies as well."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Sleep:
     """Wait. Outcome: None."""
 
     seconds: float
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Spawn:
     """Carry out another operation in the background. Outcome: None, at once."""
 
     operation: Generator[Any, Any, Any] = attrs.field(repr=False)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class RunBlocking:
     """Call a function that blocks for a moment, such as a write to disk. Outcome: its return value."""
 
     work: Callable[[], Any] = attrs.field(repr=False)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Emit:
     """Pass a value to the caller. Outcome: None."""
 
@@ -112,7 +113,19 @@ class Emit:
     """Task that it is an event of."""
 
 
-Effect = Send | Open | Read | Sleep | Spawn | RunBlocking | Emit
+@attrs.define(eq=False)
+class EmitEach:
+    """Pass values to the caller, one by one, for less than an ``Emit`` for each. Outcome: None.
+
+    They need nothing of their connection, and the iterator raises nothing.
+    """
+
+    values: Iterator[Any] = attrs.field(repr=False)
+    task_id: str | None = None
+    """Task that they are events of."""
+
+
+Effect = Send | Open | Read | Sleep | Spawn | RunBlocking | Emit | EmitEach
 
 
 class Aborted(Exception):  # noqa: N818 (not an error: a message to an operation)

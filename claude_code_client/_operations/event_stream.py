@@ -21,7 +21,8 @@ class EventReader:
 
     def __init__(self) -> None:
         self._decoder = EventDecoder()
-        self._events: deque[ServerSentEvent] = deque()
+        self.arrived: deque[ServerSentEvent] = deque()
+        """Events that have arrived and were not taken."""
         self._error: ClaudeAPIError | None = None
         self.head: Head | None = None
         """Head of the response; None until it has been received."""
@@ -64,7 +65,7 @@ class EventReader:
 
     def take_event(self) -> ServerSentEvent | None:
         """Return the next event if it has arrived already."""
-        return self._events.popleft() if self._events else None
+        return self.arrived.popleft() if self.arrived else None
 
     def next_event(self, until: float) -> Operation[ServerSentEvent | None]:
         """Return the next event, or None at the end of the stream.
@@ -72,29 +73,26 @@ class EventReader:
         Raises TimeoutError if no event arrives before ``until`` (monotonic seconds), even if other bytes do;
         APIConnectionError if the connection is cut or dead; StreamInterruptedError if an event is too large.
         """
-        while not self._events:
+        while not self.arrived:
             if self._error is not None:
                 raise self._error
             chunk: bytes | None = yield Read(until=until)
             if chunk is None:
                 return None
             try:
-                self._events.extend(self._decoder.feed(chunk))
+                self.arrived.extend(self._decoder.feed(chunk))
             except EventTooLargeError as error:
                 # Deliver the events before it first.
                 self._error = StreamInterruptedError(str(error))
-            if not self._events and time.monotonic() >= until:
+            if not self.arrived and time.monotonic() >= until:
                 raise TimeoutError("No event arrived in time.")
-        return self._events.popleft()
+        return self.arrived.popleft()
 
 
 def payload(sse: ServerSentEvent) -> dict[str, Any]:
     """Return the event's JSON object. Events of unknown types are returned unchanged."""
-    try:
-        event, end = _JSON.raw_decode(sse.data)
-    except (ValueError, RecursionError):
-        event, end = None, -1
-    if end != len(sse.data):
+    event = plain_payload(sse)
+    if event is None:
         event = _decoded(sse.data)
     if not isinstance(event, dict):
         raise UnexpectedResponseError(
@@ -102,6 +100,15 @@ def payload(sse: ServerSentEvent) -> dict[str, Any]:
         )
     event.setdefault("type", sse.type)
     return event
+
+
+def plain_payload(sse: ServerSentEvent) -> dict[str, Any] | None:
+    """Return the event's JSON object if its data is that and nothing else, and has a type."""
+    try:
+        event, end = _JSON.raw_decode(sse.data)
+    except (ValueError, RecursionError):
+        return None
+    return event if type(event) is dict and "type" in event and end == len(sse.data) else None
 
 
 def _decoded(data: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -21,8 +22,8 @@ from ..errors import (
     TimeoutError,
 )
 from .backoff import wait_to_reconnect
-from .effects import Emit, Operation
-from .event_stream import EventReader, payload
+from .effects import Emit, EmitEach, Operation
+from .event_stream import EventReader, payload, plain_payload
 
 MAX_REREADS: Final = 2
 """Further attempts to read a missing event before it counts as lost."""
@@ -158,6 +159,8 @@ class _Follower:
         cursor = self._cursor
         has_progress = False
         while True:
+            if has_progress and reader.arrived:
+                yield EmitEach(_plain_events(reader, cursor), self._task_id)
             sse = reader.take_event()
             if sse is None:
                 if has_progress:
@@ -213,6 +216,22 @@ class _Follower:
             attempts=self._reconnects.attempts,
             history=self._reconnects.history,
         )
+
+
+def _plain_events(reader: EventReader, cursor: EventCursor) -> Iterator[dict[str, Any]]:
+    """Yield the events that have arrived, up to the first that is not simply the next one, or is the last."""
+    arrived = reader.arrived
+    while arrived:
+        sse = arrived[0]
+        number = cursor.number + 1
+        if not sse.has_id or sse.id != str(number):
+            return
+        event = plain_payload(sse)
+        if event is None or event["type"] in _TERMINAL:
+            return
+        arrived.popleft()
+        cursor.advance(number)
+        yield event
 
 
 class _StallTimer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 
-@attrs.define
+@attrs.define(eq=False)
 class ServerContract:
     """Knowledge about one server, shared by all calls of a client. A server that has shown it once keeps it."""
 

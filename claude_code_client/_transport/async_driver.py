@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn
+from .._operations.effects import Effect, Emit, EmitEach, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn
 from ..errors import ClaudeAPIError, ClosedError
 from .async_response import AsyncOpenResponse
 from .async_transport import AsyncRetryTransport
@@ -55,7 +55,7 @@ class AsyncDriver:
 
     async def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Emit():
+            case Emit() | EmitEach():
                 return None
             case Spawn():
                 self._spawn(effect.operation)

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self
 
 import attrs
 
-from .._operations.effects import Emit, Operation, T
+from .._operations.effects import Emit, EmitEach, Operation, T
 from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 from .async_background import AsyncBackground, FinishInThread
 from .async_driver import AsyncDriver
@@ -60,6 +60,8 @@ class AsyncExecution(Generic[T]):
         self.turn = asyncio.Lock()
         """Held by whoever carries the operation out."""
         self._rest: deque[Any] = deque()
+        self._each: EmitEach | None = None
+        """Values that the operation has emitted together, and that are left of them."""
         """Values that the operation emitted while it was being ended."""
         self._failure: ClaudeAPIError | None = None
         """Exception that the operation raised then."""
@@ -135,12 +137,18 @@ class AsyncExecution(Generic[T]):
         failure: ClaudeAPIError | None = None
         try:
             while True:
+                if self._each is not None:
+                    for value in self._each.values:
+                        return await self._emitted(Emit(value, self._each.task_id))
+                    self._each = None
                 effect = self._operation.send(outcome) if failure is None else self._operation.throw(failure)
                 if isinstance(effect, Emit):
                     self._attached(effect.value)
-                    if self._on_emit is not None:
-                        await self._on_emit(effect)
-                    return effect
+                    return await self._emitted(effect)
+                if isinstance(effect, EmitEach):
+                    self._each = effect
+                    outcome = failure = None
+                    continue
                 outcome, failure = await self._driver.attempt(effect)
         except StopIteration as stop:
             self._ended = True
@@ -150,6 +158,11 @@ class AsyncExecution(Generic[T]):
             self._attached(cause)
             await self.abort(cause)
             raise
+
+    async def _emitted(self, emit: Emit) -> Emit:
+        if self._on_emit is not None:
+            await self._on_emit(emit)
+        return emit
 
     async def abort(self, cause: BaseException | None) -> None:
         """Abort the operation if it is suspended, and wait until it has cleaned up.

@@ -115,10 +115,13 @@ def _abandon_calls() -> None:
 
 
 def _open(server: Server, config: Config) -> AsyncOriginTransport:
-    context, proxy, backend = tls_context(server, config), proxy_for(server, config), AsyncioBackend()
+    context, proxy, backend = tls_context(server.scheme, config), proxy_for(server, config), AsyncioBackend()
     if proxy is None:
         return AsyncOriginTransport(
-            server, lambda origin: httpcore.AsyncHTTPConnection(origin, ssl_context=context, network_backend=backend)
+            server,
+            lambda origin: httpcore.AsyncHTTPConnection(
+                origin, ssl_context=tls_context(origin.scheme, config), network_backend=backend
+            ),
         )
     kind = httpcore.AsyncSOCKSProxy if proxy.is_socks else httpcore.AsyncHTTPProxy
     pool: Any = kind(ssl_context=context, network_backend=backend, **proxy.options)

@@ -13,9 +13,10 @@ from .messages import Server
 if TYPE_CHECKING:
     import httpx
 
+_MAX_PORT: Final = (1 << 16) - 1
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST: Final = rf"127\.0\.0\.1|(?!.*xn--)(?:{_LABEL}\.)*(?=[a-z]){_LABEL}"
-_PLAIN: Final = re.compile(rf"(https?)://({_HOST})(?::([1-9][0-9]{{0,3}}))?((?:/(?!\.)[A-Za-z0-9._~-]+)*)/?")
+_PLAIN: Final = re.compile(rf"(https?)://({_HOST})(?::([1-9][0-9]{{0,4}}))?((?:/(?!\.)[A-Za-z0-9._~-]+)*)/?")
 """URLs that mean what they look like. httpx reads the others, but takes longer to import than all of this library."""
 
 
@@ -30,7 +31,8 @@ class BaseUrl:
 
 def parse_base_url(text: str) -> BaseUrl:
     """Take a base URL apart. Raises ConfigurationError if it is unusable: if its host is not a host name, say."""
-    if (plain := _PLAIN.fullmatch(text)) is None:
+    plain = _PLAIN.fullmatch(text)
+    if plain is None or int(plain[3] or 0) > _MAX_PORT:
         return _parse_any(text)
     scheme, host, port, path = plain.groups()
     return BaseUrl(_server(scheme, host, int(port) if port else None), path)

@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import httpcore
-
 from ..errors import ClaudeAPIError, ClosedError, ConfigurationError
 
 if TYPE_CHECKING:
     import asyncio
+
+    import httpcore
 
 T = TypeVar("T")
 

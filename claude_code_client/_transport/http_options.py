@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
-import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-import httpcore
 
 from claude_code_common.loopback import is_loopback
 from claude_code_common.version import __version__
@@ -20,6 +17,9 @@ from ..errors import ConfigurationError
 from .messages import Server
 
 if TYPE_CHECKING:
+    import ssl
+
+    import httpcore
     import httpx
 
 CLIENT_CLOSED: Final = "This client is closed: make a new one."
@@ -36,6 +36,8 @@ def _tls_context() -> ssl.SSLContext:
 
     Raises ConfigurationError if the environment names certificates that cannot be loaded.
     """
+    import ssl
+
     import certifi
 
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
@@ -51,24 +53,17 @@ def _tls_context() -> ssl.SSLContext:
     )
 
 
-@functools.cache
-def _no_tls_context() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 def default_headers(config: Config) -> dict[str, str]:
     """Return the headers of every request; those of the caller win."""
     return merge_headers({"User-Agent": f"claude-code-client/{__version__}"}, config.headers)
 
 
-def tls_context(server: Server, config: Config) -> ssl.SSLContext:
-    """Return the TLS context for connections to a server."""
-    if config.ssl_context is not None:
-        return config.ssl_context
-    return _tls_context() if server.scheme == b"https" else _no_tls_context()
+def tls_context(scheme: bytes, config: Config) -> ssl.SSLContext | None:
+    """Return the TLS context for connections to a server with this scheme; None for those without TLS."""
+    return (config.ssl_context or _tls_context()) if scheme == b"https" else None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Proxy:
     """A proxy, as httpcore takes it."""
 
@@ -110,6 +105,8 @@ def _proxy(url: str, config: Config) -> Proxy:
 
 
 def _core_url(url: httpx.URL) -> httpcore.URL:
+    import httpcore
+
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
@@ -125,7 +122,9 @@ def _checked_proxy(proxy: str, source: str) -> str:
     if not scheme:
         raise ConfigurationError(f"{source} names a proxy that is not a URL with a host and a port. {_PROXIES}")
     if scheme in ("socks5", "socks5h"):
-        if importlib.util.find_spec("socksio") is None:
+        from importlib.util import find_spec
+
+        if find_spec("socksio") is None:
             raise ConfigurationError(
                 f"{source} names a SOCKS proxy, which needs another package: pip install 'httpx[socks]'."
             )

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
-import httpcore
 
 from .._operations.effects import Delivery, Head
 from ..errors import ClosedError
@@ -30,10 +29,6 @@ class Server:
     name: str
     """The host as people write it; ``host`` is its IDNA encoding."""
     port: int | None
-
-    def core_url(self, target: bytes) -> httpcore.URL:
-        """Return the URL of a request target (path and query) for httpcore."""
-        return httpcore.URL(scheme=self.scheme, host=self.host, port=self.port, target=target)
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -17,16 +17,15 @@ from .background_threads import start_thread
 from .cancellation import CLOSED_DURING_CALL, CancelToken
 from .foreign_errors import call_callback
 from .request_builder import RequestBuilder
-from .sync_driver import OwnedOperation, SyncDriver
-from .sync_origin_transport import SyncOriginTransport
 from .sync_pool import Call, SyncPool
 from .sync_stream import SyncStream
-from .sync_transport import SyncRetryTransport
 
 if TYPE_CHECKING:
     import httpx
 
     from .endpoint_clients import SyncEndpointClient
+    from .sync_origin_transport import SyncOriginTransport
+    from .sync_transport import SyncRetryTransport
 
 BACKGROUND_THREAD: Final = "claude-code-client: background"
 """Name of the threads that carry out background work."""
@@ -124,10 +123,14 @@ class SyncConnection:
 
     def finish(self, work: BackgroundWork) -> None:
         """Carry out the rest of an operation that has no caller."""
+        from .sync_driver import SyncDriver
+
         SyncDriver(self._http_in_call, CancelToken(), self._spawn).finish(work)
 
     def _emit(self, operation: Operation[T], token: CancelToken) -> Generator[Any, None, T]:
         self._pool.transport()  # on a closed client the operation does not even start
+        from .sync_driver import OwnedOperation, SyncDriver  # with httpcore, which a start does without
+
         driver = SyncDriver(self._http_in_call, token, self._spawn)
         owned = OwnedOperation(operation, self._finish_here, self._finish_in_thread)
         with self._pool.tokens.registered(token):
@@ -139,6 +142,8 @@ class SyncConnection:
         raise ClosedError(CLOSED_DURING_CALL)
 
     def _retrying(self, transport: SyncOriginTransport) -> SyncRetryTransport:
+        from .sync_transport import SyncRetryTransport
+
         return SyncRetryTransport(self.config, self._requests, transport, self.state, self._pool.tokens)
 
     def _attached(self, value: T) -> T:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Generator
 from typing import Any
 
-from .._operations.effects import Effect, Emit, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
+from .._operations.effects import Effect, Emit, EmitEach, Open, Operation, Read, RunBlocking, Send, Sleep, Spawn, T
 from ..errors import ClaudeAPIError
 from .background import BackgroundWork, in_progress, is_suspended
 from .background_threads import is_collecting
@@ -109,6 +109,13 @@ class SyncDriver:
                     yield attached(effect.value)
                     effect = operation.send(None)
                     continue
+                if isinstance(effect, EmitEach):
+                    for value in effect.values:
+                        if on_emit is not None:
+                            on_emit(Emit(value, effect.task_id))
+                        yield value
+                    effect = operation.send(None)
+                    continue
                 outcome, failure = self._attempt(effect)
                 effect = operation.send(outcome) if failure is None else operation.throw(failure)
         except StopIteration as stop:
@@ -141,7 +148,7 @@ class SyncDriver:
 
     def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Emit():
+            case Emit() | EmitEach():
                 return None
             case Spawn():
                 return self._spawn(effect.operation)

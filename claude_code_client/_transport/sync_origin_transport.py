@@ -8,6 +8,7 @@ from typing import Any
 
 import httpcore
 
+from .core_urls import core_url, origin_of
 from .idle_connections import IdleConnections
 from .messages import HttpRequest, HttpResponse, Server
 
@@ -23,7 +24,7 @@ class SyncOriginTransport:
 
     def __init__(self, server: Server, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
         self._server = server
-        self._origin = server.core_url(b"/").origin
+        self._origin = origin_of(server)
         self._connect = connect
         self._idle: IdleConnections[httpcore.ConnectionInterface] = IdleConnections()
         self._busy: set[httpcore.ConnectionInterface] = set()
@@ -33,7 +34,7 @@ class SyncOriginTransport:
         """Send a request and return its response, of which the body is still to come."""
         core = httpcore.Request(
             request.method,
-            request.server.core_url(request.target.encode("ascii")),
+            core_url(request.server, request.target.encode("ascii")),
             headers=headers,
             content=request.body,
             extensions={"timeout": timeouts},
@@ -58,7 +59,7 @@ class SyncOriginTransport:
         for expired in self._idle.take_expired():
             expired.close()
         if server != self._server:
-            return self._connect(server.core_url(b"/").origin)
+            return self._connect(origin_of(server))
         while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Any, Protocol
-
-import httpcore
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._config import Config
 from ..errors import ConfigurationError
 from .base_url import parse_base_url
 from .cancellation import CancelRegistry
-from .deadline_network import DeadlineBackend
 from .http_options import CLIENT_CLOSED, proxy_for, tls_context
 from .messages import Server
-from .sync_origin_transport import SyncOriginTransport
+
+if TYPE_CHECKING:
+    from .sync_origin_transport import SyncOriginTransport
 
 
 class Call(Protocol):
@@ -74,10 +73,19 @@ class SyncPool:
 
 
 def _open(server: Server, config: Config) -> SyncOriginTransport:
-    context, proxy, backend = tls_context(server, config), proxy_for(server, config), DeadlineBackend()
+    # Programs that only make a client, or have yet to make a call, do without what these import.
+    import httpcore
+
+    from .deadline_network import DeadlineBackend
+    from .sync_origin_transport import SyncOriginTransport
+
+    context, proxy, backend = tls_context(server.scheme, config), proxy_for(server, config), DeadlineBackend()
     if proxy is None:
         return SyncOriginTransport(
-            server, lambda origin: httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)
+            server,
+            lambda origin: httpcore.HTTPConnection(
+                origin, ssl_context=tls_context(origin.scheme, config), network_backend=backend
+            ),
         )
     kind = httpcore.SOCKSProxy if proxy.is_socks else httpcore.HTTPProxy
     pool: Any = kind(ssl_context=context, network_backend=backend, **proxy.options)

@@ -39,7 +39,7 @@ _OWN_HEADERS: Final = frozenset(
 """Headers on which the client itself, or HTTP, depends."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Extras:
     """Checked additions to one request. The repr shows none of the values, which may be secrets."""
 
@@ -51,6 +51,8 @@ class Extras:
 
         Raises InvalidRequestError for a field that the call has a parameter for.
         """
+        if not self.body:
+            return
         known = {*CONSTRAINTS[type(body).__name__], *_PARAMETERS, *body.to_dict()}
         for name in self.body:
             if name in known:

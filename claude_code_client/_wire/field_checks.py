@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
@@ -22,6 +23,7 @@ class FieldError(TypeError):
 
 _PLAIN: Final = (str, bool, NoneType)
 """Types of which every value is allowed."""
+_NUMBERS: Final = (int, float)
 Check = Callable[[Any], bool]
 """Returns whether a value is allowed."""
 
@@ -33,20 +35,20 @@ def checked(model: M) -> M:
     put into a URL, or is empty, as those of the legacy service's artifacts.
     """
     kind: type = type(model)
-    for name, check in _checks(kind):
-        if not check(getattr(model, name)):
+    names, values, checks = _checks(kind)
+    for name, value, check in zip(names, values(model), checks, strict=True):
+        if not check(value):
             # The value stays out of the message: it may be a prompt.
             raise FieldError(f"the field {name} has a value that is not allowed")
     return model
 
 
 @cache
-def _checks(model: type) -> list[tuple[str, Check]]:
+def _checks(model: type) -> tuple[list[str], Callable[[Any], tuple[Any, ...]], list[Check]]:
+    """Return the names of the fields, a function that gets their values, and a check for each of them."""
     hints = get_type_hints(model)
-    return [
-        (field.name, _is_id_or_empty if field.name == "id" else _check(hints[field.name]))
-        for field in attrs.fields(model)
-    ]
+    names = [field.name for field in attrs.fields(model)]
+    return names, attrgetter(*names), [_is_id_or_empty if name == "id" else _check(hints[name]) for name in names]
 
 
 def _check(hint: Any) -> Check:
@@ -54,8 +56,9 @@ def _check(hint: Any) -> Check:
     if origin is UnionType and all(argument in _PLAIN for argument in arguments):
         return lambda value: isinstance(value, arguments)
     if origin is UnionType:
-        alternatives = [_check(argument) for argument in arguments]
-        return lambda value: any(check(value) for check in alternatives)
+        alternatives = [_check(argument) for argument in arguments if argument not in _PLAIN]
+        plain = tuple(argument for argument in arguments if argument in _PLAIN)
+        return lambda value: isinstance(value, plain) or any(check(value) for check in alternatives)
     if origin is list:
         item = _check(arguments[0])
         return lambda value: isinstance(value, list) and all(map(item, value))
@@ -78,7 +81,7 @@ def _is_id_or_empty(value: object) -> bool:
 
 def is_amount(value: object) -> bool:
     """Return whether the value is a number that is finite and not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return False
     try:
         return math.isfinite(value) and value >= 0

@@ -98,7 +98,7 @@ def unexpected_response(response: Any, problem: str) -> UnexpectedResponseError:
     )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Adapted:
     """Part of a response that _parse_response reads, with another body."""
 
@@ -190,7 +190,7 @@ def check_result_event(event: dict[str, Any]) -> None:
             )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class TaskPage:
     """One page of ``list_tasks``."""
 

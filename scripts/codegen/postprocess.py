@@ -56,6 +56,8 @@ _REPLACEMENTS = (
             _Replacement(files, f"\n\n{start}", f"\nif TYPE_CHECKING:\n    import httpx\n\n\n{start}"),
         )
     ),
+    _Replacement("client.py", "import ssl\n", ""),
+    _Replacement("client.py", "    import httpx\n\n\n@", "    import ssl\n\n    import httpx\n\n\n@"),
     *(
         _Replacement("client.py", f"{made}(\n", f"{made}(\n".replace("self", "import httpx\n\n            self", 1), 2)
         for made in ("self._client = httpx.Client", "self._async_client = httpx.AsyncClient")

@@ -116,6 +116,37 @@ def test_resume_runs_what_failed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {line["result"]["type"] for line in results(out).values()} == {"succeeded"}
 
 
+def test_resume_of_a_complete_batch_checks_that_it_is_the_same_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = write(tmp_path / "in.jsonl", "one", {"custom_id": "b", "prompt": "two"}), tmp_path / "in.results.jsonl"
+    with completion_server() as server:
+        assert batch(server, path) == 0
+        complete = out.read_bytes()
+        for lines, options, problem in (
+            (["one", {"custom_id": "b", "prompt": "three"}], [], "is the result of another request"),
+            (["one", {"custom_id": "c", "prompt": "two"}], [], "is the result of another request"),
+            (["one"], [], "is the result of another request"),
+            (["one", {"custom_id": "b", "prompt": "two"}, "three"], [], "has no result of line 3"),
+            (["one", {"custom_id": "b", "prompt": "two"}], ["--max-tokens", "5"], "or of other options"),
+        ):
+            write(path, *lines)
+            assert batch(server, path, "--resume", *options) == 1
+            assert problem in (shown := capsys.readouterr().err), shown
+        write(path, "one", {"custom_id": "b", "prompt": "two"})
+        for damaged, problem in (
+            (complete[:-5], "is no result"),
+            (complete.replace(b"succeeded", b"errored"), "no success"),
+        ):
+            out.write_bytes(damaged)
+            assert batch(server, path, "--resume") == 1
+            assert problem in (shown := capsys.readouterr().err), shown
+        out.write_bytes(complete)
+        assert batch(server, path, "--resume") == 0
+    assert server.runs == {"one": 1, "two": 1}
+    assert out.read_bytes() == complete
+
+
 def test_dry_run_checks_all_lines_and_runs_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "in.jsonl", *[{"prompt": "x" * 30, "max_tokens": 100}] * 9, {"max_tokens": 5})
     with completion_server(prices=PRICES) as server:

@@ -19,9 +19,11 @@ PLAIN = [
     "https://api.example.com/v1/",
     "https://api.example.com:443/claude-code/v1",
     "https://a-1.example:8080",
+    "http://127.0.0.1:54321/v1",
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", PLAIN)
 def test_plain_urls_need_no_httpx(url: str) -> None:
     program = (
@@ -36,7 +38,8 @@ _labels = st.text("ab1-xn.", min_size=1, max_size=8) | st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@pytest.mark.slow
+@settings(max_examples=150)
 @given(
     st.sampled_from(["http", "https", "HTTP", "ftp"]),
     st.lists(_labels, min_size=1, max_size=3).map(".".join),

@@ -109,7 +109,7 @@ WORKERS = """
     if __name__ == "__main__":
         _, method, base_url = sys.argv
         client = ClaudeClient("sk-proj-parent", base_url, max_retries=0)
-        with client, ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+        with client, ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
             for future in [pool.submit(ask, client, prompt) for prompt in "ab"]:
                 try:
                     print(future.result())

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from claude_code_api.api.tasks import get_task
 from support.clients.client_kinds import ClientKind
+from support.interruption import signal_main_thread
 from support.servers import raw_http, responses
 
 from claude_code_client import AsyncClaudeClient, errors
@@ -88,7 +89,7 @@ def test_an_exception_of_a_signal_handler_passes_without_the_key(
 
     def handle(_: raw_http.Request) -> Any:
         if len(server.requests) == 1:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            signal_main_thread(signal.SIGUSR1)
             released.wait(raw_http.TIMEOUT)
         return None
 

@@ -131,14 +131,22 @@ def test_call_with_an_idempotency_key_of_its_own_is_not_cached(
     assert len(requests) == 3
 
 
-def test_items_of_batches_are_not_cached(
-    both: ClientKind, httpserver: HTTPServer, base_url: str, cache: ResponseCache
+def test_items_of_batches_are_cached(
+    both: ClientKind, httpserver: HTTPServer, base_url: str, cache: ResponseCache, tmp_path: Path
 ) -> None:
-    requests = respond(httpserver, *replies("a", "b"))
+    requests = respond(httpserver, *replies("a", "b", "c"))
     client = both.client(base_url, cache=cache)
     both.call(client.complete("x"))
-    (result,) = both.each(client.map_completions(["x"]))
-    assert (result.response.id, len(requests)) == ("b", 2)
+    items = ["x", "y", {"prompt": "x", "idempotency_key": "k"}]
+    path = tmp_path / "out.jsonl"
+    batch = client.map_completions(items, ordered=True, max_in_flight=1, results=path)
+    assert [(each.response.id, each.cost) for each in both.each(batch)] == [("a", 0.0), ("b", 0.25), ("c", 0.25)]
+    assert both.call(client.complete("y")).cached
+    assert (len(requests), client.usage.calls) == (3, 3)
+    # The results file has what came from the cache too, and what it has cost.
+    again = client.map_completions(items, ordered=True, max_in_flight=1, results=path)
+    first = list(both.each(again))[0]  # noqa: RUF015 (the others are read too)
+    assert (first.response.id, first.cost, first.resumed) == ("a", 0.0, True)
 
 
 def test_tasks_are_not_cached(both: ClientKind, httpserver: HTTPServer, base_url: str, cache: ResponseCache) -> None:
@@ -229,6 +237,7 @@ def test_old_replies_are_not_used_and_are_deleted(
     assert ask(100, "y") == "d"  # the clock was set back by more than the age
 
 
+@pytest.mark.slow
 def test_oldest_replies_make_room(httpserver: HTTPServer, base_url: str, tmp_path: Path) -> None:
     names = [f"r{number}" for number in range(60)]
     respond(httpserver, *replies(*names, content="x" * 3000), *replies("again"))
@@ -365,6 +374,7 @@ def test_other_writer_delays_a_call_only_briefly(
     writer.close()
 
 
+@pytest.mark.slow
 def test_processes_share_a_cache(httpserver: HTTPServer, base_url: str, cache: ResponseCache) -> None:
     requests = respond(httpserver, *replies(*(str(number) for number in range(40))))
     program = dedent("""

@@ -32,6 +32,7 @@ from support.canaries import (
     with_locals,
 )
 from support.clients.client_kinds import ClientKind
+from support.interruption import signal_main_thread
 from support.servers import raw_http, responses
 
 from claude_code_client import AsyncClaudeClient, errors
@@ -340,7 +341,7 @@ def test_keyboard_interrupt_leaks_nothing(both: ClientKind, logs: io.StringIO, n
     def interrupt(request: raw_http.Request) -> Any:
         # What follows Ctrl-C is the call's own: it stops what it has begun.
         if len(server.requests) == 1:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal_main_thread(signal.SIGINT)
             released.wait(raw_http.TIMEOUT)
         return None
 

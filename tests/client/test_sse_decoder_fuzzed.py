@@ -13,7 +13,7 @@ from claude_code_common.sse import EventDecoder, EventTooLargeError, ServerSentE
 
 pytestmark = pytest.mark.timeout(300)
 
-FEW = 150
+FEW = 80
 MANY = 20_000
 
 _pieces = [b"x", b"7", b" ", b":", b"\0", b"\t", b"{}", b"data", "é".encode(), "€".encode(), "\U0001f600".encode()]

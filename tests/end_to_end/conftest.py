@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,32 @@ SOURCES = {
     "src/notes.txt": "No Python.\n",
     "README.md": "# Sample\n",
 }
+
+
+def crossed(short: Collection[str], **dimensions: Mapping[str, Any]) -> pytest.MarkDecorator:
+    """Run a test with every combination of values, given by their names; mark those not in ``short`` as long.
+
+    The short ones show each value of each dimension at least once, because every run of Claude Code costs a second.
+    """
+    return pytest.mark.parametrize(
+        list(dimensions),
+        [
+            pytest.param(
+                *(values[name] for values, name in zip(dimensions.values(), names, strict=True)),
+                id=(combination := "-".join(names)),
+                marks=() if combination in short else pytest.mark.long,
+            )
+            for names in itertools.product(*dimensions.values())
+        ],
+        indirect=["both"],
+    )
+
+
+CLIENTS = {"sync": "sync", "async": "async"}
+FORMS = {"whole": False, "streamed": True}
+CLIENTS_AND_FORMS = crossed(["sync-whole", "async-streamed"], both=CLIENTS, streamed=FORMS)
+ONE_CLIENT = crossed(["sync"], both=CLIENTS)
+"""For what the server or Claude Code does, whichever client asks for it."""
 
 
 def fill(folder: Path) -> Path:

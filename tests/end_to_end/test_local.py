@@ -19,7 +19,7 @@ from support.servers.messages_endpoint import ScriptedMessages, message
 
 from claude_code_client import ConfigurationError, InvalidRequestError, NotFoundError
 
-from .conftest import SharedServer
+from .conftest import CLIENTS, ONE_CLIENT, SharedServer, crossed
 
 pytestmark = pytest.mark.xdist_group("shared_server")
 
@@ -47,28 +47,26 @@ def test_a_streamed_completion(both: ClientKind, shared_server: SharedServer) ->
     assert len(pieces) > 1, "the reply did not come in pieces"
 
 
+@ONE_CLIENT
 def test_the_count_equals_that_of_find_and_bash_really_ran(both: ClientKind, shared_server: SharedServer) -> None:
     client = both.client(shared_server.base_url)
-    first = both.call(
-        client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared_server.name)
-    )
-    assert first.status == "completed"
-    assert f"Found {found(shared_server.folder / 'src', '*.py')} Python files" in first.result["summary"]
-    [call] = [step for step in first.execution_log if step["action"] == "tool_call"]
-    assert call["tool"] == "Bash"
-    assert "find src" in call["arguments"]["command"]
-    [tool_result] = [step for step in first.execution_log if step["action"] == "tool_result"]
-    assert (tool_result["result"].strip(), tool_result["status"]) == ("3", "success")
-    assert (first.usage.cost, first.usage.total_tokens > 0) == (0, True)
     (shared_server.folder / "src" / "more.py").touch()
     (shared_server.folder / "src" / "shop" / "more.py").touch()
-    second = both.call(
+    assert found(shared_server.folder / "src", "*.py") == 5
+    task = both.call(
         client.execute_task("Count Python files in src/", allow_tools=["Bash"], working_directory=shared_server.name)
     )
-    assert "Found 5 Python files" in second.result["summary"]
-    assert first.id != second.id
+    assert task.status == "completed"
+    assert "Found 5 Python files" in task.result["summary"]
+    [call] = [step for step in task.execution_log if step["action"] == "tool_call"]
+    assert call["tool"] == "Bash"
+    assert "find src" in call["arguments"]["command"]
+    [tool_result] = [step for step in task.execution_log if step["action"] == "tool_result"]
+    assert (tool_result["result"].strip(), tool_result["status"]) == ("5", "success")
+    assert (task.usage.cost, task.usage.total_tokens > 0) == (0, True)
 
 
+@ONE_CLIENT
 def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, shared_server: SharedServer) -> None:
     client = both.client(shared_server.base_url)
     stream = client.stream_task(
@@ -92,6 +90,7 @@ def test_a_streamed_task_leaves_the_artifact_that_it_reports(both: ClientKind, s
     assert both.call(client.get_task(listed.id)) == listed
 
 
+@ONE_CLIENT
 def test_an_unlisted_tool_is_not_used(both: ClientKind, shared_server: SharedServer) -> None:
     result = both.call(
         both.client(shared_server.base_url).execute_task(
@@ -149,8 +148,15 @@ def test_a_server_that_cannot_start_says_why(
     assert list(temp_dir.iterdir()) == []
 
 
-@pytest.mark.usefixtures("new_server")
-def test_closing_local_leaves_nothing_behind(both: ClientKind, workspace: Path, temp_dir: Path) -> None:
+STARTS = {"new": "new_server", "forked": "workspace"}
+"""Fixtures: a server started as a user's program does, which costs a second more, and one that is forked."""
+
+
+@crossed(["sync-new", "async-forked"], both=CLIENTS, start=STARTS)
+def test_closing_local_leaves_nothing_behind(
+    both: ClientKind, start: str, workspace: Path, temp_dir: Path, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(start)
     client = both.local(workspace)
     server = psutil.Process(client._server.pid)
     stream: Any = both.each(client.stream_task("Count Python files", allow_tools=["Bash"]))
@@ -165,7 +171,9 @@ def test_closing_local_leaves_nothing_behind(both: ClientKind, workspace: Path, 
     both.call(client.close())
 
 
-@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"])
+@pytest.mark.parametrize(
+    "end", [pytest.param("", marks=pytest.mark.long), "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"]
+)
 def test_the_server_ends_with_the_process_that_started_it(workspace: Path, temp_dir: Path, end: str) -> None:
     program = f"""
         import os, signal

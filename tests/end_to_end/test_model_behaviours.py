@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 from support.clients.client_kinds import KEY
-from support.model_behaviours import BehavingModel, Behaviour, behaviours
+from support.model_behaviours import BehavingModel, Behaviour, behaviours, short_behaviours
 from support.processes import eventually, processes_of
 from support.servers.messages_endpoint import ScriptedMessages, message
 from support.servers.server_process import ServerProcess, server_process
@@ -41,13 +41,12 @@ class Ended:
 
 
 @pytest.mark.parametrize(
-    ("count", "seed"),
-    [(5, "short"), pytest.param(500, "long", marks=pytest.mark.long)],
+    "planned",
+    [short_behaviours("short"), pytest.param(behaviours(500, "long"), marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)
-def test_random_model_behaviours(tmp_path: Path, count: int, seed: str) -> None:
-    planned = behaviours(count, seed)
+def test_random_model_behaviours(tmp_path: Path, planned: list[Behaviour]) -> None:
     model = BehavingModel({one.number: one for one in planned})
     with (
         ScriptedMessages([message("Warm.")]) as endpoint,
@@ -70,7 +69,7 @@ def test_random_model_behaviours(tmp_path: Path, count: int, seed: str) -> None:
         statuses = Counter(task.status for task in tasks.values())
         eventually(lambda: not _left(server, tmp_path))
         growth = server.process.memory_info().rss - before
-        print(f"{count} behaviours with seed {seed!r} in {time.monotonic() - started:.0f} s: {dict(statuses)}")
+        print(f"{len(planned)} behaviours in {time.monotonic() - started:.0f} s: {dict(statuses)}")
         print(f"  {sum(model.calls.values())} model calls; RSS grew by {growth / MB:.0f} MB")
         print(f"  ended with: {dict(Counter(type(one.error).__name__ for one in ended))}")
         if growth > MAX_GROWTH:

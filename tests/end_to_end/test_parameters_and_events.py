@@ -13,7 +13,7 @@ from support.servers.messages_endpoint import message, thinking, tool
 
 from claude_code_client import CostExceededError, TimeoutError
 
-from .conftest import SharedServer, Upstream
+from .conftest import CLIENTS, CLIENTS_AND_FORMS, FORMS, SharedServer, Upstream, crossed
 
 PARAMETERS: dict[str, Any] = {
     "allow_tools": ["Bash", "Read"],
@@ -67,7 +67,7 @@ def check_lists(both: ClientKind, client: Any, task: Any) -> None:
 
 
 @pytest.mark.xdist_group("upstream")
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@CLIENTS_AND_FORMS
 def test_a_scripted_model(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     workspace, client = upstream.workspace, upstream.client(both)
     upstream.endpoint.follow(everything())
@@ -96,49 +96,65 @@ def test_a_scripted_model(both: ClientKind, streamed: bool, upstream: Upstream) 
     assert task.usage.input_tokens == 100 * len(requests)
 
 
-DESCRIPTIONS = [
-    ("Use the code-analyzer agent to count Python files", "agent_spawn", ("agent", "code-analyzer")),
-    ("Use the semantic-text-matcher skill to count Python files", "skill_invoke", ("skill", "semantic-text-matcher")),
-    ("Use the security-auditor agent to count Python files", "agent_spawn", ("agent", "security-auditor")),
-]
+CALLS = {
+    "agent": ("Use the code-analyzer agent to count Python files", "agent_spawn", ("agent", "code-analyzer")),
+    "skill": (
+        "Use the semantic-text-matcher skill to count Python files",
+        "skill_invoke",
+        ("skill", "semantic-text-matcher"),
+    ),
+    "other agent": (
+        "Use the security-auditor agent to count Python files",
+        "agent_spawn",
+        ("agent", "security-auditor"),
+    ),
+}
 
 
 @pytest.mark.xdist_group("shared_server")
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-def test_the_offline_model(both: ClientKind, streamed: bool, shared_server: SharedServer) -> None:
+@crossed(
+    ["sync-whole-agent", "async-streamed-skill", "sync-streamed-other agent"], both=CLIENTS, streamed=FORMS, call=CALLS
+)
+def test_the_offline_model(
+    both: ClientKind, streamed: bool, call: tuple[str, str, tuple[str, str]], shared_server: SharedServer
+) -> None:
     client = both.client(shared_server.base_url)
     options = {**PARAMETERS, "working_directory": f"{shared_server.name}/src"}
-    for description, action, name in DESCRIPTIONS:
-        log, task = run(both, client, streamed, description, **options)
-        assert task.status == "completed"
-        [step] = [step for step in log if step["action"] == action]
-        assert (step[name[0]], bool(step["call_id"])) == (name[1], True)
-        assert {"thinking", "tool_result", action} <= {step["action"] for step in log} <= TYPES
-        check_lists(both, client, task)
+    description, action, (key, name) = call
+    log, task = run(both, client, streamed, description, **options)
+    assert task.status == "completed"
+    [step] = [step for step in log if step["action"] == action]
+    assert (step[key], bool(step["call_id"])) == (name, True)
+    assert {"thinking", "tool_result", action} <= {step["action"] for step in log} <= TYPES
+    check_lists(both, client, task)
 
 
 @pytest.mark.xdist_group("upstream")
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-def test_the_error_event(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
+@CLIENTS_AND_FORMS
+def test_budget_and_timeout_end_a_task(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     def fail(client: Any, error: type[CostExceededError | TimeoutError], **options: Any) -> Any:
         with pytest.raises(error) as caught:
             run(both, client, streamed, "Work", allow_tools=["Bash"], **options)
-        assert caught.value.task_id is not None
+        assert caught.value.task is not None
         # On a busy machine, the client's own deadline passes before the server has ended the task.
         with pytest.raises(error):
-            list(both.each(client.stream_events(caught.value.task_id)))
-        return both.call(client.get_task(caught.value.task_id))
+            list(both.each(client.stream_events(caught.value.task.id)))
+        return both.call(client.get_task(caught.value.task.id))
 
+    endpoint, client = upstream.endpoint, upstream.client(both)
     script = [
-        message(tool("Bash", command="true"), input_tokens=200_000),
-        message(tool("Bash", command="sleep 60")),
+        message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10),
+        message("Never requested."),
     ]
-    upstream.endpoint.follow(script)
-    client = upstream.client(both)
-    ended = [fail(client, CostExceededError, max_cost=0.5, model="opus"), fail(client, TimeoutError, timeout=8)]
-    assert [task.status for task in ended] == ["cost_exceeded", "timeout"]
-    assert {task.id for task in both.each(client.list_tasks())} >= {task.id for task in ended}
-    for task in ended:
+    endpoint.follow(script)
+    stopped = fail(client, CostExceededError, max_cost=0.5, model="sonnet")
+    assert len(endpoint.requests) == 1
+    assert (stopped.status, stopped.usage.cost) == ("cost_exceeded", pytest.approx(2.0, rel=0.01))
+    endpoint.follow(lambda _: message(tool("Bash", command="sleep 60")))
+    late = fail(client, TimeoutError, timeout=5)
+    assert (late.status, bool(late.execution_log)) == ("timeout", True)
+    assert {task.id for task in both.each(client.list_tasks())} >= {stopped.id, late.id}
+    for task in (stopped, late):
         response = both.call(both.endpoint(stream_task_events)(task.id, client=client.api))
         *_, last = [line for line in response.parsed.split("\n") if line.startswith("data: ")]
         event = json.loads(last.removeprefix("data: "))
@@ -152,7 +168,7 @@ DEEP = "[" * 970 + "]" * 970
 
 
 @pytest.mark.xdist_group("upstream")
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@CLIENTS_AND_FORMS
 def test_a_result_that_json_cannot_express(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     deep: list[Any] = []
     for _ in range(300):

@@ -18,6 +18,8 @@ from support.servers.server_process import ServerProcess, server_process
 
 from claude_code_client import ServerError, StreamInterruptedError
 
+from .conftest import CLIENTS, crossed
+
 pytestmark = pytest.mark.xdist_group("restart")
 
 SCRIPT = [
@@ -109,7 +111,7 @@ class Killing(threading.Thread):
             self._server.process.start()
 
 
-@pytest.mark.parametrize("away", [0.0, 2.0])
+@crossed(["sync-at once", "async-later"], both=CLIENTS, away={"at once": 0.0, "later": 2.0})
 def test_a_stream_survives_a_restart(both: ClientKind, server: Server, away: float) -> None:
     seen: list[Any] = []
     before = _task_ids(both, server)
@@ -149,7 +151,7 @@ def _read(both: ClientKind, stream: Any, seen: list[Any], killing: Killing) -> N
             killing.seen.set()
 
 
-@pytest.mark.parametrize("watched", [False, True])
+@crossed(["sync-watched", "async-unwatched"], both=CLIENTS, watched={"watched": True, "unwatched": False})
 def test_waiting_survives_a_restart_and_ends_with_the_task(both: ClientKind, server: Server, watched: bool) -> None:
     seen: list[Any] = []
     client = both.client(server.base_url)

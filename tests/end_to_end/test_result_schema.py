@@ -8,7 +8,7 @@ import pytest
 from support.clients.client_kinds import ClientKind
 from support.servers.messages_endpoint import message, tool
 
-from .conftest import SharedServer, Upstream
+from .conftest import CLIENTS_AND_FORMS, ONE_CLIENT, SharedServer, Upstream
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -25,22 +25,25 @@ def structured(**result: Any) -> dict[str, Any]:
 
 
 @pytest.mark.xdist_group("upstream")
-def test_the_result_has_the_schema(both: ClientKind, upstream: Upstream) -> None:
+@CLIENTS_AND_FORMS
+def test_the_result_has_the_schema(both: ClientKind, streamed: bool, upstream: Upstream) -> None:
     endpoint, client = upstream.endpoint, upstream.client(both)
+    if streamed:
+        endpoint.follow([message(tool("Glob", pattern="*")), message(structured(**GOOD, summary="Mine."))])
+        wanted = SCHEMA | {"properties": {**SCHEMA["properties"], "summary": {"type": "string"}}}
+        *events, last = both.each(client.stream_task("Count.", allow_tools=["Glob"], context={"result_schema": wanted}))
+        # What delivers the result is not a step of the task.
+        assert [event["type"] for event in events] == ["tool_call", "tool_result"]
+        assert (last["status"], last["summary"], last["result"]) == ("completed", "Mine.", {**GOOD, "summary": "Mine."})
+        return
     context = {"project": "x", "result_schema": SCHEMA}
     endpoint.follow([message(structured(**BAD)), message("I counted.", structured(**GOOD)), message("Never.")])
     task = both.call(client.execute_task("Count.", allow_tools=["Read"], context=context))
     assert (task.status, task.result) == ("completed", {**GOOD, "summary": "I counted."})
-    # What delivers the result is not a step of the task.
     assert [entry["action"] for entry in task.execution_log] == []
     assert len(endpoint.requests) == 2
     prompt = str(endpoint.requests[0].body["messages"])
     assert '<context>\\n{"project": "x"}\\n</context>' in prompt
-    endpoint.follow([message(tool("Glob", pattern="*")), message(structured(**GOOD, summary="Mine."))])
-    wanted = SCHEMA | {"properties": {**SCHEMA["properties"], "summary": {"type": "string"}}}
-    *events, last = both.each(client.stream_task("Count.", allow_tools=["Glob"], context={"result_schema": wanted}))
-    assert [event["type"] for event in events] == ["tool_call", "tool_result"]
-    assert (last["status"], last["summary"], last["result"]) == ("completed", "Mine.", {**GOOD, "summary": "Mine."})
 
 
 @pytest.mark.xdist_group("upstream")
@@ -65,6 +68,8 @@ def test_a_task_whose_result_does_not_conform_fails_and_tells_its_cost(
     assert f"The task cost ${cost:.6f}." in task.error["message"]
 
 
+@pytest.mark.xdist_group("shared_server")
+@ONE_CLIENT
 def test_the_offline_model_gives_a_structured_result_or_says_that_it_cannot(
     both: ClientKind, shared_server: SharedServer
 ) -> None:
@@ -83,7 +88,6 @@ def test_the_offline_model_gives_a_structured_result_or_says_that_it_cannot(
 
     counted = run(count={"type": "integer"})
     assert (counted.status, counted.result["count"]) == ("completed", 3)
-    if both.kind == "sync":
-        failed = run(certain={"type": "boolean"})
-        assert failed.status == "failed"
-        assert "the model gave no structured result" in failed.error["message"]
+    failed = run(certain={"type": "boolean"})
+    assert failed.status == "failed"
+    assert "the model gave no structured result" in failed.error["message"]

@@ -8,9 +8,7 @@ import pytest
 from support.clients.client_kinds import ClientKind
 from support.servers.messages_endpoint import ScriptedMessages, Whole, message, tool
 
-from claude_code_client import CostExceededError, TimeoutError
-
-from .conftest import CANARY, Upstream
+from .conftest import CANARY, ONE_CLIENT, Upstream
 
 pytestmark = pytest.mark.xdist_group("upstream")
 
@@ -28,6 +26,7 @@ def test_text_and_usage_of_the_upstream_are_returned(both: ClientKind, upstream:
     assert (request.body["max_tokens"], request.body["stop_sequences"]) == (99, ["END"])
 
 
+@ONE_CLIENT
 @pytest.mark.usefixtures("new_server")
 def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     both: ClientKind, workspace: Path, temp_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -55,6 +54,7 @@ def test_tool_calls_are_executed_and_the_key_stays_in_the_server(
     assert CANARY not in "".join(capfd.readouterr())
 
 
+@ONE_CLIENT
 def test_an_upstream_that_ignores_stream(both: ClientKind, upstream: Upstream) -> None:
     client = upstream.client(both)
     upstream.endpoint.follow(
@@ -69,31 +69,3 @@ def test_an_upstream_that_ignores_stream(both: ClientKind, upstream: Upstream) -
     assert [event["result"] for event in events if event["type"] == "tool_result"] == ["hello"]
     *pieces, reply = both.each(client.stream_complete("What is Python?"))
     assert "".join(pieces) == reply.content == "A language."
-
-
-def test_a_budget_ends_the_task_before_the_next_call(both: ClientKind, upstream: Upstream) -> None:
-    endpoint, client = upstream.endpoint, upstream.client(both)
-    script = [
-        message(tool("Bash", command="true"), input_tokens=1_000_000, output_tokens=10),
-        message("Never requested."),
-    ]
-    endpoint.follow(script)
-    with pytest.raises(CostExceededError) as caught:
-        both.call(client.execute_task("Work", allow_tools=["Bash"], model="sonnet", max_cost=0.5))
-    assert len(endpoint.requests) == 1
-    assert caught.value.task is not None
-    assert caught.value.task.status == "cost_exceeded"
-    assert caught.value.task.usage.cost == pytest.approx(2.0, rel=0.01)
-
-
-def test_a_task_that_exceeds_its_timeout(both: ClientKind, upstream: Upstream) -> None:
-    upstream.endpoint.follow(lambda _: message(tool("Bash", command="sleep 60")))
-    client = upstream.client(both)
-    with pytest.raises(TimeoutError) as caught:
-        both.call(client.execute_task("Sleep", allow_tools=["Bash"], timeout=8))
-    assert caught.value.task is not None
-    assert caught.value.task.execution_log
-    # On a busy machine, the client's own deadline passes before the server has ended the task.
-    with pytest.raises(TimeoutError):
-        list(both.each(client.stream_events(caught.value.task.id)))
-    assert both.call(client.get_task(caught.value.task.id)).status == "timeout"

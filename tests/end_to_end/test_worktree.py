@@ -21,6 +21,8 @@ from claude_code_server.engine.sandbox import open_sandbox
 from claude_code_server.engine.worktree import WorktreeError, open_isolation, worktree_path
 from claude_code_server.process import cli
 
+from .conftest import ONE_CLIENT
+
 
 def git(folder: Path, *arguments: str, **environment: str) -> str:
     identity = {f"GIT_{role}_{what}": "t@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -157,6 +159,7 @@ def test_limits_and_problems_of_patches(tmp_path: Path) -> None:
     assert "larger than 1000 bytes" in warning
 
 
+@ONE_CLIENT
 def test_a_patch_is_downloaded_and_a_killed_server_leaves_no_worktree(both: ClientKind, tmp_path: Path) -> None:
     workspace = repository(tmp_path / "workspace")
     before = state(workspace)
@@ -168,14 +171,13 @@ def test_a_patch_is_downloaded_and_a_killed_server_leaves_no_worktree(both: Clie
         )
         client = both.client(server.base_url)
         task = both.call(client.execute_task("Write.", allow_tools=["Write"]))
-        if both.kind == "sync":
-            handle = client.submit_task("Hang.", allow_tools=["Read"])
-            eventually(lambda: len(endpoint.requests) == 3)
-            assert "claude-task-" in git(workspace, "worktree", "list")
-            server.kill()
-            server.start()
-            assert client.get_task(handle.id).status == "failed"
-            handle.detach()
+        handle = both.call(client.submit_task("Hang.", allow_tools=["Read"]))
+        eventually(lambda: len(endpoint.requests) == 3)
+        assert "claude-task-" in git(workspace, "worktree", "list")
+        server.kill()
+        server.start()
+        assert both.call(client.get_task(handle.id)).status == "failed"
+        both.call(handle.detach())
         assert state(workspace) == before
         [artifact] = task.artifacts
         assert artifact.type == "patch"

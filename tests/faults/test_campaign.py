@@ -28,7 +28,7 @@ NOISE = 0.4
 
 @pytest.mark.parametrize(
     ("count", "max_concurrency", "seed"),
-    [(75, 16, "short"), pytest.param(2000, 10, "long", marks=pytest.mark.long)],
+    [(50, 16, "short"), pytest.param(2000, 10, "long", marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(300)

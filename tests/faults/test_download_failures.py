@@ -21,6 +21,7 @@ import pytest
 from support.clients.client_kinds import ClientKind, open_client_kind
 from support.clients.download_process import NoNamespacesError, run_download
 from support.files import assert_untouched, file_names, old_file
+from support.interruption import signal_main_thread
 from support.servers import raw_http
 from support.servers.scripted_downloads import (
     DownloadResponse,
@@ -45,7 +46,7 @@ def download(both: ClientKind, script: DownloadScript, to: Any, **options: Any) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.long)])
 def test_real_full_disk(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
         order = {"kind": kind, "to": str(tmp_path / "x"), "urls": [script.base_url]}
@@ -61,7 +62,7 @@ def test_real_full_disk(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["async", pytest.param("sync", marks=pytest.mark.long)])
 def test_file_size_limit_exceeded(kind: str, tmp_path: Path) -> None:
     with scripted_downloads(LARGE) as script:
         said = run_download(
@@ -162,7 +163,7 @@ def test_keyboard_interrupt_during_a_stall(both: ClientKind, tmp_path: Path, aft
 
     def interrupt() -> None:
         assert stalled.wait(raw_http.TIMEOUT)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal_main_thread(signal.SIGINT)
 
     old = old_file(tmp_path)
     waiting = threading.Thread(target=interrupt)
@@ -289,7 +290,7 @@ def test_timeout_covers_the_whole_download(both: ClientKind, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["async", pytest.param("sync", marks=pytest.mark.long)])
 def test_memory_use_is_constant(kind: str, tmp_path: Path) -> None:
     block, blocks = DATA * 200, 60  # of 1 MB
     digest = hashlib.sha256()
@@ -311,6 +312,7 @@ def test_memory_use_is_constant(kind: str, tmp_path: Path) -> None:
     assert grown < 20e6
 
 
+@pytest.mark.slow
 def test_concurrent_downloads_to_the_same_target(both: ClientKind, tmp_path: Path) -> None:
     """Each writes a complete file; one that fails does not affect the others."""
     number = 12

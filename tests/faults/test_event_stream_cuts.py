@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 AT_ONCE = 48
 WAYS = get_args(Way)
-PARTS = 80
-"""In the short run each of the four tests takes every 80th byte, from different ones on; the long run takes all."""
+PARTS = 160
+"""In the short run each of the four tests takes every 160th byte, from different ones on; the long run takes all."""
 STRIDE = 997
 """Bytes between single cuts inside events; a prime number, so that it does not coincide with any structure."""
 HEADER = "x-cut-at"
@@ -71,12 +71,12 @@ def test_cut_at_every_byte_of_every_event(recording: Recording, both: ClientKind
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("stride", "parts"), [(STRIDE, 4), pytest.param(11, 1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("stride", "parts"), [(STRIDE, 8), pytest.param(11, 1, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
 def test_cut_once(recording: Recording, proxy: FaultProxy, kind: Kind, way: Way, stride: int, parts: int) -> None:
     """Cut once: at every byte of the head, around chunks and at the end, and at some bytes inside events.
 
-    In the short run each of the four tests takes every fourth of these bytes, each begins at another.
+    In the short run each of the four tests takes every eighth of these bytes, each begins at another.
     """
     part = (WAYS.index(way) * 2 + (kind == "async")) % parts
     offsets = sorted({*recording.outside, *range(0, len(recording.whole), stride)})[part::parts]

@@ -16,7 +16,7 @@ from support.servers.context_server import ContextServer
 pytestmark = pytest.mark.slow
 
 HOLD: dict[str, Any] = {"context": {"hold": True, "events": 1, "cost": 0.25}, "max_cost": 1.0, "timeout": 60.0}
-BOUND = 2.0
+BOUND = 3.0
 """Seconds from the signal to the end of the process."""
 
 

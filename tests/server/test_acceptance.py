@@ -55,14 +55,15 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@pytest.mark.slow
+@settings(max_examples=150)
 @given(SCHEMAS, BODIES)
 def test_nothing_is_accepted_that_jsonschema_rejects(schema: dict[str, Any], body: Any) -> None:
     if acceptor(schema)(body):
         assert Draft202012Validator(schema).is_valid(body)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.sampled_from(("create_completion", "create_task")), BODIES)
 def test_no_body_is_accepted_that_breaks_the_contract(operation: str, body: Any) -> None:
     schema = Contract.bundled().operations[operation].body_schema

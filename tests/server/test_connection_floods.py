@@ -44,7 +44,7 @@ def flood(server: ServerProcess, count: int, data: bytes) -> Iterator[list[RawCo
 def served_soon(server: ServerProcess) -> None:
     started = time.monotonic()
     headers = {"Authorization": f"Bearer {KEY}"}
-    assert httpx.get(f"{server.base_url}/models", headers=headers, timeout=SOON).status_code == 200
+    assert httpx.get(f"{server.base_url}/models", headers=headers, timeout=SOON, verify=False).status_code == 200
     assert time.monotonic() - started < SOON
 
 
@@ -76,11 +76,11 @@ def test_bodies_without_a_key_use_no_memory(tmp_path: Path) -> None:
 
 
 def test_half_open_requests_leave_descriptors_for_tasks(tmp_path: Path) -> None:
-    with server_process(tmp_path, api_keys=[KEY], open_files=1024) as server:
+    with server_process(tmp_path, api_keys=[KEY], open_files=400) as server:
         with ClaudeClient(api_key=KEY, base_url=server.base_url) as client:
             (server.workspace / "app.py").write_text("x = 1\n")
             client.get_usage()
-            with flood(server, 1200, head()[:-1]):
+            with flood(server, 480, head()[:-1]):
                 served_soon(server)
                 task = client.execute_task("Count the Python files", allow_tools=["Glob", "Bash"])
                 assert task.status == "completed"
@@ -91,24 +91,25 @@ def test_half_open_requests_leave_descriptors_for_tasks(tmp_path: Path) -> None:
         assert len(server.errors()) < 2000, server.errors()[:4000]
 
 
-def test_a_slowloris_keeps_no_keyed_client_out_and_is_closed(tmp_path: Path) -> None:
-    with server_process(tmp_path, api_keys=[KEY]) as server:
+@pytest.mark.parametrize("limit", [300, pytest.param(1000, marks=pytest.mark.long)])
+def test_a_slowloris_keeps_no_keyed_client_out_and_is_closed(tmp_path: Path, limit: int) -> None:
+    with server_process(tmp_path, api_keys=[KEY], options=[f"--max-connections={limit}"]) as server:
         served_soon(server)
         idle = server.process.num_fds()
         before = server.process.memory_info().rss
-        with flood(server, 1000, head()[:-2]) as dripping:
+        with flood(server, limit, head()[:-2]) as dripping:
             served_soon(server)
-            for connection in dripping[:500]:
+            for connection in dripping[: limit // 2]:
                 # One byte more, as a slowloris sends now and then.
                 with suppress(ConnectionError):
                     connection.send(b"\r")
             served_soon(server)
-            with flood(server, 2000, head()[:-1]):
+            with flood(server, 2 * limit, head()[:-1]):
                 served_soon(server)
-                assert server.process.num_fds() < idle + 1020
+                assert server.process.num_fds() < idle + limit + 20
                 grown = server.process.memory_info().rss - before
                 print(f"RSS grew by {grown / MB:.0f} MB")
-                assert grown < 100 * MB
+                assert grown < limit * MB / 10
                 started = time.monotonic()
                 eventually(lambda: server.process.num_fds() <= idle + 10)
                 print(f"closed after {time.monotonic() - started:.1f} s")

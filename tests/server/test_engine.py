@@ -207,7 +207,9 @@ def test_unknown_names_fail_before_claude_code_starts(tmp_path: Path) -> None:
     ("failure", "type", "text", "calls"),
     [
         (Failure(401, "authentication_error", "invalid x-api-key"), "authentication_error", "invalid x-api-key", 1),
-        (Failure(529, "overloaded_error", "Overloaded"), "overloaded_error", "Overloaded", 3),
+        pytest.param(
+            Failure(529, "overloaded_error", "Overloaded"), "overloaded_error", "Overloaded", 3, marks=pytest.mark.long
+        ),
     ],
 )
 def test_a_failing_model_fails_the_task(tmp_path: Path, failure: Failure, type: str, text: str, calls: int) -> None:

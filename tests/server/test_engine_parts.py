@@ -115,6 +115,7 @@ def test_gitignore_files_apply_below_their_directory_and_cost_little(tmp_path: P
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_trees_of_any_depth_are_removed(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "root").symlink_to("/")
@@ -188,6 +189,7 @@ def test_skills_are_in_the_plugin() -> None:
     assert (agents.PLUGIN / ".claude-plugin" / "plugin.json").is_file()
 
 
+@pytest.mark.slow
 def test_importing_the_engine_is_cheap() -> None:
     code = (
         "import sys, claude_code_server.engine.claude_code, claude_code_server.engine.agents;"

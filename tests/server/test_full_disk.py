@@ -151,7 +151,7 @@ def test_a_task_that_cannot_be_stored_leaves_no_process(workspace: Path, state: 
         server.client() as client,
         Follower(server, start(client)) as follower,
     ):
-        lines = follower.lines()
+        lines = (line for line in follower.lines() if line != b": ping\n")
         assert next(lines) == b"id: 1\n"
         with refusing(server):
             goes_on.write_text("now\n")

@@ -149,6 +149,7 @@ def test_a_file_truncated_during_the_download_breaks_the_connection(tmp_path: Pa
         assert client.get(url).status_code == 404
 
 
+@pytest.mark.slow
 def test_ranges_of_a_large_file_do_not_hash_it_each_time(tmp_path: Path) -> None:
     big = hashlib.shake_256(b"seed").digest(1_000_000) * 200
     started = time.monotonic()

@@ -41,6 +41,7 @@ def test_a_page_bounds_the_logs(tmp_path: Path) -> None:
         assert "execution_log_truncated" not in whole
 
 
+@pytest.mark.slow
 def test_a_page_bounds_the_tasks(tmp_path: Path) -> None:
     with serving(tmp_path, ScriptedEngine()) as server, server.client() as client:
         bodies = [{"description": f"{number}" + "x" * 900_000} for number in range(7)]

@@ -62,7 +62,7 @@ async def bench(script: Script, spec: str | None = None) -> AsyncIterator[Bench]
         source = open_upstream(spec or endpoint.url, KEY)
         proxy = ModelProxy(source, Tariff(ModelCatalog(), free=source.free, local=source.local))
         await proxy.start()
-        async with httpx.AsyncClient(base_url=proxy.base_url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=proxy.base_url, trust_env=False, verify=False) as http:
             yield Bench(proxy, http, endpoint)
         await proxy.aclose()
         await source.aclose()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 async def spend(way: Way, calls: int, folder: Path) -> Outcome:
     """Run the program of a task's shell until it ends or the task's limit ends it."""
     (folder / "body.json").write_text(request_body(way))
-    with BillingMessages(respond(way, "")) as endpoint:
+    with BillingMessages(respond(way, "", calls)) as endpoint:
         source = open_upstream(endpoint.url, "sk-real")
         proxy = ModelProxy(source, Tariff(ModelCatalog(), free=source.free, local=source.local))
         await proxy.start()

@@ -161,6 +161,7 @@ def test_a_day_of_use_leaves_the_store_within_its_bounds(tmp_path: Path, tasks_a
     assert longest < 0.25
 
 
+@pytest.mark.slow
 def test_freed_space_is_returned_in_steps(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store._db.execute("PRAGMA synchronous = OFF")

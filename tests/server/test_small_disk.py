@@ -56,7 +56,9 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_delivered(tmp_path: Path, m
             options=[f"--min-free-bytes={min_free}", "--model=local"],
             launcher=small_disk(tmp_path / "state"),
         ) as server,
-        httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}, timeout=20) as client,
+        httpx.Client(
+            base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}, timeout=20, verify=False
+        ) as client,
     ):
 
         def ask(name: str) -> httpx.Response:
@@ -76,5 +78,5 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_delivered(tmp_path: Path, m
         for name, whole in delivered.items():
             assert ask(name).json() == whole
         assert asked == dict.fromkeys(delivered, 1)
-        ready = httpx.get(server.base_url.replace("/v1", "/health/ready"))
+        ready = httpx.get(server.base_url.replace("/v1", "/health/ready"), verify=False)
         assert (ready.status_code, ready.json()["failing"]) == (503, ["disk" if min_free else "store"])

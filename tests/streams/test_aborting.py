@@ -240,6 +240,7 @@ DROPPED = """
 """
 
 
+@pytest.mark.slow
 def test_a_cleanup_whose_loop_is_dropped_is_finished_when_the_process_ends(over: Event, tmp_path: Path) -> None:
     with scripted_stream(send_then_stall(thinking_events(1), until=over)) as (server, script):
         slow = SlowCancel(server, over)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -22,6 +25,15 @@ LOCKS: Final = (
     "http11",
 )
 """Parts of the names of modules that take locks, or are called while one is held."""
+
+
+def signal_main_thread(number: int) -> None:
+    """Send a signal to the main thread, which is about to wait for a socket.
+
+    One that arrives just before the system call is handled after it only, so give the thread the time to begin it.
+    """
+    time.sleep(0.05)
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 class Interruption:

@@ -266,7 +266,17 @@ def behaviour(number: int, seed: str) -> Behaviour:
     kinds = list(_TURNS)
     first = kinds[number] if number < len(kinds) else None
     chosen = dice.choices(kinds, list(_TURNS.values()), k=dice.choice([1, 1, 2, 3]))
-    turns = tuple(make(dice, number) for make in ([first] if first else chosen))
+    return _behaviour(number, dice, [first] if first else chosen)
+
+
+def short_behaviours(seed: str) -> list[Behaviour]:
+    """Return two behaviours with several kinds of turns each, of which only the last ones end a task."""
+    chosen: list[list[Make]] = [[_tools, _agent, _skill, _odd_call, _odd_text], [_cached, _agent, _tools, _odd_usage]]
+    return [_behaviour(number, random.Random(f"{seed} {number}"), kinds) for number, kinds in enumerate(chosen)]
+
+
+def _behaviour(number: int, dice: random.Random, kinds: list[Make]) -> Behaviour:
+    turns = tuple(make(dice, number) for make in kinds)
     endless = any(
         isinstance(turn.reply, Hang) or (turn.lasting and not isinstance(turn.reply, Mapping | OddUsage))
         for turn in turns

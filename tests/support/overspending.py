@@ -53,8 +53,8 @@ class Way:
     """Changes of the request that the shell sends."""
     reply: Callable[[], Reply] = greedy
     """Upstream's reply to that request."""
-    first: Callable[[], Reply] | None = None
-    """Model's first reply, in place of a command that runs the shell program."""
+    first: Callable[[int], Reply] | None = None
+    """Model's first reply, given the number of calls, in place of a command that runs the shell program."""
     options: Mapping[str, Any] = attrs.field(factory=dict)
     """Options of the task."""
 
@@ -72,9 +72,9 @@ def source(kind: str, **fields: str) -> dict[str, Any]:
     return {"type": kind, "source": fields}
 
 
-def twenty_agents() -> Reply:
+def agents(count: int) -> Reply:
     call = {"description": "spend", "prompt": "attack", "subagent_type": "code-analyzer"}
-    return message(*[tool("Agent", **call) for _ in range(20)])
+    return message(*[tool("Agent", **call) for _ in range(count)])
 
 
 PAGES: Final = source("document", type="base64", media_type="application/pdf", data=pdf(40))
@@ -91,7 +91,7 @@ WAYS: Final = [
     Way("one large prompt", 1, request={"messages": content(LONG)}),
     Way("one large prompt, cached for an hour", 1, request={"messages": content(LONG_CACHED)}),
     Way("a large description", options={"description": "Spend. " + CHINESE * 8000}),
-    Way("20 subagents in one message", first=twenty_agents, options={"allow_agents": ["code-analyzer"]}),
+    Way("20 subagents in one message", first=agents, options={"allow_agents": ["code-analyzer"]}),
     Way("40 calls side by side with the task's key", 40),
     Way("calls left before their first event", 40, "leave", reply=Hang),
     Way("calls under way when the task ends", 40, "hold", reply=Hang),
@@ -132,7 +132,7 @@ def request_body(way: Way) -> str:
     return json.dumps({"model": "claude-haiku-5-5", "max_tokens": 128_000, "messages": content(), **way.request})
 
 
-def respond(way: Way, command: str) -> Callable[[dict[str, Any]], Reply]:
+def respond(way: Way, command: str, calls: int) -> Callable[[dict[str, Any]], Reply]:
     """Return the upstream's replies to a task whose model runs ``command``, and to the requests that this sends."""
 
     def reply(request: dict[str, Any]) -> Reply:
@@ -142,7 +142,7 @@ def respond(way: Way, command: str) -> Callable[[dict[str, Any]], Reply]:
         if "attack" in user and "<task>" not in user:
             threading.Event().wait(LATENCY)
             return way.reply()
-        return way.first() if way.first else message(tool("Bash", command=command))
+        return way.first(calls) if way.first else message(tool("Bash", command=command))
 
     return reply
 

@@ -17,6 +17,10 @@ class Admission(Protocol):
         """Return the seconds until a call may start beside others: 0 for now, None if that is not known."""
         ...
 
+    def has_room(self, calls: int) -> bool:
+        """Return whether another call may start before one of these has ended."""
+        ...
+
     def started(self, now: float) -> None:
         """Note a call that starts."""
         ...
@@ -48,6 +52,9 @@ class LocalAdmission:
         if delay > 0:
             self._concurrency.held_back()
         return delay
+
+    def has_room(self, calls: int) -> bool:
+        return calls < self._concurrency.limit
 
     def started(self, now: float) -> None:
         self._pace.started(now)

@@ -59,6 +59,11 @@ class AsyncBatch(Generic[R]):
         return self
 
     async def __anext__(self) -> BatchResult[R]:
+        engine, running = self._engine, self._running
+        if engine.ready and not self._is_over and running is not None and running.loop is running_loop():
+            # Most results are there already, and cost less without the layers below.
+            engine.taken(1)
+            return engine.ready.popleft()
         result = await self._next()
         if result is END:
             raise StopAsyncIteration

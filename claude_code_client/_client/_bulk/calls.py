@@ -41,7 +41,15 @@ def _request(method: str, item: Item, config: Config) -> Any:
     key = item.idempotency_key
     if method == "map_completions":
         prompt, timeout = fields.pop("prompt", None), fields.pop("timeout", None)
-        return completion_request(config, fields, prompt=prompt, timeout=timeout, idempotency_key=key, extras=extras)
+        return completion_request(
+            config,
+            fields,
+            prompt=prompt,
+            timeout=timeout,
+            idempotency_key=key,
+            extras=extras,
+            is_cacheable=item.is_cacheable,
+        )
     stall_timeout = fields.pop("stall_timeout", None)
     return task_request(config, fields, idempotency_key=key, stall_timeout=stall_timeout, extras=extras)
 
@@ -72,8 +80,8 @@ class CallRunner:
         self._on_wait = on_wait
         self._running = 0
         """Calls that hold a reservation, or may get one."""
-        self._settled = asyncio.Event()
-        """Set, and replaced, when a call ends."""
+        self._settled: asyncio.Event | None = None
+        """Set, and dropped, when a call ends; None if no call waits for that."""
 
     async def run(self, item: Item) -> Any:
         """Run an item and return its response."""
@@ -86,11 +94,11 @@ class CallRunner:
                 refused = not error.attempts and error.status_code is None and error.task is None
                 if not refused or self._running == 1:
                     raise
-                settled = self._settled
+                settled = self._settled = self._settled or asyncio.Event()
             finally:
                 self._running -= 1
-                if not refused or self._running == 0:
+                if self._settled is not None and (not refused or self._running == 0):
                     self._settled.set()
-                    self._settled = asyncio.Event()
+                    self._settled = None
             self._on_wait()
             await settled.wait()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from ...errors import ClaudeAPIError
 from .result_lines import encode, is_final
 from .results import BatchResult
 from .results_file import ResultsFile
+
+_INTERVAL: Final = 0.02
+"""Seconds from the start of a write to that of the next one: the results of that time are written together."""
 
 
 class ResultDelivery:
@@ -40,6 +44,8 @@ class ResultDelivery:
         """Results that came before those of earlier items, if the order counts."""
         self._unwritten: list[tuple[bytes, BatchResult[Any]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._write_at = 0.0
+        """Time from which the next write may start: a result that is alone is written at once."""
 
     def finish(self, result: BatchResult[Any]) -> None:
         """Deliver a result, once it is on the disk if it belongs there."""
@@ -68,9 +74,13 @@ class ResultDelivery:
             await ended({self._writer})
 
     async def _write(self, file: ResultsFile) -> None:
-        # Whatever has come meanwhile is written together: the disk does not limit the throughput.
         try:
             while self._unwritten:
+                # The throughput depends neither on the disk nor on what it costs to ask it.
+                now = time.monotonic()
+                if now < self._write_at:
+                    await asyncio.sleep(self._write_at - now)
+                self._write_at = max(now, self._write_at) + _INTERVAL
                 entries, self._unwritten = self._unwritten, []
                 lines = [line for line, _ in entries]
                 try:

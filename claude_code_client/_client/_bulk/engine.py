@@ -11,7 +11,6 @@ import builtins
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from ..._config import Config
@@ -27,6 +26,7 @@ from .calls import CallRunner, LocalCalls
 from .concurrency import AdaptiveConcurrency
 from .delivery import ResultDelivery, ended
 from .items import Item, ItemReader
+from .lanes import Lanes
 from .meter import BatchMeter
 from .progress_display import ProgressReporter
 from .rate_limit import RequestPace
@@ -77,8 +77,8 @@ class BatchEngine:
         self._reader: ItemReader
         self._connection: AsyncConnection
         self._runner: CallRunner
-        self._calls: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
+        self._lanes = Lanes(self._next_item, self._call, self._end_with)
+        self._source_failure: Exception | None = None
         self._read = self._taken = 0
         self._overdue = False
         self._stopped: ClaudeAPIError | None = None
@@ -93,7 +93,7 @@ class BatchEngine:
     @property
     def progress(self) -> BatchProgress:
         """State of the batch."""
-        in_flight = self._admission.in_flight(len(self._calls))
+        in_flight = self._admission.in_flight(self._lanes.calls)
         return self._meter.progress(time.monotonic(), in_flight, self._concurrency.limit)
 
     def taken(self, count: int) -> None:
@@ -101,7 +101,7 @@ class BatchEngine:
         was_full = self._read - self._taken >= self._options.window
         self._taken += count
         if was_full:
-            self._changed.set()
+            self._lanes.changed.set()
 
     def stop(self, error: ClaudeAPIError | None) -> None:
         """End the batch: cancel what runs. ``error`` is for whoever waits for the next result."""
@@ -140,7 +140,7 @@ class BatchEngine:
                 pump.cancel()
             await ended({pump})
         if self._overdue:
-            await _cancel(self._calls)
+            await self._lanes.cancel()
         if self._fatal.done():
             self._fatal.result()
         if not pump.cancelled():
@@ -166,11 +166,11 @@ class BatchEngine:
         from .workers.coordinator import open_workers  # most batches run in one process
 
         shared = (self._options, self._connection, self._run, self._concurrency, self._pace)
-        self._admission, calls = open_workers(*shared, observe=self._observe, on_change=self._changed.set)
+        self._admission, calls = open_workers(*shared, observe=self._observe, on_change=self._lanes.changed.set)
         return calls.run
 
     async def _clean_up(self) -> None:
-        await _cancel(self._calls)
+        await self._lanes.cancel()
         if self._fatal is not None and self._fatal.done() and not self._fatal.cancelled():
             self.failure = self.failure or self._fatal.exception()
         await self._delivery.written()
@@ -183,68 +183,41 @@ class BatchEngine:
             self.failure = self.failure or error
 
     async def _pump(self) -> None:
-        """Read items and start their calls; return once all have ended."""
-        failure: Exception | None = None
+        """Run all items, until they have ended and their results are written."""
+        await self._lanes.run(self._admission)
+        await self._delivery.written()
+        if self._source_failure is not None:
+            raise self._source_failure
+
+    async def _next_item(self) -> Item | None:
+        """Read items up to one that is to be run; return None if there are no more."""
         while True:
             while self._read - self._taken >= self._options.window:
                 self._concurrency.held_back()  # by the caller, who does not take results
-                await self._change()
+                await self._lanes.change()
             before = time.monotonic()
             try:
                 source = await self._source()
             except Exception as error:
-                failure = error  # of the caller's iterator; what was started is finished
-                break
+                self._source_failure = error  # of the caller's iterator; what was started is finished
+                return None
             if source is END:
-                break
+                return None
             if time.monotonic() - before > _SLOW:
                 self._concurrency.held_back()
-            await self._begin(source)
-        while self._calls:
-            await self._change()
-        await self._delivery.written()
-        if failure is not None:
-            raise failure
-
-    async def _begin(self, source: object) -> None:
-        index, self._read = self._read, self._read + 1
-        try:
-            item = self._reader.read(index, source)
-        except ClaudeAPIError as error:
-            self._delivery.finish(_failed(index, source, error))
-            return
-        done = self._run.read(item)
-        if done is not None:
+            index, self._read = self._read, self._read + 1
+            try:
+                item = self._reader.read(index, source)
+            except ClaudeAPIError as error:
+                self._delivery.finish(_failed(index, source, error))
+                continue
+            done = self._run.read(item)
+            if done is None:
+                return item
             attach_reader(done.response, self._connection)
             self._delivery.arrive(done)
             if index % 64 == 0:
                 await asyncio.sleep(0)  # the caller takes them meanwhile
-            return
-        await self._turn()
-        self._admission.started(time.monotonic())
-        call = asyncio.create_task(self._call(item))
-        self._calls.add(call)
-        call.add_done_callback(self._call_ended)
-
-    async def _turn(self) -> None:
-        """Wait until the server takes another call."""
-        while (delay := self._admission.delay(len(self._calls), time.monotonic())) != 0:
-            await self._change(delay or 0.0)
-
-    async def _change(self, seconds: float = 0.0) -> None:
-        """Wait until something has changed, for some seconds at most."""
-        self._changed.clear()
-        if seconds <= 0:
-            await self._changed.wait()
-            return
-        with suppress(builtins.TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
-
-    def _call_ended(self, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
-        self._changed.set()
-        if not call.cancelled() and (error := call.exception()) is not None:
-            self._end_with(error)
 
     async def _call(self, item: Item) -> None:
         try:
@@ -260,7 +233,8 @@ class BatchEngine:
                 raise failure from None  # of the caller's code, such as a method of an argument
         else:
             self._admission.ended(time.monotonic())
-            self._delivery.finish(_result(item, response=response, cost=response.usage.cost))
+            is_cached = getattr(response, "cached", False)
+            self._delivery.finish(_result(item, response=response, cost=0.0 if is_cached else response.usage.cost))
             return
         self._admission.ended(time.monotonic())
         if isinstance(failure, AuthenticationError) or self._options.on_error == "raise":
@@ -286,16 +260,9 @@ class BatchEngine:
     def _observe(self, at: float, status: int, headers: Mapping[str, str]) -> None:
         is_limited = self._pace.responded(at, status, headers)
         if status in _OVERLOADED or (status == 429 and not is_limited):
-            self._concurrency.overloaded(self._admission.in_flight(len(self._calls)))
+            self._concurrency.overloaded(self._admission.in_flight(self._lanes.calls))
         if is_limited:
-            self._changed.set()
-
-
-async def _cancel(calls: set[asyncio.Task[None]]) -> None:
-    for call in calls:
-        call.cancel()
-    while calls:
-        await ended(calls)
+            self._lanes.changed.set()
 
 
 def _result(

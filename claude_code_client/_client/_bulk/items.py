@@ -30,6 +30,8 @@ class Item:
     parameters: dict[str, Any] = attrs.field(repr=False)
     """Parameters of the call."""
     idempotency_key: str
+    is_cacheable: bool = False
+    """True if the client's response cache will do: the item has no idempotency key of its own."""
 
 
 # json.dumps() would make an encoder for each item.
@@ -55,8 +57,8 @@ class ItemReader:
         custom_id = own.pop("custom_id", None)
         if custom_id is not None and not isinstance(custom_id, str):
             raise InvalidRequestError("custom_id must be a str.", param="custom_id")
-        unknown = next((name for name in own if name not in self.known), None)
-        if unknown is not None:
+        if not own.keys() <= self.known:
+            unknown = next(name for name in own if name not in self.known)
             raise InvalidRequestError(f"Items of {self.method}() have no parameter {unknown!r}.", param=str(unknown))
         parameters = {**self.shared, **own}
         key = parameters.pop("idempotency_key", None)
@@ -66,6 +68,7 @@ class ItemReader:
             source=source,
             parameters=parameters,
             idempotency_key=self._key(index, parameters) if key is None else key,
+            is_cacheable=key is None,
         )
 
     def _parameters(self, source: object) -> dict[str, Any]:

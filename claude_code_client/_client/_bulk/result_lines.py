@@ -22,6 +22,8 @@ from .results import BatchResult, R
 _HEAD: Final = re.compile(
     rb'\{"index": (\d{1,12}), "cost": (\d[\d.e+-]*), "batch_id": "([0-9a-f]{32})", "key": "([!-~]{1,255})", .*\}'
 )
+# json.dumps() would make an encoder for each line; a response is a tree.
+_LINES: Final = json.JSONEncoder(check_circular=False)
 _ERROR_FIELDS: Final = ("status_code", "error_type", "param", "request_id", "task_id", "outcome_unknown")
 
 
@@ -46,7 +48,7 @@ def encode(result: BatchResult[Any], batch_id: str) -> bytes:
         "response": None if result.response is None else result.response.to_dict(),
         "error": None if error is None else _error_fields(error),
     }
-    return json.dumps(line).encode() + b"\n"
+    return _LINES.encode(line).encode() + b"\n"
 
 
 def read_head(line: bytes) -> LineHead | None:

@@ -42,6 +42,8 @@ class ResultsFile:
         """Open or create the file, and mend it. Raises ConfigurationError if it cannot be used."""
         self.path: Final = Path(path).absolute()
         self._id_path: Final = self.path.with_name(f"{self.path.name}.batch")
+        self._has_id_path = True
+        """True if the file with the batch's ID may be there."""
         self._offsets = array("q")
         self.cost = 0.0
         """USD that the items in the file have cost."""
@@ -91,8 +93,9 @@ class ResultsFile:
             while left:
                 left = left[os.write(self._file.fileno(), left) :]
             os.fsync(self._file.fileno())
-            with suppress(FileNotFoundError):
-                self._id_path.unlink()
+            if self._has_id_path:
+                self._has_id_path = False
+                self._id_path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file, which ends its lock."""

@@ -82,5 +82,7 @@ for name, headers in HEADERS.items():
 print(f"counting: {send(body(max_tokens=CANARY, messages=CANARY), '/v1/messages/count_tokens')}")
 print(f"300 MB: {send(endless(300), **{'content-length': '300000000'})}")
 print(f"300 MB in chunks: {send(endless(300))}")
-print(f"30 MB: {send(body(messages=[{'role': 'user', 'content': 'word ' * 6_000_000}]))}")
+# Words take long to count: these more than a second, for which the server has to stay responsive.
+words = "word " * 1_500_000 + "x" * 22_500_000
+print(f"30 MB: {send(body(messages=[{'role': 'user', 'content': words}]))}")
 print(f"afterwards: {send(body())}")

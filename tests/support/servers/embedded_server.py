@@ -31,7 +31,7 @@ class Running:
     def client(self, key: str | None = KEY) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         hooks = {"response": [check_response]}
-        return httpx.Client(base_url=self.base_url, headers=headers, timeout=20, event_hooks=hooks)
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=20, event_hooks=hooks, verify=False)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -37,6 +37,9 @@ class WorkerAdmission:
             return self._local.delay(calls, now)
         return 0.0 if calls < self._dispatcher.capacity else None
 
+    def has_room(self, calls: int) -> bool:
+        return True  # at the latest when the workers are found to take more
+
     def started(self, now: float) -> None:
         if not self._dispatcher.is_usable:
             self._local.started(now)
