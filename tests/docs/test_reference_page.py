@@ -143,7 +143,7 @@ LISTED_TYPES = {"str": str, "int": int, "float": float, "dict": dict, "list": li
 
 @pytest.fixture(scope="module")
 def results(docs_server: ServerProcess) -> dict[str, Any]:
-    """What the examples of attributes show."""
+    """Results that have the attributes of the examples."""
     with ClaudeClient(KEYS[0], docs_server.base_url) as client:
         task = "Write documentation for src/app.py in docs/app.md"
         return {

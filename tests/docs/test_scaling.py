@@ -16,6 +16,8 @@ pytestmark = pytest.mark.xdist_group("docs_server")
 BLOCKS = blocks("docs/scaling.md")
 
 
+# Dask warns, and takes another port, if a second cluster runs on this machine.
+@pytest.mark.filterwarnings(r"ignore:\s*Port 8787 is already in use", "ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)
 def test_python_blocks_run(block: Block, docs_environment: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block.code, str(block), "exec"), {"__name__": "__main__"})

@@ -142,7 +142,7 @@ def test_recovery_by_another_process(server: ContextServer, proxy: FaultProxy, t
 
 @pytest.mark.slow
 def test_two_processes_share_a_journal(server: ContextServer, tmp_path: Path) -> None:
-    """One of each kind of client: both write concurrently and are killed; every entry is found."""
+    """A client of each kind: both write concurrently and are killed; every entry is found."""
     times, journal = 12, tmp_path / "journal"
     with ExitStack() as stack:
         workers = [
