@@ -83,7 +83,7 @@ class ResultLines:
         """Return the line of a result."""
         fields = result_line(result)
         if isinstance(item := result.item, RequestLine):
-            fields["request"] = self._digest(item)
+            fields["request_digest"] = self._digest(item)
         return json.dumps(fields, ensure_ascii=False) + "\n"
 
     def problem(self, requests: RequestFile, results: Path) -> str:
@@ -93,7 +93,7 @@ class ResultLines:
             for number, line in enumerate(lines, 1):
                 try:
                     fields = json.loads(line)
-                    request, kind = str(fields["request"]), fields["result"]["type"]
+                    request, kind = str(fields["request_digest"]), fields["result"]["type"]
                 except (ValueError, LookupError, TypeError):
                     return f"line {number} of {results} is no result"
                 if missing.pop(request, None) is None:

@@ -32,7 +32,7 @@ def test_the_lines_of_the_command_are_requests_and_results() -> None:
         assert request["custom_id"] == f"T-{number}"
         assert "prompt" in request or request["messages"]
     for line in results:
-        assert json.loads(line).keys() == {"custom_id", "line", "result", "cost"}
+        assert json.loads(line).keys() == {"custom_id", "line", "result", "cost", "request_digest"}
 
 
 def test_the_line_is_one_of_a_results_file() -> None:
