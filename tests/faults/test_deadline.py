@@ -32,7 +32,7 @@ from claude_code_client.errors import APIConnectionError, ClaudeAPIError, RateLi
 
 TIMEOUT = 1.0
 BOUND = 1.1
-NOISE = 0.15
+NOISE = 0.4
 """Seconds that a busy machine may take to wake a thread and to unwind a call."""
 STAGGER = 0.025
 """Seconds between the starts of calls, so that they do not all end at the same time."""
