@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._config import Config
 from .._operations.client_state import ClientState
 from .._operations.effects import Emit, Operation, T
+from . import sync_driver  # noqa: F401 (for finish_in_thread, at the end of a process that can import nothing more)
 from .async_background import AsyncBackground
 from .async_driver import AsyncDriver
 from .async_execution import AsyncExecution

@@ -39,14 +39,15 @@ class AsyncOriginTransport:
             content=request.body,
             extensions={"timeout": timeouts},
         )
-        connection = await self._take(request.server)
+        is_own = request.server is self._server or request.server == self._server
+        connection = await self._take() if is_own else self._connect(origin_of(request.server))
         self._busy.add(connection)
         try:
             response = await connection.handle_async_request(core)
         except BaseException:
             await self._release(connection, reusable=False)
             raise
-        body = AsyncBody(response.stream, partial(self._release, connection))
+        body = AsyncBody(response.stream, partial(self._release, connection, reusable=is_own))
         return HttpResponse(request, response.status, response.headers, body)
 
     async def aclose(self) -> None:
@@ -55,25 +56,21 @@ class AsyncOriginTransport:
             await connection.aclose()
         self._busy.clear()
 
-    async def _take(self, server: Server) -> httpcore.AsyncConnectionInterface:
+    async def _take(self) -> httpcore.AsyncConnectionInterface:
         for expired in self._idle.take_expired():
             await expired.aclose()
-        if server != self._server:
-            return self._connect(origin_of(server))
         while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             await connection.aclose()
         return self._connect(self._origin)
 
-    async def _release(self, connection: httpcore.AsyncConnectionInterface, *, reusable: bool = True) -> None:
+    async def _release(self, connection: httpcore.AsyncConnectionInterface, *, reusable: bool) -> None:
         self._busy.discard(connection)
-        if not connection.is_closed():
-            reusable = reusable and connection.is_idle() and connection.can_handle_request(self._origin)
-            if reusable and not self._closed:
-                self._idle.put(connection)
-            else:
-                await connection.aclose()
+        if reusable and not self._closed and connection.is_idle():
+            self._idle.put(connection)
+        elif not connection.is_closed():
+            await connection.aclose()
         if self._closed:
             # It may have been closed after the question above, too.
             await self.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,7 @@ class BaseUrl:
     """Without a slash at its end."""
 
 
+@functools.lru_cache(maxsize=16)  # a client asks more than once
 def parse_base_url(text: str) -> BaseUrl:
     """Take a base URL apart. Raises ConfigurationError if it is unusable: if its host is not a host name, say."""
     plain = _PLAIN.fullmatch(text)

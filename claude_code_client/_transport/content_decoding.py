@@ -8,7 +8,7 @@ for are read everywhere.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 _PIECE: Final = 1 << 16
@@ -53,13 +53,15 @@ class BodyDecoder:
         if self._problem is not None and not self._is_empty:
             raise DecodingError(self._problem)
 
-    def decode(self, data: bytes) -> Iterator[bytes]:
-        """Yield what these bytes stand for."""
+    def decode(self, data: bytes) -> Iterable[bytes]:
+        """Return the pieces that these bytes stand for."""
         if self._is_empty:
-            return
+            return ()
         if self._format is None:
-            yield self._counted(data)
-            return
+            return (self._counted(data),)
+        return self._decompressed(data)
+
+    def _decompressed(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._decoder is None:
                 self._decoder = self._open(data)

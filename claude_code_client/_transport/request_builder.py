@@ -20,6 +20,7 @@ from .messages import HttpRequest, OnCancelled
 _COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED}
 _MAX_TARGET: Final = 1 << 16
 """Characters of a path and query; the limit of httpx."""
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _TARGET: Final = re.compile(r"[!-~]*")
 
 
@@ -86,7 +87,7 @@ class RequestBuilder:
         body = b""
         if "json" in arguments:
             value = arguments.pop("json")
-            body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            body = _JSON.encode(value).encode()
             own.setdefault("content-type", "application/json")
         if arguments:  # another kind of body, such as a form
             import httpx

@@ -137,9 +137,14 @@ class SyncConnection:
             return (yield from driver.emit(operation, self._attached, owned.abort, self._on_emit))
 
     def _http_in_call(self) -> SyncRetryTransport:
-        with suppress(ConfigurationError):
-            return self.http
-        raise ClosedError(CLOSED_DURING_CALL)
+        http: SyncRetryTransport | None
+        try:
+            http = self.http
+        except ConfigurationError:
+            http = None
+        if http is None:
+            raise ClosedError(CLOSED_DURING_CALL)
+        return http
 
     def _retrying(self, transport: SyncOriginTransport) -> SyncRetryTransport:
         from .sync_transport import SyncRetryTransport

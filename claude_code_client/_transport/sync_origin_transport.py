@@ -39,14 +39,15 @@ class SyncOriginTransport:
             content=request.body,
             extensions={"timeout": timeouts},
         )
-        connection = self._take(request.server)
+        is_own = request.server is self._server or request.server == self._server
+        connection = self._take() if is_own else self._connect(origin_of(request.server))
         self._busy.add(connection)
         try:
             response = connection.handle_request(core)
         except BaseException:
             self._release(connection, reusable=False)
             raise
-        body = SyncBody(response.stream, partial(self._release, connection))
+        body = SyncBody(response.stream, partial(self._release, connection, reusable=is_own))
         return HttpResponse(request, response.status, response.headers, body)
 
     def close(self) -> None:
@@ -55,25 +56,21 @@ class SyncOriginTransport:
             connection.close()
         self._busy.clear()
 
-    def _take(self, server: Server) -> httpcore.ConnectionInterface:
+    def _take(self) -> httpcore.ConnectionInterface:
         for expired in self._idle.take_expired():
             expired.close()
-        if server != self._server:
-            return self._connect(origin_of(server))
         while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             connection.close()
         return self._connect(self._origin)
 
-    def _release(self, connection: httpcore.ConnectionInterface, *, reusable: bool = True) -> None:
+    def _release(self, connection: httpcore.ConnectionInterface, *, reusable: bool) -> None:
         self._busy.discard(connection)
-        if not connection.is_closed():
-            reusable = reusable and connection.is_idle() and connection.can_handle_request(self._origin)
-            if reusable and not self._closed:
-                self._idle.put(connection)
-            else:
-                connection.close()
+        if reusable and not self._closed and connection.is_idle():
+            self._idle.put(connection)
+        elif not connection.is_closed():
+            connection.close()
         if self._closed:
             # It may have been closed after the question above, too.
             self.close()
