@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from .._config import Config
 from .._operations.client_state import ClientState
 from .._operations.effects import Emit, Operation, T
-from . import sync_driver  # noqa: F401 (for finish_in_thread, at the end of a process that can import nothing more)
 from .async_background import AsyncBackground
 from .async_driver import AsyncDriver
 from .async_execution import AsyncExecution
@@ -24,6 +23,7 @@ from .cancellation import AsyncCancelToken
 from .foreign_errors import await_callback, call_callback
 from .request_builder import RequestBuilder
 from .sync_connection import finish_in_thread
+from .sync_driver import SyncDriver as SyncDriver  # finish_in_thread may be called when no more can be imported
 
 if TYPE_CHECKING:
     import httpx
