@@ -244,7 +244,8 @@ def test_leaving_the_loop_stops_the_workers_and_cancels_their_tasks(
     lock = threading.Lock()
     enough, stop = threading.Semaphore(0), threading.Event()
     with raw_http.serve(raw_http.SocketServer(handle)) as server:
-        batch = both.client(server.base_url).map_tasks([f"Count {number}" for number in range(50)], executor=threads)
+        items = [f"Count {number}" for number in range(50)]
+        batch = both.client(server.base_url).map_tasks(items, executor=threads, max_in_flight=4)
         results = both.each(batch)
         assert next(results).ok
         for _ in range(2):
