@@ -299,15 +299,19 @@ def test_forked_workers_do_not_keep_the_results_file_locked(tmp_path: Path) -> N
     """A killed coordinator leaves the processes of its pool behind."""
     path = tmp_path / "out.jsonl"
     reader, writer = os.pipe()
+    started, start = os.pipe()
     with completion_server() as server, ClaudeClient(KEY, server.base_url) as client:
         with client.map_completions((str(number) for number in range(10**6)), results=path) as batch:
             assert next(batch).ok
             child = os.fork()
             if child == 0:
                 os.close(writer)
+                os.write(start, b"1")
                 os.read(reader, 1)
                 os._exit(0)
-        os.close(reader)
+            os.read(started, 1)
+        for descriptor in (reader, started, start):
+            os.close(descriptor)
         try:
             assert next(client.map_completions((str(number) for number in range(10**6)), results=path)).resumed
         finally:
