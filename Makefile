@@ -19,6 +19,8 @@ TYPED_TWICE := claude_code_client claude_code_common claude_code_server generate
 GENERATORS := generate generate_sync generate_api_reference generate_module_tables
 # Four workers for two cores, because many tests wait for a deadline or a process.
 TEST_OPTIONS ?= -n 4 --dist loadgroup
+# Folders in which every test is slow: `make test-quick` does not even collect them.
+ALL_SLOW := tests/docs tests/end_to_end
 
 # Run $(1), and show its output only if it fails.
 quietly = output=$$($(1) 2>&1) || { printf '%s\n' "$$output"; exit 1; }
@@ -58,7 +60,7 @@ demo: $(INSTALLED) examples/demo.py ## Run a completion, an agentic task and a s
 	@$(RUN) examples/demo.py
 
 test-quick: $(INSTALLED) ## Run the quick tests, in less than a minute
-	@$(RUN) -m pytest $(TEST_OPTIONS) -m 'not slow and not long'
+	@$(RUN) -m pytest $(TEST_OPTIONS) -m 'not slow and not long' $(ALL_SLOW:%=--ignore=%)
 
 test: $(INSTALLED) ## Run the tests (TEST_OPTIONS="-k name" selects some)
 	@$(RUN) -m pytest $(TEST_OPTIONS)
