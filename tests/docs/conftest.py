@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from support.code_blocks import ROOT
 from support.processes import no_process_left
-from support.servers.embedded_server import Running, serving
-from support.servers.scripted_engine import ScriptedEngine, calls, says
 from support.servers.server_process import ServerProcess, server_process
 
 KEYS = ("sk-proj-your-key", "sk-proj-...", "...")
@@ -37,14 +35,6 @@ def docs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProc
         (server.workspace / ".env").write_text(f"CLAUDE_API_KEY={KEYS[0]}\n", encoding="utf-8")
         yield server
         assert server.stop() == 0
-
-
-@pytest.fixture(scope="session")
-def scripted_docs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server with the same keys, whose tasks are scripted."""
-    engine = ScriptedEngine(says("I look at the code."), calls("Read", file_path="src/app.py"))
-    with serving(tmp_path_factory.mktemp("scripted"), engine, api_keys=KEYS) as server:
-        yield server
 
 
 @pytest.fixture

@@ -34,39 +34,13 @@ def is_listing(block: Block) -> bool:
     return block.heading in ("CompletionResponse", "AgenticTaskResponse")
 
 
-LIKE_OTHERS = {
-    "stream_task()",
-    "Error Handling",
-    "Batch Operations",
-    "Context Management",
-    "Custom Middleware",
-    "Analyze Python Files",
-    "Stream Real-time Results",
-}
-"""Headings of blocks whose tasks ask the server and Claude Code for nothing that those of other blocks do not."""
-
-
-def runs() -> Iterator[Any]:
-    """Yield each block with the fixture of its server: the real Claude Code runs every kind of task, or all of them."""
-    for block in PYTHON:
-        if block.heading in LIKE_OTHERS:
-            yield pytest.param(block, "scripted_docs_server", id=f"{block}, scripted")
-            yield pytest.param(block, "docs_server", id=str(block), marks=pytest.mark.long)
-        elif not is_listing(block):
-            yield pytest.param(block, "docs_server", id=str(block))
-
-
 @pytest.fixture
-def client(
-    server: str, docs_environment: ServerProcess, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[ClaudeClient]:
-    """A client of the server, which the environment names for others."""
-    monkeypatch.setenv("CLAUDE_BASE_URL", request.getfixturevalue(server).base_url)
+def client(docs_environment: ServerProcess) -> Iterator[ClaudeClient]:
     with ClaudeClient() as client:
         yield client
 
 
-@pytest.mark.parametrize(("block", "server"), list(runs()))
+@pytest.mark.parametrize("block", [block for block in PYTHON if not is_listing(block)], ids=str)
 def test_python_blocks_run(block: Block, client: ClaudeClient) -> None:
     names: dict[str, Any] = {
         "__name__": "__main__",
@@ -213,7 +187,6 @@ def install(command: str, wheel: Path, folder: Path) -> None:
 
 
 def test_all_blocks_are_covered() -> None:
-    assert {block.heading for block in PYTHON} >= LIKE_OTHERS
     assert {block.language for block in BLOCKS} <= {"python", "bash"}
 
 
