@@ -41,9 +41,8 @@ class RequestLimit:
     refused: list[int] = field(default_factory=list)
     """Window of each refused request, from 1."""
 
-    def take(self) -> tuple[bool, dict[str, str]]:
+    def take(self, now: float) -> tuple[bool, dict[str, str]]:
         """Count a request; return whether it is allowed, and the headers of its response."""
-        now = time.monotonic()
         if now >= self.began + self.seconds:
             self.began, self.used = now, 0
             self.windows.append(now)
@@ -102,7 +101,7 @@ class CompletionServer:
             self.requests[prompt] += 1
             number = self.requests[prompt]
             if self.limit is not None:
-                allowed, headers = self.limit.take()
+                allowed, headers = self.limit.take(time.monotonic())
         try:
             if self.limit is not None:
                 if not allowed:
