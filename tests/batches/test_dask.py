@@ -205,3 +205,11 @@ def test_package_shows_nothing_of_itself() -> None:
     from claude_code_client._client._bulk.workers.chunk import Package
 
     assert repr(pickle.loads(pickle.dumps(Package(b"prompt")))) == "Package()"
+
+
+def test_chunk_that_is_sent_again_is_new_to_dask() -> None:
+    from dask.base import tokenize
+
+    from claude_code_client._client._bulk.workers.chunk import Package
+
+    assert tokenize(Package(b"prompt")) != tokenize(Package(b"prompt"))

@@ -118,6 +118,23 @@ def test_ctrl_c_ends_in_seconds_and_says_how_to_go_on(kind: str, linger: bool, t
     assert indexes(path) == [0]
 
 
+@pytest.mark.parametrize("how", ["submit", "cancel"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_ctrl_c_ends_in_seconds_although_the_executor_is_stuck(kind: str, how: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    options = {"results": str(path), "max_in_flight": 8}
+    with (
+        completion_server() as server,
+        client_process(kind, server.base_url, "map_completions", options, times=50, executor=f"stuck:{how}") as worker,
+    ):
+        worker.wait_for("stuck")
+        seconds, code, said = worker.interrupt()
+    assert seconds < BOUND + 2.0  # the workers' time for the end of their calls
+    assert code != 0
+    assert "KeyboardInterrupt" in said
+    assert f"call it again with the same items and results='{path}'" in said
+
+
 @pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.long)])
 def test_ctrl_c_cancels_the_tasks(kind: str) -> None:
     cancelled: list[str] = []

@@ -52,14 +52,16 @@ def resume(base_url: str, path: Path, in_flight: int) -> int:
     return cli.main(command)
 
 
-def check(path: Path, count: int) -> None:
-    """Every line has one result, its own, and nothing else is left."""
+def check(path: Path, count: int, *, echoes: bool) -> None:
+    """Every line has one result, and its own if the server ``echoes`` prompts, as the offline model does not."""
     lines = [json.loads(line) for line in path.with_name(f"{path.stem}.results.jsonl").read_bytes().splitlines()]
     assert Counter((line["custom_id"], line["line"]) for line in lines) == Counter(
         (f"T-{number}", number + 1) for number in range(count)
     )
     assert {line["result"]["type"] for line in lines} == {"succeeded"}
-    assert all(line["result"]["response"]["content"].endswith(f"Say {line['line'] - 1}") for line in lines)
+    assert len({line["result"]["response"]["id"] for line in lines}) == count
+    if echoes:
+        assert all(line["result"]["response"]["content"].endswith(f"Say {line['line'] - 1}") for line in lines)
 
 
 def test_killed_command_goes_on_without_running_a_line_twice(tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_killed_command_goes_on_without_running_a_line_twice(tmp_path: Path) -> 
         assert resume(server.base_url, path, 16) == 0
         # What is complete stays as it is.
         assert resume(server.base_url, path, 16) == 0
-    check(path, count)
+    check(path, count, echoes=True)
     assert len(server.runs) == count
     assert set(server.runs.values()) == {1}
     assert sorted(each.name for each in tmp_path.iterdir()) == ["in.jsonl", "in.results.jsonl"]
@@ -100,5 +102,5 @@ def test_ten_thousand_lines_through_faults_and_a_kill(tmp_path: Path) -> None:
               f"{faults} of {len(port.exchanges)} exchanges failed")  # fmt: skip
         [(used,)] = server.query("SELECT count(*) FROM usage")
     assert status == 0
-    check(path, count)
+    check(path, count, echoes=False)
     assert used == count

@@ -1,9 +1,12 @@
-"""Throughput of batches over real connections: beside a loop written by hand, and beside fixed concurrencies."""
+"""Throughput of batches over real connections: beside a loop written by hand, and beside fixed concurrencies.
+
+What is compared takes turns, in changing order, and the best turn of each counts: other work on the machine, and a
+server that has more to keep with every turn, make turns slower, and none faster.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -59,30 +62,48 @@ def seconds(base_url: str, run: Run) -> float:
     return asyncio.run(timed())
 
 
+def best(base_url: str, kinds: dict[str, Callable[[int], Run]], turns: int) -> dict[str, float]:
+    """Return the seconds of the best turn of each kind of run. A run is made from the number of its turn."""
+    taken: dict[str, list[float]] = {name: [] for name in kinds}
+    names = list(kinds)
+    for turn in range(turns):
+        for name in names:
+            taken[name].append(seconds(base_url, kinds[name](turn)))
+        names = [*names[1:], names[0]] if turn % 2 else names[::-1]
+    print({name: [f"{each:.2f}" for each in times] for name, times in taken.items()})
+    return {name: min(times) for name, times in taken.items()}
+
+
 def test_a_batch_is_about_as_fast_as_a_loop(tmp_path: Path) -> None:
     """With latencies like those of a network, so that the machine's other work counts little."""
-    count, workers = 4000, 32
+    count, workers = 4000, 32  # enough that finding the number of calls in flight counts little
     with completion_server(latency=lambda calls: 0.1) as server:
-        loop = seconds(server.base_url, by_hand("loop", count, workers))
-        batch = seconds(server.base_url, as_batch("batch", count, workers))
-        stored = seconds(server.base_url, as_batch("stored", count, workers, tmp_path / "out.jsonl"))
-    print(f"{count} items: loop {loop:.2f} s, batch {batch:.2f} s, with a results file {stored:.2f} s")
-    assert max(batch, stored) < 1.1 * loop
+        taken = best(
+            server.base_url,
+            {
+                "loop": lambda turn: by_hand(f"loop {turn}", count, workers),
+                "batch": lambda turn: as_batch(f"batch {turn}", count, workers),
+                "stored": lambda turn: as_batch(f"stored {turn}", count, workers, tmp_path / f"{turn}.jsonl"),
+            },
+            turns=2,
+        )
+    assert max(taken["batch"], taken["stored"]) < 1.1 * taken["loop"]
 
 
 @pytest.mark.parametrize("workers", [8, 32])
 def test_a_batch_beside_a_loop_on_the_embedded_server(tmp_path: Path, workers: int) -> None:
-    """One server process on the same machine: what is measured is mostly its CPU, and chance."""
-    count, ratios = 1000, []
+    """One server process on the same machine: what is measured is mostly its CPU."""
+    count = 500
     with server_process(tmp_path, api_keys=[KEY]) as server:
-        for turn in range(5):
-            # In both orders: what comes later finds a server with more to keep.
-            runs = {"loop": by_hand(f"a{turn}", count, workers), "batch": as_batch(f"b{turn}", count, workers)}
-            names = list(runs) if turn % 2 else list(runs)[::-1]
-            taken = {name: seconds(server.base_url, runs[name]) for name in names}
-            ratios.append(taken["batch"] / taken["loop"])
-    print(f"{workers} in flight: batch / loop", [f"{ratio:.2f}" for ratio in ratios])
-    assert statistics.median(ratios) < 1.15
+        taken = best(
+            server.base_url,
+            {
+                "loop": lambda turn: by_hand(f"loop {turn}", count, workers),
+                "batch": lambda turn: as_batch(f"batch {turn}", count, workers),
+            },
+            turns=8,
+        )
+    assert taken["batch"] < 1.15 * taken["loop"]
 
 
 def test_adaptive_concurrency_over_connections() -> None:
@@ -91,9 +112,13 @@ def test_adaptive_concurrency_over_connections() -> None:
     def latency(calls: int) -> float:
         return 0.03 if calls <= 12 else 0.06 * calls / 24
 
-    count = 3000
+    def fixed(most: int) -> Callable[[int], Run]:
+        return lambda turn: by_hand(f"fixed {most} {turn}", count, most)
+
+    count = 1500
+    kinds = {f"fixed {most}": fixed(most) for most in (6, 12, 24, 32)}
     with completion_server(latency=latency) as server:
-        fixed = {most: seconds(server.base_url, by_hand(f"fixed {most}", count, most)) for most in (6, 12, 24, 32)}
-        adaptive = seconds(server.base_url, as_batch("adaptive", count, 32))
-    print(f"fixed: {fixed}, adaptive: {adaptive:.2f} s")
-    assert adaptive < 1.2 * min(fixed.values())
+        taken = best(
+            server.base_url, {**kinds, "adaptive": lambda turn: as_batch(f"adaptive {turn}", count, 32)}, turns=2
+        )
+    assert taken["adaptive"] < 1.2 * min(taken[name] for name in kinds)

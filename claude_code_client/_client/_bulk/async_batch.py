@@ -111,7 +111,7 @@ class AsyncBatch(Generic[R]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self._leave(error)
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         refuse("A batch", "pass on its items and the path of its results file")

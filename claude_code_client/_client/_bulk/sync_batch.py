@@ -146,7 +146,7 @@ class Batch(Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._leave(error)
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         refuse("A batch", "pass on its items and the path of its results file")

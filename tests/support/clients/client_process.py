@@ -29,6 +29,7 @@ import psutil
 from claude_code_client import AsyncClaudeClient, ClaudeClient
 from support.clients import program
 from support.clients.client_kinds import KEY
+from support.clients.executors import StuckExecutor
 from support.fork_server import ForkedProcess
 
 TIMEOUT = 20.0
@@ -183,7 +184,10 @@ async def _call_async(options: dict[str, Any]) -> None:
 
 @contextmanager
 def _executor(options: dict[str, Any]) -> Iterator[Any]:
-    """Connect to the Dask scheduler, or the Ray cluster, at the address ``executor``; or start ``"threads"``."""
+    """Connect to the Dask scheduler, or the Ray cluster, at the address ``executor``; or start ``"threads"``.
+
+    ``"stuck:submit"`` and ``"stuck:cancel"`` print ``stuck`` for each chunk.
+    """
     address = options.get("executor")
     if address is None:
         yield None
@@ -191,6 +195,9 @@ def _executor(options: dict[str, Any]) -> Iterator[Any]:
     if address == "threads":
         with ThreadPoolExecutor(2) as threads:
             yield threads
+        return
+    if address.startswith("stuck:"):
+        yield StuckExecutor(address.removeprefix("stuck:"), lambda: _report("stuck"))
         return
     if address.startswith("ray:"):
         sys.path.append(str(Path(__file__).parents[3] / "examples"))

@@ -1,4 +1,4 @@
-"""Executors of the tests: they record what crosses to their workers, or lose chunks as dying workers do."""
+"""Executors of the tests: they record what crosses to their workers, lose chunks as dying workers do, or get stuck."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -54,3 +55,33 @@ class LossyExecutor(Executor):
             lost.set_running_or_notify_cancel()
         else:
             lost.set_exception(RuntimeError("the worker has died"))
+
+
+@dataclass
+class StuckExecutor(Executor):
+    """Executor that waits for ever for a scheduler that is gone, in ``submit()`` or when a future is cancelled."""
+
+    how: str
+    """``"submit"`` or ``"cancel"``."""
+    on_stuck: Callable[[], object]
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.on_stuck()
+        future: Future[Any] = Future()
+        if self.how == "submit":
+            threading.Event().wait()
+        future.add_done_callback(lambda _: threading.Event().wait())
+        return future
+
+
+class ClosingDaskExecutor(Executor):
+    """Executor like that of a Dask client whose scheduler is gone: a chunk that comes as it closes has no outcome."""
+
+    def __init__(self) -> None:
+        self._client = SimpleNamespace(status="closing")
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self._client.status == "closed":
+            raise RuntimeError("the client is closed")
+        self._client.status = "closed"
+        return Future()

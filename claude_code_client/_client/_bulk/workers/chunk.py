@@ -7,6 +7,7 @@ It contains prompts, but neither the API key nor secret headers.
 from __future__ import annotations
 
 import pickle
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,8 @@ class Package:
     """Pickled chunk. Its repr, which schedulers log, shows nothing of it."""
 
     _data: bytes = attrs.field(repr=False)
+    _name: str = attrs.field(factory=lambda: uuid.uuid4().hex, repr=False)
+    """Different each time: Dask takes equal arguments for work that it has already, even if that was lost."""
 
     def open(self) -> Chunk:
         """Return the chunk."""

@@ -131,10 +131,10 @@ class Dispatcher:
     async def aclose(self) -> None:
         """End the chunks that are out; do not wait long for workers that cannot be told."""
         self._is_closing = True
-        self._link.end()
         if self._main is not None:
             self._main.cancel()
-            await asyncio.wait(self._tasks, timeout=_GRACE)
+        # Not all executors return if their scheduler is gone.
+        await asyncio.wait({*self._tasks, asyncio.wrap_future(self._link.end())}, timeout=_GRACE)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
