@@ -9,7 +9,6 @@ import attrs
 
 _MILLION: Final = 1_000_000
 _MAX_COUNT: Final = 10**12
-_NUMBERS: Final = (int, float)
 _LONG_CONTEXT_MARGIN: Final = 1.1
 """An estimated prompt counts as long when it is within a tenth of the limit, because the real one may be longer."""
 _WEB_SEARCH_USD: Final = 0.01
@@ -117,4 +116,4 @@ def has_count(counts: Mapping[str, Any], name: str) -> bool:
 
 def _is_count(value: object) -> TypeGuard[int | float]:
     # By the exact class: True is an instance of int, but no count.
-    return value.__class__ in _NUMBERS and 0 <= value <= _MAX_COUNT
+    return (type(value) is int or type(value) is float) and 0 <= value <= _MAX_COUNT
