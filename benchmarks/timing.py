@@ -20,11 +20,14 @@ _TIMEOUT: Final = 90.0
 
 
 def in_turn(works: Mapping[str, Callable[[], float]], rounds: int) -> Samples:
-    """Return what each work measures, round by round: a busy moment of the machine meets all of them."""
+    """Return what each work measures, round by round: a busy moment of the machine meets all of them.
+
+    Every second round goes backwards, so that none is always the one after another.
+    """
     samples: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            samples[name].append(work())
+    for number in range(rounds):
+        for name in [*works][:: -1 if number % 2 else 1]:
+            samples[name].append(works[name]())
     return samples
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import attrs
 
@@ -97,11 +97,7 @@ FREE: Final = ModelPrice(Price(0.0, 0.0, 0.0, 0.0, 0.0), web_search=0.0)
 def token_count(counts: Mapping[str, Any], name: str) -> int:
     """Return one count of a ``usage`` object; 0 if it is missing or no plausible number."""
     value = counts.get(name)
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_COUNT:
-        return 0
-    return int(value)
+    return int(value) if _is_count(value) else 0
 
 
 def prompt_tokens(counts: Mapping[str, Any]) -> int:
@@ -115,5 +111,9 @@ def prompt_tokens(counts: Mapping[str, Any]) -> int:
 
 def has_count(counts: Mapping[str, Any], name: str) -> bool:
     """Return whether a ``usage`` object reports a plausible count of this name."""
-    value = counts.get(name)
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+    return _is_count(counts.get(name))
+
+
+def _is_count(value: object) -> TypeGuard[int | float]:
+    # By the exact class: True is an instance of int, but no count.
+    return (type(value) is int or type(value) is float) and 0 <= value <= _MAX_COUNT

@@ -90,8 +90,12 @@ def _object(schema: Mapping[str, Any]) -> Acceptor:
     properties = {name: acceptor(below) for name, below in schema.get("properties", {}).items()}
 
     def accepts(value: dict[str, Any]) -> bool:
-        return required <= value.keys() and all(
-            properties[name](item) for name, item in value.items() if name in properties
-        )
+        if not required <= value.keys():
+            return False
+        for name, item in value.items():
+            accepts_item = properties.get(name)
+            if accepts_item is not None and not accepts_item(item):
+                return False
+        return True
 
     return accepts

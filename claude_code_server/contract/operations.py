@@ -31,6 +31,8 @@ class Parameter:
     types: tuple[str, ...]
     """JSON schema types."""
     validator: SchemaValidator
+    asgi_name: bytes = attrs.field(init=False, default=attrs.Factory(lambda self: _asgi(self.name), takes_self=True))
+    """Name of a header in ASGI scopes."""
 
 
 @attrs.frozen
@@ -143,6 +145,10 @@ def python_name(name: str, schema: Mapping[str, Any]) -> str:
     """Return the generated code's name for a field or parameter, without an underscore that avoids a Python name."""
     given = schema.get(_PYTHON_NAME)
     return str(given).rstrip("_") if given else re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
+
+
+def _asgi(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def _parameter(data: Mapping[str, Any]) -> Parameter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from typing import Any, Final, NoReturn
@@ -12,7 +13,7 @@ _MAX_INTEGER_DIGITS: Final = 18
 def parse(data: bytes) -> Any:
     """Parse JSON in UTF-8 without NaN, infinities or huge numbers. Raise ValueError with a sentence for the caller."""
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_reject, parse_float=_float, parse_int=_int)
+        return _DECODER.decode(data.removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError:
         raise ValueError("the body is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -25,7 +26,7 @@ def parse(data: bytes) -> Any:
 def canonical(value: Any) -> bytes:
     """Serialize equal JSON values to equal bytes. Raise ValueError for text that is not Unicode."""
     try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        return _CANONICAL.encode(value).encode()
     except UnicodeEncodeError:
         raise ValueError("the body contains half of a surrogate pair.") from None
     except RecursionError:
@@ -47,3 +48,8 @@ def _int(text: str) -> int:
     if len(text) > _MAX_INTEGER_DIGITS:
         raise ValueError("the body contains a number that is too large.")
     return int(text)
+
+
+# Made once: json.loads() and json.dumps() would make theirs for every request.
+_DECODER: Final = json.JSONDecoder(parse_constant=_reject, parse_float=_float, parse_int=_int)
+_CANONICAL: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 _MAX_NAMES: Final = 10
 _MAX_NAME_LENGTH: Final = 60
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _MAX_ITEMS: Final = 1000
 """Number of items of each array that are searched: a large body must not block other requests."""
 
@@ -17,7 +18,21 @@ def unknown_fields(schema: Mapping[str, Any], value: Any) -> list[str]:
 
     Objects with free-form fields have no unknown ones.
     """
-    return list(islice(_find(schema, value, ""), _MAX_NAMES))
+    return [] if _knows_all(schema, value) else list(islice(_find(schema, value, ""), _MAX_NAMES))
+
+
+def _knows_all(schema: Mapping[str, Any], value: Any) -> bool:
+    """Return whether ``_find`` yields nothing, without making the paths."""
+    if isinstance(value, dict):
+        properties = schema.get("properties")
+        if properties is not None and not schema.get("additionalProperties"):
+            for name, item in value.items():
+                below = properties.get(name)
+                if below is None or not (item.__class__ in _PLAIN or _knows_all(below, item)):
+                    return False
+    elif isinstance(value, list) and (below := schema.get("items")) is not None:
+        return all(_knows_all(below, item) for item in value[:_MAX_ITEMS])
+    return True
 
 
 def _find(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:

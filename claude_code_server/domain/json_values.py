@@ -12,6 +12,7 @@ import attrs
 MAX_DEPTH: Final = 100
 """Nesting up to which values stay as they are: every JSON library reads as much."""
 _MAX_INTEGER_BITS: Final = 1024
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _NESTED_TOO_DEEPLY: Final = "[nested too deeply]"
 
 
@@ -32,6 +33,15 @@ def express(value: Any) -> Expressed:
     """
     expression = _Expression()
     return Expressed(expression.copy(value, MAX_DEPTH), expression.exact)
+
+
+def encode_json(value: Any) -> bytes:
+    """Encode JSON in UTF-8, as well as JSON can express the value (see ``express``)."""
+    try:
+        text = _ENCODER.encode(value)
+    except (ValueError, TypeError, RecursionError):
+        text = _ENCODER.encode(express(value).value)
+    return text.encode(errors="replace")
 
 
 class _Expression:

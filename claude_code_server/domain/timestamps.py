@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 
 def now() -> str:
     """Return the current time."""
-    return format_time(datetime.now(UTC))
+    return _format(datetime.now(UTC))
 
 
 def format_time(moment: datetime) -> str:
     """Format a time with a time zone."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _format(moment.astimezone(UTC))
+
+
+def _format(moment: datetime) -> str:
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import marshal
 import os
 import shlex
 import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import cache
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from ..runtime.broadcast import wait_for_event
 from ..runtime.files import remove_tree
 from ..runtime.work_limit import run_in_own_thread
 from . import supervisor
@@ -96,6 +100,8 @@ class Launch:
         self.command = self._private / "claude"
         self.plugin = self._private / "plugin"
         self._spec = self._private / "spec"
+        self._supervisor_code = self._private / "supervisor.pyc"
+        self._supervisor_code.write_bytes(_compiled_supervisor())
         self.worktree = worktree_path(self._private)
         """Path of the run's worktree, if it works in one."""
         self.made_worktree: Worktree | None = None
@@ -173,7 +179,7 @@ class Launch:
         remove_tree(self._private)
 
     def _script(self) -> str:
-        words = ["env", "-i", sys.executable, "-I", "-S", supervisor.__file__, str(self._spec)]
+        words = ["env", "-i", sys.executable, "-I", "-S", str(self._supervisor_code), str(self._spec)]
         return f'#!/bin/sh\necho $$ >{shlex.quote(str(self._pid_file))}\nexec {shlex.join(words)} "$@"\n'
 
     def _supervisor(self) -> psutil.Process | None:
@@ -185,6 +191,15 @@ class Launch:
             return None
 
 
+@cache
+def _compiled_supervisor() -> bytes:
+    """Return the supervisor as a .pyc file: Python would compile the script anew for every task."""
+    path = Path(supervisor.__file__)
+    code = compile(path.read_bytes(), path, "exec", dont_inherit=True)
+    # The header: the magic number, and where other files have flags, time and size of their source.
+    return MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
 def remove_stale_directories(state_dir: Path) -> None:
     """Delete the private directories that earlier servers left: a state directory has one server at a time."""
     for private in state_dir.glob(f"{_PREFIX}*-*"):
@@ -194,6 +209,23 @@ def remove_stale_directories(state_dir: Path) -> None:
 
 
 async def _wait_exited(process: psutil.Process, timeout: float) -> bool:
+    """Wait until a child of this process has exited; return False after ``timeout`` seconds."""
+    loop = asyncio.get_running_loop()
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return await _poll_exited(process, timeout)
+    exited = asyncio.Event()
+    loop.add_reader(descriptor, exited.set)
+    try:
+        return await wait_for_event(exited, timeout)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _poll_exited(process: psutil.Process, timeout: float) -> bool:
+    """Wait like ``_wait_exited``, without the help of Linux."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

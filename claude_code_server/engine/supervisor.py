@@ -13,12 +13,12 @@ Every task waits for the start of this script: it runs without ``site`` (``pytho
 from __future__ import annotations
 
 import marshal
-import os
 import select
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     import signal
     from collections.abc import Callable, Mapping, Sequence
     from typing import Final, TypeAlias
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     Namespaces: TypeAlias = tuple[str, list[int], str, list[str]]
 else:
-    # The module signal is this one with enumerations, which take a third of the start.
+    # The modules os and signal are these with more around them, whose import takes a fifth of the start.
     import _signal as signal
+    import posix as os
 
 KILL: Final = signal.SIGUSR1
 """Signal that makes the supervisor kill all descendants, which then get no time to end by themselves."""
@@ -68,7 +69,7 @@ def write_spec(
     namespaces: Namespaces | None = None,
 ) -> None:
     """Write SPEC to a new file that nobody else can read. ``command`` are the words before the arguments."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
         marshal.dump((list(command), dict(env), parent, namespaces), file)
 
 
@@ -87,7 +88,7 @@ def main(spec_path: str, *arguments: str) -> int:
     wake = _install_signal_handlers(received)
     with open(spec_path, "rb") as file:  # noqa: PTH123 (pathlib takes as long to import as all modules above)
         command, env, parent, inside = marshal.load(file)  # noqa: S302 (from this server)
-    os.unlink(spec_path)  # noqa: PTH108
+    os.unlink(spec_path)
     prctl = _load_prctl()
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -135,7 +136,7 @@ def _execute(
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != supervisor:
             return
-        os.execve(words[0], words, env)  # noqa: S606
+        os.execve(words[0], words, env)
     except OSError as error:
         os.write(2, f"cannot execute {words[0]}: {error.strerror}\n".encode(errors="replace"))
     finally:
@@ -227,10 +228,11 @@ def _install_signal_handlers(received: list[int]) -> int:
 def _load_prctl() -> Callable[[int, int], object]:
     if not _LINUX:
         return lambda option, value: None
-    import ctypes
+    # What ctypes.CDLL(None).prctl is made of. The rest of ctypes takes as long to import as all other modules here.
+    import _ctypes
 
-    prctl: Callable[[int, int], object] = ctypes.CDLL(None).prctl
-    return prctl
+    function: int = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
+    return lambda option, value: _ctypes.call_cdeclfunction(function, (option, value))
 
 
 def _reap(child: int) -> int | None:

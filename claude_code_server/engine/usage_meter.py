@@ -8,7 +8,8 @@ charged.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import attrs
@@ -26,11 +27,14 @@ _MAX_CORRECTION: Final = 2.0
 class ModelCall:
     """One call of the model, possibly still in progress."""
 
-    def __init__(self, price: ModelPrice, need: Need, max_output: int) -> None:
-        """Start counting a call that may produce ``max_output`` tokens."""
+    def __init__(self, price: ModelPrice, need: Need | Callable[[], Need], max_output: int) -> None:
+        """Start counting a call that may produce ``max_output`` tokens.
+
+        ``need`` may be a function, which is called if the need matters: the estimate takes time.
+        """
         self.max_output = max_output
         self._price = price
-        self._need = need
+        self._given_need = need
         self._counts: dict[str, Any] = {}
         self._characters = 0
         self._output_reported = False
@@ -111,6 +115,10 @@ class ModelCall:
     def committed(self) -> float:
         """Amount in USD that the call takes from the budget: its reservation while in progress, then its cost."""
         return max(self._reserved, self.usage.cost) if self.in_progress else self.usage.cost
+
+    @cached_property
+    def _need(self) -> Need:
+        return self._given_need if isinstance(self._given_need, Need) else self._given_need()
 
     @property
     def _prompt_reported(self) -> bool:

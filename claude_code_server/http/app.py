@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import Final, Self
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from ..contract.operations import Contract, Operation
 from ..domain.api_key import Caller
 from ..domain.engine_protocol import Engine
 from ..domain.errors import ApiError, not_implemented
+from ..domain.names import new_id
 from ..domain.settings import Settings
 from ..runtime.error_logging import log_exception
 from ..runtime.json_logging import is_logged, log_event, set_log_ids
@@ -68,21 +67,42 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in services.contract.operations.values():
         by_path.setdefault(services.contract.base_path + operation.path, {})[operation.method] = operation
-    app = Starlette(
-        routes=[
-            *(Route(path, _PathEndpoint(path, services, operations)) for path, operations in by_path.items()),
-            *monitoring_routes(services),
-        ],
-        middleware=[
-            Middleware(_RequestMiddleware, metrics=services.metrics),
-            Middleware(HeadCheck, allowed_hosts=settings.allowed_hosts, max_bytes=settings.max_head_bytes),
-        ],
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
-    app.router.default = _UnknownPath(services.contract.base_path)
+    routes = [
+        *(Route(path, _PathEndpoint(path, services, operations)) for path, operations in by_path.items()),
+        *monitoring_routes(services),
+    ]
+    router = Router(routes, redirect_slashes=False, default=_UnknownPath(services.contract.base_path))
+    checked = HeadCheck(_ExactPaths(router), settings.allowed_hosts, settings.max_head_bytes)
+    app = _Application(_RequestMiddleware(checked, services.metrics), lifespan=lifespan)
     app.state.services = services
     return app
+
+
+class _Application(Starlette):
+    """Application that passes requests to an ASGI application: Starlette's own layers would do nothing for them."""
+
+    def __init__(self, requests: ASGIApp, lifespan: Lifespan[Self] | None) -> None:
+        super().__init__(lifespan=lifespan)
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._requests(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class _ExactPaths:
+    """Endpoints of the paths without parameters, by path; the router, which tries one path after another, has all."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._endpoints: dict[str, ASGIApp] = {
+            route.path: route.app for route in router.routes if isinstance(route, Route) and not route.param_convertors
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._endpoints.get(scope["path"], self._router)(scope, receive, send)
 
 
 class _PathEndpoint:
@@ -104,7 +124,7 @@ class _PathEndpoint:
         caller = await authenticate(request, operation, self._services)
         rate_limit = self._services.admission.admit_request(caller, operation.id)
         if rate_limit is not None:
-            setattr(request.state, _RATE_LIMIT, rate_limit)
+            scope.setdefault("state", {})[_RATE_LIMIT] = rate_limit
         ended = self._services.api_keys.ended(caller)
         respond = partial(self._respond, request, operation, caller)
         await (respond(send) if ended is None else respond_while_valid(respond, send, ended))
@@ -144,7 +164,7 @@ class _RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{uuid.uuid4().hex}"
+        request_id = new_id("req")
         set_log_ids(request_id=request_id)
         metrics, arrived = self._metrics, perf_counter()
         method = scope["method"] if scope["method"] in _METHODS else _NO_ROUTE

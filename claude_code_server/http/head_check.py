@@ -19,7 +19,7 @@ from claude_code_common.loopback import is_loopback
 
 from ..domain.errors import ApiError, invalid_request
 
-_OWN_SITE: Final = ("same-origin", "none")
+_OWN_SITE: Final = (b"same-origin", b"none")
 """Values of ``Sec-Fetch-Site`` for a page of this server, and for what the user of a browser does."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CLOSE: Final = {"Connection": "close"}
@@ -42,8 +42,7 @@ class HeadCheck:
             self._check_size(scope)
             server = scope.get("server")
             # Of several headers with one name, the first counts, as with Starlette.
-            headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
-            self._check(headers, local_address=server[0] if server else "")
+            self._check(dict(reversed(scope["headers"])), local_address=server[0] if server else "")
         await self._app(scope, receive, send)
 
     def _check_size(self, scope: Scope) -> None:
@@ -55,19 +54,19 @@ class HeadCheck:
             message = f"The head of the request is larger than {self._max_bytes} bytes. Send fewer or shorter headers."
             raise ApiError(431, "request_too_large", message, headers=_CLOSE)
 
-    def _check(self, headers: Mapping[bytes, str], local_address: str) -> None:
+    def _check(self, headers: Mapping[bytes, bytes], local_address: str) -> None:
         if b"content-length" in headers and b"transfer-encoding" in headers:
             error = invalid_request("A request has either Content-Length or Transfer-Encoding, not both.")
             error.headers.update(_CLOSE)
             raise error
-        host = headers.get(b"host", "")
+        host = headers.get(b"host", b"").decode("latin-1")
         if not self._accepts(_host_name(host), local_address):
             raise _forbidden("Host", "Start the server with --allowed-host NAME to serve other names.")
         # Browsers send both by themselves, also with requests that need no permission (CORS) to be sent.
         origin = headers.get(b"origin")
-        if origin is not None and not _same_origin(origin, host):
+        if origin is not None and not _same_origin(origin.decode("latin-1"), host):
             raise _forbidden("Origin", "Web pages of other origins may not call it.")
-        if headers.get(b"sec-fetch-site", "none").lower() not in _OWN_SITE:
+        if headers.get(b"sec-fetch-site", b"none").lower() not in _OWN_SITE:
             raise _forbidden("Sec-Fetch-Site", "Web pages of other origins may not call it.")
 
     def _accepts(self, name: str, local_address: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ..contract.operations import Operation, Parameter
 from ..contract.strict_json import canonical, parse
@@ -50,6 +50,11 @@ class RequestContext:
         """Identity to which the caller's tasks, usage and idempotency keys belong."""
         return self.caller.owner
 
+    @property
+    def has_idempotency_key(self) -> bool:
+        """True if the request can be repeated."""
+        return "idempotency_key" in self.parameters
+
     def unknown_field_warnings(self, *known: str) -> tuple[str, ...]:
         """Return a warning for each field of the body that neither the contract nor ``known`` has."""
         unknown = [name for name in self.operation.unknown_fields(self.body) if name not in known]
@@ -88,26 +93,39 @@ async def authenticate(request: Request, operation: Operation, services: Service
     """Return the key of a request. A body is not read before, so that nobody without a key fills memory."""
     if not operation.needs_key:
         return ANONYMOUS
-    address = request.client.host if request.client else ""
-    caller = await services.api_keys.authenticate(request.headers.get("authorization"), address)
-    setattr(request.state, AUTHENTICATED, True)
+    client = request.scope.get("client")
+    address = client[0] if client else ""
+    caller = await services.api_keys.authenticate(_header(request, b"authorization"), address)
+    request.scope.setdefault("state", {})[AUTHENTICATED] = True
     add_log_ids(key=key_id(caller.owner))
     return caller
+
+
+def _header(request: Request, name: bytes) -> str | None:
+    """Return a header by its name in lower case; of several, the first. Starlette would encode and decode all names."""
+    for found, value in request.scope["headers"]:
+        if found == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
     """Read the body. One that is too large is drained up to a limit: clients read no response while they send."""
     chunks: list[bytes] = []
     size = 0
-    declared = request.headers.get("content-length", "")
+    declared = _header(request, b"content-length") or ""
     too_large = declared.isdigit() and int(declared) > limit * _DRAIN_FACTOR
     if not too_large:
-        async for chunk in request.stream():
+        more = True
+        while more and size <= limit * _DRAIN_FACTOR:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
             if size <= limit:
                 chunks.append(chunk)
-            elif size > limit * _DRAIN_FACTOR:
-                break
     if too_large or size > limit:
         raise ApiError(
             413, "request_too_large", f"The body is larger than {limit / 1e6:g} MB.",
@@ -125,7 +143,8 @@ def _parameter_value(parameter: Parameter, request: Request) -> Any:
         case "query":
             raw = request.query_params.get(parameter.name)
         case _:
-            raw = ", ".join(request.headers.getlist(parameter.name)) if parameter.name in request.headers else None
+            found = [value for name, value in request.scope["headers"] if name == parameter.asgi_name]
+            raw = b", ".join(found).decode("latin-1") if found else None
     if raw is None:
         if parameter.required:
             raise invalid_request("is required.", parameter.name)
@@ -142,7 +161,10 @@ def _parameter_value(parameter: Parameter, request: Request) -> Any:
 
 
 def _check_content_type(request: Request, body: bytes) -> None:
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    content_type = _header(request, b"content-type")
+    if content_type is None or content_type == "application/json":
+        return
+    content_type = content_type.partition(";")[0].strip().lower()
     if content_type != "application/json" and body:
         raise invalid_request("must be application/json.", "Content-Type")
 

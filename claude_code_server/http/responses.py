@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ from claude_code_api.models import Error
 from starlette.responses import Response
 
 from ..domain.errors import ApiError
-from ..domain.json_values import express
+from ..domain.json_values import encode_json
 from .serializers import serialize_error
 
 _MEDIA_TYPE = "application/json"
@@ -23,15 +22,6 @@ class GeneratedModel(Protocol):
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
         ...
-
-
-def encode_json(value: Any) -> bytes:
-    """Encode JSON in UTF-8, as well as JSON can express the value (see ``express``)."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except (ValueError, TypeError, RecursionError):
-        text = json.dumps(express(value).value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="replace")
 
 
 def encode_large(model: GeneratedModel) -> bytes:

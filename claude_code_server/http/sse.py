@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from claude_code_common import sse
 
-from .responses import encode_json
+from ..domain.json_values import encode_json
 
 _LINE_SEPARATORS: Final = {character.encode(): rf"\u{ord(character):04x}".encode() for character in "\x85\u2028\u2029"}
 """Characters that JSON does not escape but that some readers, such as ``str.splitlines``, take for line ends."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-import uuid
-from typing import Any, Final
+import os
+from typing import Any, Final, cast
 
 import h11
 import uvicorn
@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
 from .connection_limits import ConnectionLimits, OpenConnections
+from .head_with_body import HeadWithBody
 
 AUTHENTICATED: Final = "authenticated"
 """Name in a request's ASGI state that is set to True once its key has been accepted."""
@@ -85,6 +86,8 @@ class RequestProtocol(H11Protocol):
         # asyncio reads 256 KiB by default, and has no other way to change this.
         setattr(transport, "max_size", _READ_SIZE)  # noqa: B010 (no public attribute)
         super().connection_made(transport)
+        # For flow control, the transport itself; for responses, one that sends head and body together.
+        self.transport = cast(asyncio.Transport, HeadWithBody(transport, self.loop))
         if self._open.admit(self):
             self._enter(_Phase.HEAD)
         else:
@@ -137,7 +140,7 @@ class RequestProtocol(H11Protocol):
             return
         self._cancel_timer()
         self._phase = phase
-        if phase is not _Phase.IDLE:
+        if phase is not _Phase.IDLE and not (phase is _Phase.RESPONSE and self._had_key):
             self._start_timer(self._limits.head_timeout if phase is _Phase.HEAD else self._limits.body_timeout)
 
     def _start_timer(self, seconds: float) -> None:
@@ -175,7 +178,7 @@ class RequestProtocol(H11Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Send an error response, unless another response has started, and close the connection."""
         if self.conn.our_state in _CAN_RESPOND:
-            request_id = f"req_{uuid.uuid4().hex}"
+            request_id = f"req_{os.urandom(16).hex()}"
             error = {"type": ERROR_TYPE_BY_STATUS[status], "message": message}
             body = json.dumps({"error": error, "request_id": request_id}).encode()
             headers = [

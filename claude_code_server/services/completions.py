@@ -13,13 +13,17 @@ from typing import Any, Final
 import attrs
 from claude_code_api.models import CompletionResponse
 
+from claude_code_common.pricing import FREE
+
 from ..domain.errors import ApiError, shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey, PaidCompletion
+from ..domain.json_values import encode_json
 from ..domain.model_catalog import Tariff
 from ..domain.timestamps import format_time, now
 from ..domain.usage import Usage
 from ..engine.messages_request import estimate_need
 from ..engine.usage_meter import ModelCall
+from ..runtime.at_once import run_at_once
 from ..runtime.error_logging import log_exception
 from ..runtime.json_logging import is_logged, log_event
 from ..storage.store import Store
@@ -72,7 +76,12 @@ class CompletionRunner:
         completion = InFlightCompletion(key.fingerprint if key else "")
         if key is not None:
             self._by_key[key.key_hash, key.value] = completion
-        task = asyncio.create_task(self._run(completion, request, key_hash, key, stream=stream))
+        run = self._run(completion, request, key_hash, key, stream=stream)
+        if not stream and self._upstream.is_instant(request.body):
+            # Nobody can leave or cancel in between: a task of its own would only cost time.
+            run_at_once(run)
+            return completion
+        task = asyncio.create_task(run)
         completion.task = task
         self._tasks[task] = key_hash
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
@@ -102,12 +111,14 @@ class CompletionRunner:
         stream: bool,
     ) -> None:
         end: CompletionResponse | ApiError | None = None
+        encoded = None
         record: PaidCompletion | None = None
         max_tokens = request.body["max_tokens"]
-        call = ModelCall(self._tariff.price(request.model), estimate_need(request.body, max_tokens), max_tokens)
+        price = self._tariff.price(request.model)
+        call = ModelCall(price, lambda: estimate_need(request.body, max_tokens), max_tokens)
         account, work = self._accounts.of(key_hash), f"completion {id(completion)}"
         try:
-            most = call.reservation
+            most = Usage() if price is FREE else call.reservation
             self._accounts.check_completion(account, most)
             record = self._reserve(request, most, key_hash, key)
             account.hold(work, 0.0, most.cost)
@@ -131,11 +142,11 @@ class CompletionRunner:
                 if is_logged(_log):
                     model = self._metrics.model_label(request.model)
                     log_event(_log, "completion ended", model=model, **attrs.asdict(usage))
-                self._save(record, usage, end)
+                encoded = self._save(record, usage, end)
                 account.settle(work, usage.cost)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
-            completion.finish(end)
+            completion.finish(end, encoded)
 
     def _reserve(
         self, request: MessagesRequest, most: Usage, key_hash: str, key: IdempotencyKey | None
@@ -177,21 +188,26 @@ class CompletionRunner:
         call.end()
         return to_completion(request, message, call.usage, price_known=self._tariff.is_known(request.model))
 
-    def _save(self, record: PaidCompletion, usage: Usage, end: CompletionResponse | ApiError) -> None:
-        """Store the usage, and with it the response under its idempotency key; later if it is not possible now."""
+    def _save(self, record: PaidCompletion, usage: Usage, end: CompletionResponse | ApiError) -> bytes | None:
+        """Store the usage, and with it the response under its idempotency key; later if it is not possible now.
+
+        Return the response as JSON.
+        """
+        key_hash, reservation, encoded = record.key_hash, record.reservation, None
         if isinstance(end, CompletionResponse):
             # SQLite stores valid Unicode only.
             model = end.model.encode(errors="replace").decode()
-            response = json.dumps(end.to_dict())
-            completion = attrs.evolve(record, at=now(), usage=usage, model=model, response=response)
+            encoded = encode_json(end.to_dict())
+            completion = PaidCompletion(key_hash, now(), model, usage, record.key, encoded.decode(), reservation)
         else:
             usage = usage if usage.cost > 0 else Usage()
-            completion = attrs.evolve(record, at=now(), usage=usage, key=None)
+            completion = PaidCompletion(key_hash, now(), record.model, usage, reservation=reservation)
         try:
             self._store.save_completion(completion)
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.
             log_exception(_log, "storing a completion", error)
+        return encoded
 
 
 def _retention_start() -> str:

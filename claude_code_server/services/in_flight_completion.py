@@ -20,7 +20,9 @@ class InFlightCompletion:
         self.fingerprint = fingerprint
         """Hash of the request body; empty without an idempotency key."""
         self.task: asyncio.Task[None] | None = None
-        """Task that works on the completion; None for a stored completion."""
+        """Task that works on the completion; None for one that had its end at once."""
+        self.encoded: bytes | None = None
+        """Response as JSON, if it has been encoded."""
         self._texts: list[str] = []
         self._end: CompletionResponse | ApiError | None = None
         self._changed = Broadcast()
@@ -38,9 +40,10 @@ class InFlightCompletion:
             self._texts.append(text)
             self._changed.notify()
 
-    def finish(self, end: CompletionResponse | ApiError) -> None:
+    def finish(self, end: CompletionResponse | ApiError, encoded: bytes | None = None) -> None:
         """End the completion and notify followers; do nothing if it has ended before."""
         if self._end is None:
+            self.encoded = encoded
             if isinstance(end, CompletionResponse) and not self._texts:
                 self._texts = [text for text in completion_texts(end) if text]
             self._end = end

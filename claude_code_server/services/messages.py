@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from claude_code_api import models
 from ..contract.operations import Operation
 from ..domain.errors import ApiError, invalid_request
 from ..domain.model_catalog import Tariff, UnknownModelError
+from ..domain.names import new_id
 from ..domain.usage import Usage, merge_counts
 from ..upstream.protocol import UpstreamError
 
@@ -79,7 +79,7 @@ def to_completion(
     unpriced = () if price_known else (f"No list price is known for {request.model}; its cost counts as 0.",)
     blocks = [block for block in message["content"] if block.get("type") == "text"]
     return models.CompletionResponse(
-        id=f"cmpl_{uuid.uuid4().hex}",
+        id=new_id("cmpl"),
         type_="message",
         role=str(models.Role.ASSISTANT),
         content=[models.TextBlock(type_="text", text=str(block.get("text") or "")) for block in blocks],

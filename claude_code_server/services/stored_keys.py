@@ -87,8 +87,11 @@ class StoredKeys:
 
     def note_use(self, caller: Caller) -> None:
         """Store that a key has been used, if it is time."""
-        entry, at = self._active.get(caller.key_hash), time.monotonic()
-        if entry is None or (entry.used_at is not None and at - entry.used_at < _USE_INTERVAL):
+        entry = self._active.get(caller.key_hash)
+        if entry is None:
+            return
+        at = time.monotonic()
+        if entry.used_at is not None and at - entry.used_at < _USE_INTERVAL:
             return
         entry.used_at = at
         # A full disk keeps nobody from reading.

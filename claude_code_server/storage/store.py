@@ -207,11 +207,12 @@ class Store(TaskReader):
         If that fails, keep it for repeated requests and until a later transaction succeeds, and raise the error.
         """
         try:
-            with self._transaction():
+            with self._db:
                 self._save_completion(completion)
         except sqlite3.Error:
             self._deferred_completions.append(completion)
             raise
+        self._store_deferred()
 
     def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
         """Return the usage of a key since a time (ISO 8601)."""

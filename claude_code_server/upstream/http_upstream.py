@@ -77,6 +77,9 @@ class HttpUpstream:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    def is_instant(self, request: Mapping[str, Any]) -> bool:
+        return False
+
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         async with self._post("v1/messages", {**request, "stream": False}, beta) as response:
             return self._json_object(response)

@@ -57,6 +57,10 @@ class Upstream(Protocol):
     local: bool
     """True if the upstream runs on this machine."""
 
+    def is_instant(self, request: Mapping[str, Any]) -> bool:
+        """Return whether ``complete`` has the response to a request without waiting for anything."""
+        ...
+
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         """Return the response to a Messages request. Raise UpstreamError."""
         ...

@@ -27,6 +27,10 @@ class UpstreamRouter:
         rule = find_rule(self._upstreams.keys(), self._catalog.names_of(model))
         return None if rule is None else self._upstreams[rule]
 
+    def is_instant(self, request: Mapping[str, Any]) -> bool:
+        upstream = self.find(str(request.get("model")))
+        return upstream is not None and upstream.is_instant(request)
+
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         return await self._of(request).complete(request, beta=beta)
 

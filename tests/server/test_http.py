@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.clients.raw_connection import RawConnection, head
 from support.servers.embedded_server import KEY, Running, serving
 from support.servers.scripted_engine import DONE, ScriptedEngine
 
@@ -43,6 +44,13 @@ def error_of(response: httpx.Response, status: int, type: str) -> dict[str, Any]
     assert "\n" not in error["message"]
     assert len(error["message"]) < 300
     return error
+
+
+def test_head_and_body_of_a_short_response_arrive_together(server: Running) -> None:
+    with RawConnection(server.address, head()) as raw:
+        received = raw.socket.recv(65_536)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert received.endswith(b"}")
 
 
 @pytest.mark.parametrize(

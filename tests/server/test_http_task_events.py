@@ -76,6 +76,15 @@ def test_followers_receive_events_at_once_and_pings_in_between(workspace: Path, 
                 assert one.result(10) == ["1 first", "2 second", "3 Done."]
 
 
+def test_a_stream_opens_before_its_first_event(workspace: Path, gate: Gate) -> None:
+    with serving(workspace, ScriptedEngine(gate, DONE)) as server, server.client() as client:
+        task = start(client)
+        with client.stream("GET", f"/task/{task['id']}/events") as response:
+            assert response.status_code == 200
+            gate.open()
+            assert [event.type for event in events_of(response.iter_lines())] == ["result"]
+
+
 @pytest.mark.slow
 def test_a_stream_of_many_events_is_complete(workspace: Path) -> None:
     engine = ScriptedEngine(*(says(f"step {number}") for number in range(1000)), DONE)

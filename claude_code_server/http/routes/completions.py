@@ -33,7 +33,8 @@ async def create_completion(context: RequestContext) -> Response:
         path = context.services.contract.url("stream_completion")
         raise invalid_request(f"is not a field of this operation; to stream, use POST {path}.", _STREAM)
     completion = _start_or_find(context, stream=False)
-    return json_response(await _while_connected(context, completion, completion.wait()))
+    response = await _while_connected(context, completion, completion.wait())
+    return json_response(completion.encoded or response)
 
 
 async def stream_completion(context: RequestContext) -> Response:
@@ -46,7 +47,7 @@ async def stream_completion(context: RequestContext) -> Response:
 
 def _repeatable(context: RequestContext) -> bool:
     """Return whether a later request can receive the same completion."""
-    return context.idempotency_key(IDEMPOTENCY_SCOPE) is not None
+    return context.has_idempotency_key
 
 
 async def _while_connected(

@@ -10,6 +10,7 @@ import attrs
 from .structured_output import TOOL
 from .tool_calls import OfflineTask, ToolResult
 
+_TAG = "<task>"
 _NOT_CALLABLE = frozenset({"DeferredToolPlaceholder", TOOL})
 
 
@@ -35,6 +36,12 @@ def parse_conversation(request: Mapping[str, Any]) -> Conversation:
     )
 
 
+def may_be_task(request: Mapping[str, Any]) -> bool:
+    """Return False for a plain completion that is quickly seen to be one."""
+    contents = [message.get("content") for message in request.get("messages") or ()]
+    return bool(request.get("tools")) or any(not isinstance(text, str) or _TAG in text for text in contents)
+
+
 def _find_task(messages: Sequence[Mapping[str, Any]]) -> tuple[str, int, bool]:
     """Return the task's text, the index of the next message, and whether the text was tagged as a task."""
     untagged: tuple[str, int, bool] | None = None
@@ -55,7 +62,7 @@ def _find_task(messages: Sequence[Mapping[str, Any]]) -> tuple[str, int, bool]:
 def _tagged_task(text: str) -> str | None:
     """Return the description in ``<task>…</task>``, which ``<context>…</context>`` may follow."""
     text = text.strip()
-    if not text.startswith("<task>"):
+    if not text.startswith(_TAG):
         return None
     if text.endswith("</context>"):
         # JSON strings contain no line breaks, so the last match is the end of the task.
@@ -64,7 +71,7 @@ def _tagged_task(text: str) -> str | None:
         text = text.removesuffix("</task>")
     else:
         return None
-    return text.removeprefix("<task>").strip()
+    return text.removeprefix(_TAG).strip()
 
 
 def _results(messages: Sequence[Mapping[str, Any]]) -> Iterator[ToolResult]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from .conversation import Conversation, parse_conversation
+from .conversation import Conversation, may_be_task, parse_conversation
 from .notices import ABOUT, NOTE, no_matching_rule
 from .rule_selection import select_rule
 from .structured_output import TOOL, UnfillableError, fill
 from .tokens import count_output, count_request, truncate
 from .tool_calls import Dialogue, ToolCall, ToolResult
+
+_SORTED: Final = json.JSONEncoder(sort_keys=True, default=str)
 
 
 def respond(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,9 +23,8 @@ def respond(request: Mapping[str, Any]) -> dict[str, Any]:
     A request with neither tools nor a ``<task>`` is a plain completion. Anything else is a task: the
     response is the next tool call, or the final text once the messages contain the results that it needs.
     """
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
-    conversation = parse_conversation(request)
-    step = _structured(_next_step(conversation), request) if conversation.is_task else ABOUT
+    digest = hashlib.sha256(_SORTED.encode(request).encode()).hexdigest()
+    step = _task_step(request) if may_be_task(request) else ABOUT
     content: list[dict[str, Any]]
     stop_reason, stop_sequence = "tool_use", None
     if isinstance(step, ToolCall):
@@ -48,6 +49,11 @@ def respond(request: Mapping[str, Any]) -> dict[str, Any]:
         "stop_sequence": stop_sequence,
         "usage": {"input_tokens": count_request(request), "output_tokens": count_output(content)},
     }
+
+
+def _task_step(request: Mapping[str, Any]) -> ToolCall | str:
+    conversation = parse_conversation(request)
+    return _structured(_next_step(conversation), request) if conversation.is_task else ABOUT
 
 
 def _next_step(conversation: Conversation) -> ToolCall | str:

@@ -8,17 +8,23 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+_SHORT = 10_000
 _PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 def count(text: str) -> int:
     """Count the tokens in ``text``; at least 1 unless it is empty."""
-    return sum(1 for _ in _PIECE.finditer(text)) or int(bool(text))
+    # All at once is faster, but keeps other threads waiting, and takes memory for every token.
+    tokens = len(_PIECE.findall(text)) if len(text) <= _SHORT else sum(1 for _ in _PIECE.finditer(text))
+    return tokens or int(bool(text))
 
 
 def count_request(request: Mapping[str, Any]) -> int:
     """Count the tokens of a Messages request: system text, tools and messages."""
-    return sum(count(text) for key in ("system", "tools", "messages") for text in _strings(request.get(key)))
+    texts: list[str] = []
+    for key in ("system", "tools", "messages"):
+        _collect(request.get(key), texts)
+    return sum(map(count, texts))
 
 
 def count_output(content: Iterable[Mapping[str, Any]]) -> int:
@@ -37,15 +43,16 @@ def truncate(text: str, limit: int) -> str:
     return text if following is None else text[: following.start()].rstrip()
 
 
-def _strings(value: Any) -> Iterable[str]:
+def _collect(value: Any, texts: list[str]) -> None:
+    """Append all texts in a JSON value, and the names of its fields."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield str(key)
-            yield from _strings(item)
+        texts.append(value)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            texts.append(str(name))
+            _collect(item, texts)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _strings(item)
+            _collect(item, texts)
     elif value is not None:
-        yield str(value)
+        texts.append(str(value))

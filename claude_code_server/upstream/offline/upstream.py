@@ -19,6 +19,9 @@ class OfflineUpstream:
     free = True
     local = True
 
+    def is_instant(self, request: Mapping[str, Any]) -> bool:
+        return _is_short(request)
+
     async def complete(self, request: Mapping[str, Any], *, beta: str | None = None) -> dict[str, Any]:
         # Imported on first use: the rules are large, and only this upstream needs them.
         from .model import respond
@@ -45,5 +48,9 @@ def _is_short(request: Mapping[str, Any]) -> bool:
     """Return whether a request is a plain completion with little text."""
     if request.get("tools"):
         return False
-    texts = [request.get("system") or "", *(message.get("content") for message in request.get("messages") or ())]
-    return all(isinstance(text, str) for text in texts) and sum(map(len, texts)) <= _SHORT
+    characters = 0
+    for text in (request.get("system") or "", *[message.get("content") for message in request.get("messages") or ()]):
+        if not isinstance(text, str):
+            return False
+        characters += len(text)
+    return characters <= _SHORT
