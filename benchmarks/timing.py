@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -45,7 +46,10 @@ def cpu_of(call: Callable[[], object], calls: int) -> Callable[[], float]:
 
 
 def cpu_of_process(pid: int) -> float:
-    """Return the CPU seconds of another process so far."""
+    """Return the CPU seconds of another process so far; on Linux to the nanosecond, as the scheduler counts it."""
+    threads = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    if threads:
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
 
