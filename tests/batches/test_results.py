@@ -139,6 +139,7 @@ def test_refused_key_ends_every_batch(both: ClientKind) -> None:
     assert server.requests["x"] < 64
 
 
+@pytest.mark.slow
 def test_items_are_read_as_there_is_room(both: ClientKind) -> None:
     read = 0
 
@@ -207,6 +208,7 @@ def test_closed_client_takes_no_batch(both: ClientKind) -> None:
         list(both.each(client.map_completions(["a"])))
 
 
+@pytest.mark.slow
 def test_deadline_ends_the_batch(both: ClientKind) -> None:
     stopped = threading.Event()
 

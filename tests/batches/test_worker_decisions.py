@@ -67,6 +67,7 @@ class Recorder(AdaptiveConcurrency):
 times: list[float] = []
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0.1, 3), st.integers(1, 5)), min_size=1, max_size=30), st.integers(1, 4))
 def test_ends_of_calls_are_counted_once_and_in_the_order_of_time(chunks: list[tuple[float, int]], workers: int) -> None:
     times.clear()

@@ -15,6 +15,7 @@ SECONDS = 0.8
 """Duration of the task."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["execute_task", "wait"])
 def test_server_that_ignores_prefer_wait_is_not_polled_without_pause(both: ClientKind, call: str) -> None:
     submitted_at = time.monotonic()
@@ -36,6 +37,7 @@ def test_server_that_ignores_prefer_wait_is_not_polled_without_pause(both: Clien
     assert sum(request.method == "GET" for request in server.requests) <= 6
 
 
+@pytest.mark.slow
 def test_timeout_ends_the_pause(both: ClientKind) -> None:
     def handle(request: raw_http.Request) -> Any:
         status = "cancelled" if request.path.endswith("/cancel") else "running"

@@ -82,6 +82,7 @@ def test_failed_call_runs_once(both: ClientKind, legacy: Legacy, call: str, outc
     assert caught.value.attempts == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_timeout_runs_once(both: ClientKind, legacy: Legacy, call: str) -> None:
     legacy.outcome = "silence"

@@ -76,6 +76,7 @@ def client_of_host(both: ClientKind, port: int = 9, **options: Any) -> Any:
     return both.client(f"http://{HOST}:{port}/v1", allow_insecure_http=True, **options)
 
 
+@pytest.mark.slow
 def test_dead_addresses_share_the_deadline(
     both: ClientKind, dead: Callable[[int, int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     resolver.answer.set()
 
 
+@pytest.mark.slow
 def test_a_resolver_that_hangs(both: ClientKind, resolver: Resolver) -> None:
     client = client_of_host(both, timeout=0.5, max_retries=0)
     for _ in range(3):

@@ -66,6 +66,7 @@ def test_interrupted_anywhere(monkeypatch: pytest.MonkeyPatch, action: str, way:
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["read", "abort"])
 def test_stream_used_while_its_client_closes(action: str) -> None:
     """By another thread, or by the collector."""

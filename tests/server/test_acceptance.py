@@ -63,6 +63,7 @@ def test_nothing_is_accepted_that_jsonschema_rejects(schema: dict[str, Any], bod
         assert Draft202012Validator(schema).is_valid(body)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.sampled_from(("create_completion", "create_task")), BODIES)
 def test_no_body_is_accepted_that_breaks_the_contract(operation: str, body: Any) -> None:

@@ -80,6 +80,7 @@ def fill(home: Path, workspace: Path) -> None:
     (workspace / ".claude/agents/not-text.md").write_bytes(b"\xff\xfe")
 
 
+@pytest.mark.slow
 def test_they_are_offered_only_if_the_server_is_told_so(tmp_path: Path, home: Path) -> None:
     workspace = tmp_path / "workspace"
     fill(home, workspace)

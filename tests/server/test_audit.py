@@ -45,6 +45,7 @@ def entries(capsys: pytest.CaptureFixture[str], state: Path, *options: str) -> l
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_log_says_who_ran_what_at_what_cost(
     server: Running, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +77,7 @@ def test_entries_are_selected_by_key_and_age(server: Running, state: Path, capsy
     assert entries(capsys, state, "--since", "2100-01-01") == []
 
 
+@pytest.mark.slow
 def test_people_get_a_table_without_prompts(server: Running, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with server.client() as client:
         client.post("/task", json={"description": PROMPT, "allow_tools": ["Bash", "Glob"]})

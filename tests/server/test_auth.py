@@ -37,6 +37,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(work)
 
 
+@pytest.mark.slow
 def test_repeated_failures_are_slowed_down() -> None:
     async def main() -> None:
         keys = ApiKeys([KEY])
@@ -65,6 +66,7 @@ def test_right_and_wrong_keys_wait_alike() -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_an_attacker_locks_nobody_out() -> None:
     async def main() -> None:
         keys = ApiKeys([KEY, OTHER_KEY])

@@ -85,6 +85,7 @@ def test_a_request_without_a_host_is_refused(server: Running) -> None:
         assert raw.response().status == 403
 
 
+@pytest.mark.slow
 def test_pages_of_other_origins_are_refused_before_anything_runs(server: Running, engine: ScriptedEngine) -> None:
     runs, (host, port) = len(engine.specs), server.address
     other = [

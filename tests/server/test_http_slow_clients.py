@@ -39,6 +39,7 @@ def in_time() -> Iterator[None]:
     assert time.monotonic() - started < 4 * TIMEOUT + NOISE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [b"G", b"GET /v1/health HTTP/1.1\r\n", head()[:-2]])
 def test_half_a_head_is_408(server: Running, part: bytes) -> None:
     with RawConnection(server.address, part) as raw:
@@ -84,6 +85,7 @@ def test_a_body_that_stalls_is_408_and_runs_nothing(server: Running, engine: Scr
     assert len(engine.specs) == runs
 
 
+@pytest.mark.slow
 def test_the_key_is_checked_before_the_body_arrives(server: Running) -> None:
     for key in ("wrong", ""):
         with RawConnection(server.address, task_head(key, 9_000_000)) as raw:
@@ -108,6 +110,7 @@ def test_a_client_that_waits_for_100_continue_needs_a_key(server: Running) -> No
         assert raw.response().status == 200
 
 
+@pytest.mark.slow
 def test_a_slow_upload_that_makes_progress_succeeds(server: Running) -> None:
     body = json.dumps({"description": "a", "context": {"text": "x" * 20_000}}).encode()
     with RawConnection(server.address, task_head(KEY, len(body))) as raw:
@@ -117,6 +120,7 @@ def test_a_slow_upload_that_makes_progress_succeeds(server: Running) -> None:
         assert raw.response().status == 200
 
 
+@pytest.mark.slow
 def test_an_idle_connection_stays_open_longer_than_a_head_may_take(server: Running) -> None:
     with RawConnection(server.address, head()) as raw:
         assert raw.response().status == 200
@@ -133,6 +137,7 @@ def test_pipelined_requests_are_served(server: Running) -> None:
         assert raw.response().status == 408
 
 
+@pytest.mark.slow
 def test_deadlines_do_not_apply_to_responses(tmp_path: Path) -> None:
     gate = Gate()
     engine = ScriptedEngine(says("a"), gate, says("b"))

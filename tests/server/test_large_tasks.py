@@ -25,6 +25,7 @@ def pages(client: Any, limit: int) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_page_bounds_the_logs(tmp_path: Path) -> None:
     engine = ScriptedEngine(*itertools.repeat(says("x" * 30_000), 10), DONE)
     with serving(tmp_path, engine) as server, server.client() as client:

@@ -121,6 +121,7 @@ def test_a_completion_may_only_use_a_permitted_model(server: ContextServer, path
     assert [(model["alias"], model["default"]) for model in listed] == [("haiku", True)]
 
 
+@pytest.mark.slow
 def test_what_a_request_leaves_out_is_what_the_key_may_use(server: ContextServer) -> None:
     specs: list[Any] = []
     engine, run = server.engine, server.engine.run

@@ -42,6 +42,7 @@ REFUSED: list[tuple[Any, str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_schema_that_cannot_be_used_is_refused_before_anything_runs(tmp_path: Path) -> None:
     engine = ScriptedEngine(DONE)
     with serving(tmp_path, engine) as server, server.client() as client:

@@ -298,6 +298,7 @@ def test_wrong_keys_get_the_same_response(server: ContextServer) -> None:
     assert responses.pop()[0] == 401
 
 
+@pytest.mark.slow
 def test_a_thousand_wrong_keys_take_the_same_steps(tmp_path: Path) -> None:
     """Compare the executed lines instead of seconds, which a busy machine would blur."""
     wrong = wrong_keys(tmp_path)

@@ -149,6 +149,7 @@ def test_silence_adds_up_across_connections(both: ClientKind, over: Event) -> No
     assert script.after == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_time_without_a_connection_does_not_count(both: ClientKind) -> None:
     busy = respond_with_error(503, "overloaded_error", Retry_After="0.7")
     with scripted_stream(send_then_cut(thinking_events(1)), busy, send_then_end(responses.result_event(2))) as (
@@ -201,6 +202,7 @@ def test_timeout_counts_despite_progress(both: ClientKind, over: Event) -> None:
     assert script.cancels == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stream_task", "stream_events", "events"])
 def test_timeout_counts_from_the_first_step(both: ClientKind, kind: str) -> None:
     """A stream can be made before it is needed, as the stream of a completion can."""
@@ -229,6 +231,7 @@ def test_timeouts_of_a_handle_apply_to_one_call(both: ClientKind) -> None:
         assert [event["type"] for event in events] == ["result"]
 
 
+@pytest.mark.slow
 def test_handle_supports_stall_timeout(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, _):
         handle = both.call(both.client(server.base_url).submit_task("x"))
