@@ -34,12 +34,6 @@ class ActiveTask:
     """Sequence number of the last stored event."""
     emitted: list[TaskEvent] = attrs.field(factory=list)
     """Events that are still to be stored, together."""
-    reserved: float = 0.0
-    """Most in USD that the model calls in progress may add to the task's cost."""
-    stored_most: float = 0.0
-    """Cost and reservation, in USD, that the store has: a crash would charge them."""
-    usage_timer: asyncio.TimerHandle | None = None
-    """Timer that stores the usage, if it has changed since it was stored."""
     storage_failed: bool = False
     """True if part of the task could not be stored; the task can then only end as failed."""
     event_characters: int = 0

@@ -22,8 +22,6 @@ from .active_task import ActiveTask
 from .task_ends import INEXACT, with_warnings
 
 _log = logging.getLogger(__name__)
-_USAGE_DELAY: Final = 0.05
-"""Seconds after which usage is stored that a stored reservation covers."""
 _MAX_AT_ONCE: Final = 100
 """Events of one transaction."""
 
@@ -88,28 +86,10 @@ class TaskProgress:
 
     def update_usage(self, active: ActiveTask, usage: Usage, reserved: float) -> None:
         """Store the usage of a running task, and what it has reserved."""
-        if active.ended.is_set():
-            return
-        # What a call used replaces its reservation, which is stored and would be charged after a crash: that can wait.
-        # A call that begins cannot.
-        begins = reserved > active.reserved or usage == active.task.usage
-        covered = usage.cost + reserved <= active.stored_most
-        active.task, active.reserved = attrs.evolve(active.task, usage=usage), reserved
-        self.account_of(active.key_hash).hold(active.id, usage.cost, reserved)
-        if begins or not covered:
-            self._store_usage(active)
-        elif active.usage_timer is None:
-            active.usage_timer = asyncio.get_running_loop().call_later(_USAGE_DELAY, self._store_usage, active)
-
-    def _store_usage(self, active: ActiveTask) -> None:
-        if active.usage_timer is not None:
-            active.usage_timer.cancel()
-            active.usage_timer = None
-        if active.ended.is_set():
-            return
-        usage, reserved = active.task.usage, active.reserved
-        if self._try(active, lambda: self._store.set_usage(active.id, usage, reserved)):
-            active.stored_most = usage.cost + reserved
+        if not active.ended.is_set():
+            active.task = attrs.evolve(active.task, usage=usage)
+            self.account_of(active.key_hash).hold(active.id, usage.cost, reserved)
+            self._try(active, lambda: self._store.set_usage(active.id, usage, reserved))
 
     def _stop(self, active: ActiveTask, limit: str) -> None:
         """Stop a task that has exceeded a limit on its events."""
