@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from benchmarks.offline_server import offline_server
 from benchmarks.rows import Chart, Row
 from benchmarks.timing import median, ratio
 from claude_code_client import AsyncClaudeClient
@@ -28,17 +29,7 @@ _ITEMS: Final = 250
 def bench_batches() -> tuple[list[Row], list[Chart]]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        local = LocalServer(
-            workspace=folder,
-            upstream="offline",
-            anthropic_api_key=None,
-            model=None,
-            state_dir=None,
-            prices=None,
-            allow_home_workspace=False,
-            sandbox=False,
-        )
-        stack.callback(local.stop)
+        local = stack.enter_context(offline_server(folder))
         samples = asyncio.run(_measure(local, Path(folder)))
     baseline = f"{_LOOP}, {_IN_FLIGHT} in flight ({median(samples, _LOOP) * 1e6:.0f} µs an item)"
     return [Row(name, ratio(samples, name, _LOOP), "", baseline, 1.10) for name in (_BATCH, _STORED)], []

@@ -16,10 +16,10 @@ from typing import Final
 
 from benchmarks.common import BODY, KEY, PATH
 from benchmarks.event_server import EVENTS
+from benchmarks.offline_server import offline_server
 from benchmarks.rows import Chart, Row
 from benchmarks.timing import cpu_of_process, in_turn, ratio
 from claude_code_client import ClaudeClient
-from claude_code_client._client.local_server import LocalServer
 
 _BARE: Final = "bare Starlette route on h11"
 _OURS: Final = "create_completion, offline"
@@ -27,7 +27,7 @@ _ROUNDS: Final = 3
 _REQUESTS: Final = 300
 _TIMEOUT: Final = 10.0
 _ONE_AT_A_TIME: Final = 10
-"""Tasks that are followed one after another: the CPU of a process is known to a hundredth of a second."""
+"""Tasks that are followed one after another: one takes little CPU."""
 _FOLLOWERS: Final = 200
 _REMAINING: Final = 500
 """Events that each of many followers reads."""
@@ -36,17 +36,7 @@ _REMAINING: Final = 500
 def bench_server() -> tuple[list[Row], list[Chart]]:
     with ExitStack() as stack:
         workspace = stack.enter_context(tempfile.TemporaryDirectory())
-        local = LocalServer(
-            workspace=workspace,
-            upstream="offline",
-            anthropic_api_key=None,
-            model=None,
-            state_dir=None,
-            prices=None,
-            allow_home_workspace=False,
-            sandbox=False,
-        )
-        stack.callback(local.stop)
+        local = stack.enter_context(offline_server(workspace))
         bare_port, bare_pid = stack.enter_context(_program("benchmarks.bare_server"))
         own_port = int(local.base_url.rsplit(":", 1)[1].partition("/")[0])
         works = {
