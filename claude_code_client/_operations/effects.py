@@ -2,8 +2,8 @@
 
 An operation is a generator. It yields effects, receives their outcomes and returns its result. Each operation is
 written once; a synchronous and an asynchronous driver in ``_transport`` carry it out, as in psycopg 3, whose
-``generators.py`` holds what ``waiting.py`` drives. They are not compared: writing their
-``__eq__`` would take as long as all the rest of these classes, in every program that makes a client.
+``generators.py`` holds what ``waiting.py`` drives. Effects are never compared: attrs would take as long to write their
+``__eq__`` as for the rest of these classes, in every program that makes a client.
 """
 
 from __future__ import annotations

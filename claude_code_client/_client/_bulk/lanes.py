@@ -1,6 +1,6 @@
 """Lanes of a batch: each runs items one after another, and there are as many as the server takes calls at once.
 
-A task for each item would cost a task for each item; a lane whose call has ended takes the next item itself. Items are
+A lane whose call has ended takes the next item itself, so that an item costs no asyncio task of its own. Items are
 read by one lane at a time. A lane that has to wait, for the pace or for an item, is the only one that does: the others
 end, and new ones begin when there is room again.
 """

@@ -48,7 +48,7 @@ class Chunk:
     models: list[ModelInfo] | None
     """Models with their prices, if there is a budget."""
     signal: SignalFile
-    """Path of the file whose lock ends with the coordinator."""
+    """File whose lock ends with the coordinator."""
 
 
 @attrs.frozen

@@ -41,7 +41,7 @@ class ExecutorLink:
 
     @property
     def signal(self) -> SignalFile:
-        """Path of the file that tells the workers that the coordinator is there."""
+        """File that tells the workers that the coordinator is there."""
         return self._signal.file
 
     async def carry(self, chunk: Chunk, timeout: float) -> ChunkReport:
