@@ -17,7 +17,7 @@ import attrs
 from claude_code_common.pricing import ModelPrice, has_count, prompt_tokens
 
 from ..domain.pricing import Need, grant_output, price_usage
-from ..domain.usage import Usage, merge_counts, total_usage
+from ..domain.usage import NO_USAGE, Usage, merge_counts, total_usage
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _MAX_CORRECTION: Final = 2.0
@@ -92,7 +92,7 @@ class ModelCall:
         If the call ends before its response has arrived, all the output counts that it might have.
         """
         if self._refused:
-            return Usage()
+            return NO_USAGE
         reported = price_usage(self._price, self._counts)
         if self._output_reported and self._prompt_reported:
             return reported
@@ -138,7 +138,7 @@ class UsageMeter:
     def __init__(self, max_cost: float) -> None:
         self._max_cost = max_cost
         self._in_progress: list[ModelCall] = []
-        self._ended = Usage()
+        self._ended = NO_USAGE
         self._correction = 1.0
         """Factor on estimated prompts, learned from the calls so far."""
 

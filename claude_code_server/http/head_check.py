@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -47,9 +48,9 @@ class HeadCheck:
 
     def _check_size(self, scope: Scope) -> None:
         """Raise ApiError for a head that arrived at once; one that arrives in parts is refused while it does."""
-        size = len(scope["raw_path"]) + len(scope["query_string"])
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
+        size = (
+            len(scope["raw_path"]) + len(scope["query_string"]) + sum(map(len, chain.from_iterable(scope["headers"])))
+        )
         if size > self._max_bytes:
             message = f"The head of the request is larger than {self._max_bytes} bytes. Send fewer or shorter headers."
             raise ApiError(431, "request_too_large", message, headers=_CLOSE)
