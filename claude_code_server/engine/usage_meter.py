@@ -63,13 +63,15 @@ class ModelCall:
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
         self._arrived = True
+        merge_counts(self._counts, message.get("usage"))
+        self._output_reported = has_count(self._counts, "output_tokens")
+        if self._output_reported and self._prompt_reported:
+            return
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
             parts = block if isinstance(block, Mapping) else {}
             texts = [parts.get(name) for name in ("text", "thinking")]
             self._characters += sum(len(text) for text in texts if isinstance(text, str))
-        merge_counts(self._counts, message.get("usage"))
-        self._output_reported = has_count(self._counts, "output_tokens")
 
     def end(self, *, refused: bool = False) -> None:
         """End the call; ``refused`` if the upstream has not run it, and charges nothing. Only the first end counts."""

@@ -263,8 +263,7 @@ class Store(TaskReader):
         return rows[0] if rows else None
 
     def _fetch_all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with closing(self._db.execute(sql, values)) as cursor:
-            return cursor.fetchall()
+        return self._db.execute(sql, values).fetchall()
 
     def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> int:
         rows = [event_to_row(task_id, event) for event in events]
