@@ -10,7 +10,7 @@ from functools import lru_cache
 def now(ago: float = 0.0) -> str:
     """Return the current time, or that ``ago`` seconds before."""
     # Requests need several: what is the same for a whole second is formatted once.
-    seconds, milliseconds = divmod(int((time.time() - ago) * 1000), 1000)
+    seconds, milliseconds = divmod((time.time_ns() - int(ago * 1e9)) // 1_000_000, 1000)
     return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
