@@ -226,7 +226,7 @@ async def _exhaust(stream: AsyncGenerator[Any, None]) -> None:
 
 
 def _check_left(server: ContextServer, port: Port) -> None:
-    server.engine.wait_until(lambda: server.engine.running == 0)
+    server.wait_until_idle()
     assert server.tasks_by_status() == {"cancelled": 1}
     assert port.cancels == 1
 
