@@ -318,7 +318,7 @@ def test_received_result_survives_the_deadline(both: ClientKind, over: Event) ->
         return None
 
     with raw_http.serve(raw_http.SocketServer(handle)) as server:
-        task = both.call(both.client(server.base_url).execute_task("x", timeout=1, on_event=str))
+        task = both.call(both.client(server.base_url).execute_task("x", timeout=2, on_event=str))
         over.set()
     assert (task.status, task.result["summary"]) == ("completed", "3 files.")
 
