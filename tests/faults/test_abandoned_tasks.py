@@ -21,6 +21,9 @@ SOON = CANCEL_TIMEOUT
 """Seconds that abandoning a task may take."""
 
 
+AsyncLeave = Callable[[AsyncClaudeClient, ContextServer], Coroutine[Any, Any, None]]
+
+
 class LeftError(Exception):
     """Exception of the caller."""
 
@@ -87,53 +90,68 @@ def test_abandoned_task_is_cancelled(
         assert (budget.spent, budget.reserved) == (0.25, 0)
 
 
-async def aleave_by_break(client: AsyncClaudeClient) -> None:
+async def aleave_by_break(client: AsyncClaudeClient, server: ContextServer) -> None:
     async for _ in client.stream_task("Wait", **HOLD):
         break
 
 
-async def aleave_by_close(client: AsyncClaudeClient) -> None:
+async def aleave_by_close(client: AsyncClaudeClient, server: ContextServer) -> None:
     async with aclosing(client.stream_task("Wait", **HOLD)) as stream:
         await anext(stream)
 
 
-async def aleave_by_exception(client: AsyncClaudeClient) -> None:
+async def aleave_by_exception(client: AsyncClaudeClient, server: ContextServer) -> None:
     async for _ in client.stream_task("Wait", **HOLD):
         raise LeftError
 
 
-async def aleave_with(client: AsyncClaudeClient) -> None:
+async def aleave_with(client: AsyncClaudeClient, server: ContextServer) -> None:
     async with await client.submit_task("Wait", **HOLD):
         pass
 
 
-async def aleave_with_by_exception(client: AsyncClaudeClient) -> None:
+async def aleave_with_by_exception(client: AsyncClaudeClient, server: ContextServer) -> None:
     async with await client.submit_task("Wait", **HOLD) as handle:
         async for _ in handle.events():
             raise LeftError
 
 
-async def aleave_by_timeout(client: AsyncClaudeClient) -> None:
+async def _runs(server: ContextServer) -> None:
+    """Wait until the task runs, and a little longer, until its caller waits for its end."""
+    await asyncio.to_thread(server.engine.wait_until, lambda: server.engine.running == 1)
+    await asyncio.sleep(0.2)
+
+
+async def _end(limit: asyncio.Timeout, server: ContextServer) -> None:
+    await _runs(server)
+    limit.reschedule(asyncio.get_running_loop().time())
+
+
+async def aleave_by_timeout(client: AsyncClaudeClient, server: ContextServer) -> None:
     try:
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(None) as limit:
+            ending = asyncio.create_task(_end(limit, server))
             await client.execute_task("Wait", **HOLD)
     except TimeoutError:
+        assert ending.done()
         return
     raise AssertionError("it did not time out")
 
 
-async def aleave_waiting_by_timeout(client: AsyncClaudeClient) -> None:
+async def aleave_waiting_by_timeout(client: AsyncClaudeClient, server: ContextServer) -> None:
     try:
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(None) as limit:
+            ending = asyncio.create_task(_end(limit, server))
             await (await client.submit_task("Wait", **HOLD)).wait()
     except TimeoutError:
+        assert ending.done()
         return
     raise AssertionError("it did not time out")
 
 
-async def aleave_by_group(client: AsyncClaudeClient) -> None:
+async def aleave_by_group(client: AsyncClaudeClient, server: ContextServer) -> None:
     async def fail() -> None:
-        await asyncio.sleep(0.2)
+        await _runs(server)
         raise LeftError
 
     try:
@@ -165,7 +183,9 @@ ALEAVING = [
 
 @pytest.mark.parametrize("leave", ALEAVING, ids=lambda leave: leave.__name__)
 def test_abandoned_async_task_is_cancelled(
-    server: ContextServer, proxy: FaultProxy, leave: Callable[[AsyncClaudeClient], Coroutine[Any, Any, None]]
+    server: ContextServer,
+    proxy: FaultProxy,
+    leave: AsyncLeave,
 ) -> None:
     port = proxy.open(server.address)
 
@@ -173,7 +193,7 @@ def test_abandoned_async_task_is_cancelled(
         async with AsyncClaudeClient(KEY, port.base_url, timeout=60) as client:
             with client.budget(usd=1) as budget:
                 with suppress(LeftError):
-                    await leave(client)
+                    await leave(client, server)
                 await _tidied_up()
                 assert (budget.spent, budget.reserved) == (0.25, 0)
 

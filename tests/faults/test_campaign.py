@@ -23,6 +23,8 @@ ROUND = 200
 """Calls per client, so that its retry quota is not used up."""
 LEAST = 0.8
 """Share of the calls that have to succeed despite the faults; ``overdue`` ones cannot."""
+STALLED = 0.1
+"""Share of its timeout that the machine may have stalled during a call that has to succeed."""
 _WITH_A_TASK = 1.1
 """A call about a task may exceed its timeout by a tenth, in which it cancels the task and learns its status."""
 
@@ -76,7 +78,11 @@ def test_random_faults_campaign(
     wait_for_background_work()
     _check_store(server, results)
     right = sum(end.error is None for _, end in results)
-    assert right >= 2 * count * LEAST, Counter(_how(end) for _, end in results)
+    # A stalled machine leaves too little time for the retries of some.
+    stalled = sum(
+        end.error is not None and stalls.seconds(end.began, end.ended) > STALLED * TIMEOUT for _, end in results
+    )
+    assert right >= (2 * count - stalled) * LEAST, Counter(_how(end) for _, end in results)
     met = sum((port.counts for port in ports.values()), Counter())
     print(f"{2 * count} calls, {sum(met.values())} exchanges: {_table(met)}")
     print(f"  ended with: {_table(Counter(_how(end) for _, end in results))}")

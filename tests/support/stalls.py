@@ -5,6 +5,7 @@ Tests that show how soon a call ends allow for them, and for a little more: what
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -33,11 +34,14 @@ class Stalls:
         self._left.set()
         self._thread.join()
 
-    def allowance(self, began: float, ended: float) -> float:
+    def seconds(self, began: float = 0.0, ended: float = math.inf) -> float:
+        """Return the seconds that were stalled between two monotonic times."""
+        return sum(max(min(end, ended) - max(due, began), 0.0) for due, end in self._stalls)
+
+    def allowance(self, began: float = 0.0, ended: float = math.inf) -> float:
         """Return the seconds by which what ran between two monotonic times may be late."""
-        stalled = sum(max(min(end, ended) - max(due, began), 0.0) for due, end in self._stalls)
         # Both the call and the other side of its connection may have been kept waiting.
-        return NOISE + 2 * stalled
+        return NOISE + 2 * self.seconds(began, ended)
 
     def _measure(self) -> None:
         while not self._left.is_set():
