@@ -370,7 +370,9 @@ def test_closed_while_a_failed_task_is_cancelled() -> None:
 
 
 @pytest.mark.slow
-def test_cancel_without_time_left_is_sent_in_the_background(both: ClientKind) -> None:
+def test_cancel_without_time_left_is_sent_in_the_background(both: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claude_code_client._operations.task_deadlines.CANCEL_TIMEOUT", 10.0)
+
     def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
             cancels.append(request)

@@ -22,7 +22,7 @@ class Stalls:
 
     def __init__(self) -> None:
         self._stalls: list[tuple[float, float]] = []
-        """When each should have ended, and when it did."""
+        """Time at which each should have ended, and time at which it did."""
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._measure, name="stalls")
 
