@@ -270,12 +270,17 @@ def _full() -> Iterator[str]:
 @pytest.mark.slow
 def test_server_receives_the_deadline(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """The server ends a task that exceeds its deadline, and the client learns its status."""
-    port = proxy.open(server.address)
     # Long enough for the server's end of the task to arrive within half a tenth of it.
     calls = {call.__name__: partial(call, timeout=3 * TIMEOUT) for call in (execute, stream)}
-    errors = errors_in_time(kind, [Case(name, call, port.base_url, bound=3 * BOUND) for name, call in calls.items()])
-    assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}
-    assert server.tasks_by_status() == {"timeout": 2}
+    for _ in range(3):
+        port = proxy.open(server.address)
+        cases = [Case(name, call, port.base_url, bound=3 * BOUND) for name, call in calls.items()]
+        errors = errors_in_time(kind, cases)
+        if port.cancels == 0:  # otherwise the machine may have stalled just then: once more
+            break
+    assert {(error.task_id, "timeout") for error in errors.values()} == {
+        (id_, status) for id_, status, _ in server.tasks()[-2:]
+    }
     for error in errors.values():
         assert isinstance(error, TimeoutError)
         assert error.task is not None
