@@ -1,6 +1,6 @@
-"""Network backend for httpcore whose sockets keep a deadline, and can be woken by another thread.
+"""Sockets that keep a deadline, and that another thread can wake; also a network backend for httpcore.
 
-The timeouts of httpcore apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read
+The timeouts of sockets apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read
 or write waits no longer than the deadline that its thread has set, and ends when the call is cancelled.
 """
 
@@ -61,7 +61,7 @@ def _left(bounds: Bounds | None, timeout: float | None, error: type[Exception]) 
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """httpcore's own sockets, with the deadline and the cancel token of the thread."""
+    """Opens sockets with the deadline and the cancel token of the thread."""
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
@@ -73,7 +73,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> DeadlineStream:
         bounds = _bounds.get()
         timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
         if bounds is not None and bounds.events is not None:
@@ -98,19 +98,51 @@ class DeadlineBackend(httpcore.NetworkBackend):
         except BaseException:
             sock.close()
             raise
-        return _DeadlineStream(SyncStream(sock))
+        return DeadlineStream(_SocketStream(sock))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
         timeout = _left(_bounds.get(), timeout, httpcore.ConnectTimeout)
-        return _DeadlineStream(self._inner.connect_unix_socket(path, timeout, socket_options))
+        return DeadlineStream(self._inner.connect_unix_socket(path, timeout, socket_options))
 
     def sleep(self, seconds: float) -> None:
         self._inner.sleep(seconds)
 
 
-class _DeadlineStream(httpcore.NetworkStream):
+class _SocketStream(SyncStream):
+    """httpcore's stream of a socket, without the generators that its methods translate exceptions with."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            self._sock.settimeout(timeout)
+            return self._sock.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        try:
+            self._sock.settimeout(timeout)
+            sent = self._sock.send(buffer)
+            while sent < len(buffer):
+                sent += self._sock.send(memoryview(buffer)[sent:])
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        stream = super().start_tls(ssl_context, server_hostname, timeout)
+        return _SocketStream(stream._sock) if type(stream) is SyncStream else stream
+
+
+class DeadlineStream(httpcore.NetworkStream):
+    """Stream of a socket that keeps the deadline and the cancel token of its thread."""
+
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
         self._lock = threading.RLock()
@@ -124,7 +156,7 @@ class _DeadlineStream(httpcore.NetworkStream):
         bounds = _bounds.get()
         if self._unsent:
             with suppress(httpcore.WriteError):  # as httpcore has it: the server may have responded before
-                self._send(self._unsent.take(), timeout)
+                self.send(self._unsent.take(), timeout)
         self._is_sending = False
         self._block(bounds, httpcore.ReadError)
         try:
@@ -134,9 +166,10 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if data := self._unsent.put(buffer):
-            self._send(data, timeout)
+            self.send(data, timeout)
 
-    def _send(self, data: bytes, timeout: float | None) -> None:
+    def send(self, data: bytes, timeout: float | None = None) -> None:
+        """Write bytes at once, without waiting for the rest of a request."""
         bounds, is_start = _bounds.get(), not self._is_sending
         events = None if bounds is None or data.startswith(PROXY_REQUEST) else bounds.events
         self._is_sending = True
@@ -163,12 +196,12 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
+    ) -> DeadlineStream:
         bounds = _bounds.get()
         timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
         self._block(bounds, httpcore.ConnectError)
         try:
-            return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+            return DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
         finally:
             self._unblock(bounds)
 
