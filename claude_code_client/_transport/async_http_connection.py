@@ -68,7 +68,7 @@ class AsyncDirectConnection:
         return not self._closed and not self._is_cut and self._http.finish()
 
     def has_expired(self) -> bool:
-        return self._stream is None or bool(self._stream.get_extra_info("is_readable"))
+        return self._stream is None or self._stream.has_input
 
     async def aclose(self) -> None:
         self._closed = True

@@ -248,6 +248,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         protocol.connection_made(cast("asyncio.Transport", transport))
         return AsyncioStream(protocol)
 
+    @property
+    def has_input(self) -> bool:
+        """True if there is anything to read, such as the end, or if the stream is closed."""
+        return self._protocol.has_input or _is_readable(self._protocol.transport.get_extra_info("socket"))
+
     def get_extra_info(self, info: str) -> Any:
         transport = self._protocol.transport
         match info:
@@ -260,7 +265,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             case "server_addr":
                 return transport.get_extra_info("peername")
             case "is_readable":
-                return self._protocol.has_input or _is_readable(transport.get_extra_info("socket"))
+                return self.has_input
         return None
 
 

@@ -6,6 +6,7 @@ or write waits no longer than the deadline that its thread has set, and ends whe
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -151,6 +152,18 @@ class DeadlineStream(httpcore.NetworkStream):
         self._unsent = UnsentBytes()
         self._is_sending = False
         """True from the start of a request until its response is read."""
+        self._input: select.poll | None = None
+
+    @property
+    def has_input(self) -> bool:
+        """True if there is anything to read, such as the end, or if the stream is closed."""
+        descriptor = self._inner.get_extra_info("socket").fileno()
+        if self._closed or descriptor < 0:
+            return True
+        if self._input is None:
+            self._input = select.poll()
+            self._input.register(descriptor, select.POLLIN)
+        return bool(self._input.poll(0))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         bounds = _bounds.get()
