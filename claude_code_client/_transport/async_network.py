@@ -76,9 +76,6 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             stream.get_extra_info("socket").setsockopt(*option)
         return stream
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
 
 class _Protocol(asyncio.Protocol):
     """Receives into a buffer, as far as there is room."""

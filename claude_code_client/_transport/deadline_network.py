@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import Any, Final
 
 import httpcore
 from httpcore._backends.sync import SyncStream  # what httpcore.SyncBackend makes of a socket
@@ -23,6 +23,9 @@ from .cancellation import CancelToken, shut_down
 from .connecting import Cancelled, connect
 from .network_events import NetworkEvents
 from .unsent_bytes import PROXY_REQUEST, UnsentBytes
+
+_SHORTEST: Final = 1e-6
+"""Seconds; a timeout of 0 would mean not to wait."""
 
 
 class Bounds:
@@ -64,9 +67,6 @@ def _left(bounds: Bounds | None, timeout: float | None, error: type[Exception]) 
 class DeadlineBackend(httpcore.NetworkBackend):
     """Opens sockets with the deadline and the cancel token of the thread."""
 
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
-
     def connect_tcp(
         self,
         host: str,
@@ -101,15 +101,6 @@ class DeadlineBackend(httpcore.NetworkBackend):
             raise
         return DeadlineStream(_SocketStream(sock))
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        timeout = _left(_bounds.get(), timeout, httpcore.ConnectTimeout)
-        return DeadlineStream(self._inner.connect_unix_socket(path, timeout, socket_options))
-
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
-
 
 class _SocketStream(SyncStream):
     """httpcore's stream of a socket, without the generators that its methods translate exceptions with."""
@@ -124,11 +115,13 @@ class _SocketStream(SyncStream):
             raise httpcore.ReadError(str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        left = memoryview(buffer)
         try:
-            self._sock.settimeout(timeout)
-            sent = self._sock.send(buffer)
-            while sent < len(buffer):
-                sent += self._sock.send(memoryview(buffer)[sent:])
+            while left:
+                # For all of it: a server that reads slowly must not get the timeout anew for each part.
+                self._sock.settimeout(None if end is None else max(end - time.monotonic(), _SHORTEST))
+                left = left[self._sock.send(left) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
