@@ -16,8 +16,8 @@ from support.servers.context_server import ContextServer
 pytestmark = pytest.mark.slow
 
 HOLD: dict[str, Any] = {"context": {"hold": True, "events": 1, "cost": 0.25}, "max_cost": 1.0, "timeout": 60.0}
-BOUND = 3.0
-"""Seconds from the signal to the end of the process."""
+BOUND = 10.0
+"""Seconds from the signal to the end of the process on a busy machine; the task would take a minute."""
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -56,7 +56,7 @@ def test_keyboard_interrupt_with_a_silent_server(
         seconds, code, said = worker.interrupt()
     _check_interrupted(seconds, code, said)
     assert port.cancels == 1
-    server.engine.wait_until(lambda: server.engine.running == 0)
+    server.wait_until_idle()
     assert server.tasks_by_status() == {"cancelled": 1}
 
 
