@@ -160,7 +160,6 @@ def test_successful_calls_leak_nothing(both: ClientKind, logs: io.StringIO, name
     assert not isinstance(result, BaseException)
     assert MARK not in shown(result)
     assert "claude_code_client INFO" in logs.getvalue()
-    assert "httpcore" in logs.getvalue()
     assert MARK not in logs.getvalue()
     assert "Python is" not in logs.getvalue()
 

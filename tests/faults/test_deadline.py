@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,29 @@ def test_slow_servers(kind: str, server: ContextServer, proxy: FaultProxy) -> No
     assert {name: error.attempts for name, error in errors.items() if error.attempts != 1} == {}
     server.wait_until_idle()
     assert len(server.tasks()) <= 2 * len(FAULTS)
+
+
+def test_server_that_reads_slowly(both: ClientKind) -> None:
+    """Each part of a large request makes progress; the deadline is for all of it."""
+    body, received, over = "x" * 20_000_000, [0], threading.Event()
+
+    def read_slowly(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            while data := connection.recv(1 << 18):
+                received[0] += len(data)
+                over.wait(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # not all of it at once
+        reading = pool.submit(read_slowly, listener)
+        client = both.client(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", max_retries=0)
+        with pytest.raises(TimeoutError):
+            both.call(client.complete(body, timeout=0.3))
+        read_by_then = received[0]
+        over.set()
+        reading.result()
+    assert read_by_then < len(body) / 2
 
 
 LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not in name}
