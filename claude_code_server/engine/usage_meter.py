@@ -17,7 +17,7 @@ import attrs
 from claude_code_common.pricing import ModelPrice, has_count, prompt_tokens
 
 from ..domain.pricing import Need, grant_output, price_usage
-from ..domain.usage import Usage, merge_counts, total_usage
+from ..domain.usage import NO_USAGE, Usage, merge_counts, total_usage
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _MAX_CORRECTION: Final = 2.0
@@ -63,13 +63,15 @@ class ModelCall:
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Count a response that was not streamed."""
         self._arrived = True
+        merge_counts(self._counts, message.get("usage"))
+        self._output_reported = has_count(self._counts, "output_tokens")
+        if self._output_reported and self._prompt_reported:
+            return
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
             parts = block if isinstance(block, Mapping) else {}
             texts = [parts.get(name) for name in ("text", "thinking")]
             self._characters += sum(len(text) for text in texts if isinstance(text, str))
-        merge_counts(self._counts, message.get("usage"))
-        self._output_reported = has_count(self._counts, "output_tokens")
 
     def end(self, *, refused: bool = False) -> None:
         """End the call; ``refused`` if the upstream has not run it, and charges nothing. Only the first end counts."""
@@ -92,7 +94,7 @@ class ModelCall:
         If the call ends before its response has arrived, all the output counts that it might have.
         """
         if self._refused:
-            return Usage()
+            return NO_USAGE
         reported = price_usage(self._price, self._counts)
         if self._output_reported and self._prompt_reported:
             return reported
@@ -138,7 +140,7 @@ class UsageMeter:
     def __init__(self, max_cost: float) -> None:
         self._max_cost = max_cost
         self._in_progress: list[ModelCall] = []
-        self._ended = Usage()
+        self._ended = NO_USAGE
         self._correction = 1.0
         """Factor on estimated prompts, learned from the calls so far."""
 

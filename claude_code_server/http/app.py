@@ -72,8 +72,8 @@ def build_app(services: Services, *, lifespan: Lifespan[Starlette] | None = None
         *monitoring_routes(services),
     ]
     router = Router(routes, redirect_slashes=False, default=_UnknownPath(services.contract.base_path))
-    checked = HeadCheck(_ExactPaths(router), settings.allowed_hosts, settings.max_head_bytes)
-    app = _Application(_RequestMiddleware(checked, services.metrics), lifespan=lifespan)
+    head_check = HeadCheck(settings.allowed_hosts, settings.max_head_bytes)
+    app = _Application(_RequestMiddleware(_Endpoints(router, head_check), services.metrics), lifespan=lifespan)
     app.state.services = services
     return app
 
@@ -92,17 +92,22 @@ class _Application(Starlette):
             await super().__call__(scope, receive, send)
 
 
-class _ExactPaths:
-    """Endpoints of the paths without parameters, by path; the router, which tries one path after another, has all."""
+class _Endpoints:
+    """Endpoints of all paths, for requests whose head passes the check.
 
-    def __init__(self, router: Router) -> None:
+    Those without parameters are found by their path; the router, which tries one path after another, has all.
+    """
+
+    def __init__(self, router: Router, head_check: HeadCheck) -> None:
         self._router = router
-        self._endpoints: dict[str, ASGIApp] = {
+        self._head_check = head_check
+        self._exact: dict[str, ASGIApp] = {
             route.path: route.app for route in router.routes if isinstance(route, Route) and not route.param_convertors
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._endpoints.get(scope["path"], self._router)(scope, receive, send)
+        self._head_check.check(scope)
+        await self._exact.get(scope["path"], self._router)(scope, receive, send)
 
 
 class _PathEndpoint:

@@ -10,10 +10,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from claude_code_common.loopback import is_loopback
 
@@ -30,31 +31,29 @@ _is_loopback: Final = lru_cache(64)(is_loopback)
 
 
 class HeadCheck:
-    """Middleware that refuses requests whose head is too large, is ambiguous or names another site. Raise ApiError."""
+    """Check of requests: none whose head is too large, is ambiguous or names another site passes."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = (), max_bytes: float = math.inf) -> None:
-        self._app = app
+    def __init__(self, allowed_hosts: Iterable[str] = (), max_bytes: float = math.inf) -> None:
         self._max_bytes = max_bytes
         self._allowed = frozenset(_normalize(host) for host in allowed_hosts)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            self._check_size(scope)
-            server = scope.get("server")
-            # Of several headers with one name, the first counts, as with Starlette.
-            self._check(dict(reversed(scope["headers"])), local_address=server[0] if server else "")
-        await self._app(scope, receive, send)
+    def check(self, scope: Scope) -> None:
+        """Raise ApiError for a request that must not be served."""
+        self._check_size(scope)
+        server = scope.get("server")
+        # Of several headers with one name, the first counts, as with Starlette.
+        self._check_names(dict(reversed(scope["headers"])), local_address=server[0] if server else "")
 
     def _check_size(self, scope: Scope) -> None:
         """Raise ApiError for a head that arrived at once; one that arrives in parts is refused while it does."""
-        size = len(scope["raw_path"]) + len(scope["query_string"])
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
+        size = (
+            len(scope["raw_path"]) + len(scope["query_string"]) + sum(map(len, chain.from_iterable(scope["headers"])))
+        )
         if size > self._max_bytes:
             message = f"The head of the request is larger than {self._max_bytes} bytes. Send fewer or shorter headers."
             raise ApiError(431, "request_too_large", message, headers=_CLOSE)
 
-    def _check(self, headers: Mapping[bytes, bytes], local_address: str) -> None:
+    def _check_names(self, headers: Mapping[bytes, bytes], local_address: str) -> None:
         if b"content-length" in headers and b"transfer-encoding" in headers:
             error = invalid_request("A request has either Content-Length or Transfer-Encoding, not both.")
             error.headers.update(_CLOSE)

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import attrs
@@ -19,8 +19,8 @@ from ..domain.errors import ApiError, shutting_down, storage_unavailable
 from ..domain.idempotency import IdempotencyKey, PaidCompletion
 from ..domain.json_values import encode_json
 from ..domain.model_catalog import Tariff
-from ..domain.timestamps import format_time, now
-from ..domain.usage import Usage
+from ..domain.timestamps import now
+from ..domain.usage import NO_USAGE, Usage
 from ..engine.messages_request import estimate_need
 from ..engine.usage_meter import ModelCall
 from ..runtime.at_once import run_at_once
@@ -61,7 +61,7 @@ class CompletionRunner:
         if in_flight is not None:
             key.check_fingerprint(in_flight.fingerprint)
             return in_flight
-        stored = self._store.find_response(key, since=_retention_start())
+        stored = self._store.find_response(key, since=now(ago=RETENTION.total_seconds()))
         if stored is None:
             return None
         key.check_fingerprint(stored.fingerprint)
@@ -111,19 +111,23 @@ class CompletionRunner:
         stream: bool,
     ) -> None:
         end: CompletionResponse | ApiError | None = None
+        usage: Usage | None = None
         encoded = None
-        record: PaidCompletion | None = None
-        max_tokens = request.body["max_tokens"]
-        price = self._tariff.price(request.model)
+        reserved, reservation = False, None
+        model, max_tokens = request.model, request.body["max_tokens"]
+        price = self._tariff.price(model)
         call = ModelCall(price, lambda: estimate_need(request.body, max_tokens), max_tokens)
         account, work = self._accounts.of(key_hash), f"completion {id(completion)}"
         try:
-            most = Usage() if price is FREE else call.reservation
+            most = NO_USAGE if price is FREE else call.reservation
             self._accounts.check_completion(account, most)
-            record = self._reserve(request, most, key_hash, key)
+            reservation = self._reserve(model, most, key_hash)
+            reserved = True
             account.hold(work, 0.0, most.cost)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
-            end = self._response(request, message, call)
+            call.end()
+            usage = call.usage
+            end = self._response(request, message, usage)
         except UpstreamError as error:
             call.end(refused=not error.may_be_billed)
             end = to_api_error(error, self._upstream.name)
@@ -136,32 +140,28 @@ class CompletionRunner:
         finally:
             call.end()
             end = end or shutting_down()
-            if record is not None:
-                usage = call.usage
-                self._metrics.add_usage(request.model, usage)
+            if reserved:
+                usage = usage or call.usage
+                self._metrics.add_usage(model, usage)
                 if is_logged(_log):
-                    model = self._metrics.model_label(request.model)
-                    log_event(_log, "completion ended", model=model, **attrs.asdict(usage))
-                encoded = self._save(record, usage, end)
+                    label = self._metrics.model_label(model)
+                    log_event(_log, "completion ended", model=label, **attrs.asdict(usage))
+                encoded = self._save(end, key_hash, model, usage, key, reservation)
                 account.settle(work, usage.cost)
             if key is not None:
                 self._by_key.pop((key.key_hash, key.value), None)
             completion.finish(end, encoded)
 
-    def _reserve(
-        self, request: MessagesRequest, most: Usage, key_hash: str, key: IdempotencyKey | None
-    ) -> PaidCompletion:
+    def _reserve(self, model: str, most: Usage, key_hash: str) -> int | None:
         """Store what a call may cost, so that it is charged if the server crashes. Raise ApiError 503 if it cannot be.
 
         Work whose result could not be stored either is not worth paying for.
         """
-        at = now()
         try:
-            reservation = self._store.reserve(key_hash, at, request.model, most)
+            return self._store.reserve(key_hash, now(), model, most)
         except Exception as error:
             log_exception(_log, "reserving the cost of a completion", error)
             raise storage_unavailable() from None
-        return PaidCompletion(key_hash, at, request.model, Usage(), key, reservation=reservation)
 
     async def _complete(self, request: MessagesRequest, call: ModelCall) -> dict[str, Any]:
         message = await self._upstream.complete(request.body)
@@ -179,36 +179,40 @@ class CompletionRunner:
         return assembler.message()
 
     def _response(
-        self, request: MessagesRequest, message: Mapping[str, Any], call: ModelCall
+        self, request: MessagesRequest, message: Mapping[str, Any], usage: Usage
     ) -> CompletionResponse | ApiError:
         """Return the completion for a Messages response, or an error if the response has an odd shape."""
         if not is_message(message):
             text = f"The upstream {self._upstream.name} failed: its response is not a message."
             return ApiError(502, "server_error", text, headers=NO_RETRY)
-        call.end()
-        return to_completion(request, message, call.usage, price_known=self._tariff.is_known(request.model))
+        return to_completion(request, message, usage, price_known=self._tariff.is_known(request.model))
 
-    def _save(self, record: PaidCompletion, usage: Usage, end: CompletionResponse | ApiError) -> bytes | None:
+    def _save(
+        self,
+        end: CompletionResponse | ApiError,
+        key_hash: str,
+        model: str,
+        usage: Usage,
+        key: IdempotencyKey | None,
+        reservation: int | None,
+    ) -> bytes | None:
         """Store the usage, and with it the response under its idempotency key; later if it is not possible now.
 
         Return the response as JSON.
         """
-        key_hash, reservation, encoded = record.key_hash, record.reservation, None
+        encoded, response = None, ""
         if isinstance(end, CompletionResponse):
             # SQLite stores valid Unicode only.
             model = end.model.encode(errors="replace").decode()
             encoded = encode_json(end.to_dict())
-            completion = PaidCompletion(key_hash, now(), model, usage, record.key, encoded.decode(), reservation)
+            response = encoded.decode()
         else:
-            usage = usage if usage.cost > 0 else Usage()
-            completion = PaidCompletion(key_hash, now(), record.model, usage, reservation=reservation)
+            # The same request may succeed later.
+            key = None
+            usage = usage if usage.cost > 0 else NO_USAGE
         try:
-            self._store.save_completion(completion)
+            self._store.save_completion(PaidCompletion(key_hash, now(), model, usage, key, response, reservation))
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.
             log_exception(_log, "storing a completion", error)
         return encoded
-
-
-def _retention_start() -> str:
-    return format_time(datetime.now(UTC) - RETENTION)

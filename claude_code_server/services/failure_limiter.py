@@ -80,8 +80,9 @@ class FailureLimiter:
 
     def trust(self, address: str, key_hash: str) -> None:
         """Remember that the address has sent an accepted key."""
-        self._trusted[_network(address), key_hash] = None
-        self._trusted.move_to_end((_network(address), key_hash))
+        known = (_network(address), key_hash)
+        self._trusted[known] = None
+        self._trusted.move_to_end(known)
         while len(self._trusted) > _MAX_TRUSTED:
             self._trusted.popitem(last=False)
 

@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from ..domain.model_catalog import ModelCatalog
-from ..domain.usage import Usage
+from ..domain.usage import NO_USAGE, Usage
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds of the histogram of response times, in seconds."""
@@ -53,7 +53,7 @@ class Metrics:
     def add_usage(self, model: str, usage: Usage) -> None:
         """Count the usage of a completion or task that has ended."""
         name = self.model_label(model)
-        before = self.usage.get(name, Usage())
+        before = self.usage.get(name, NO_USAGE)
         self.usage[name] = Usage(
             before.input_tokens + usage.input_tokens,
             before.output_tokens + usage.output_tokens,

@@ -11,7 +11,7 @@ from ..domain.engine_protocol import Outcome
 from ..domain.entities import Artifact, Task, TaskError, TaskEvent
 from ..domain.json_values import express
 from ..domain.timestamps import now
-from ..domain.usage import Usage
+from ..domain.usage import NO_USAGE, Usage
 
 SERVER_FAILED: Final = Outcome("failed", error=("server_error", "The server failed while it ran the task."))
 INTERRUPTED: Final = Outcome("failed", error=("server_error", "The server stopped before the task ended."))
@@ -33,7 +33,7 @@ _MAX_WARNINGS: Final = 50
 def ended_task(task: Task, outcome: Outcome, seq: int, event_type: str) -> tuple[Task, TaskEvent]:
     """Return the ended task and its terminal event."""
     at = now()
-    usage = task.usage if outcome.usage == Usage() else outcome.usage
+    usage = task.usage if outcome.usage == NO_USAGE else outcome.usage
     result = express(outcome.result)
     inexact = () if result.exact else (INEXACT.format("the result"),)
     ended = attrs.evolve(

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from ..domain.audit import Grants
 from ..domain.entities import RUNNING, Task, TaskEvent
 from ..domain.idempotency import IdempotencyKey, PaidCompletion, StoredResponse
-from ..domain.usage import ModelUsage, Usage
+from ..domain.usage import NO_USAGE, ModelUsage, Usage
 from .audit import record_end, record_start
 from .key_table import KeyTable, open_key_table
 from .migration import LaterVersionError, migrate
@@ -263,8 +263,7 @@ class Store(TaskReader):
         return rows[0] if rows else None
 
     def _fetch_all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with closing(self._db.execute(sql, values)) as cursor:
-            return cursor.fetchall()
+        return self._db.execute(sql, values).fetchall()
 
     def _add_events(self, task_id: str, events: Iterable[TaskEvent]) -> int:
         rows = [event_to_row(task_id, event) for event in events]
@@ -274,7 +273,7 @@ class Store(TaskReader):
     def _save_completion(self, completion: PaidCompletion) -> None:
         if completion.reservation is not None:
             self._db.execute("DELETE FROM reservations WHERE n = ?", (completion.reservation,))
-        if completion.response or completion.usage != Usage():
+        if completion.response or completion.usage != NO_USAGE:
             self._add_usage("completion", completion.key_hash, completion.at, completion.model, completion.usage)
         if completion.key is not None:
             self._save_response(completion.key, completion.response, completion.at)
