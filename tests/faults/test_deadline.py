@@ -157,6 +157,7 @@ def test_slow_servers(kind: str, server: ContextServer, proxy: FaultProxy) -> No
     assert len(server.tasks()) <= 2 * len(FAULTS)
 
 
+@pytest.mark.slow
 def test_server_that_reads_slowly(both: ClientKind) -> None:
     """Each part of a large request makes progress; the deadline is for all of it."""
     body, received, over = "x" * 20_000_000, [0], threading.Event()
@@ -166,14 +167,15 @@ def test_server_that_reads_slowly(both: ClientKind) -> None:
         with connection, contextlib.suppress(OSError):
             while data := connection.recv(1 << 18):
                 received[0] += len(data)
-                over.wait(0.01)
+                over.wait(0.2)
 
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(15)  # a client that never connects
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # not all of it at once
         reading = pool.submit(read_slowly, listener)
         client = both.client(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", max_retries=0)
         with pytest.raises(TimeoutError):
-            both.call(client.complete(body, timeout=0.3))
+            both.call(client.complete(body, timeout=2))
         read_by_then = received[0]
         over.set()
         reading.result()
