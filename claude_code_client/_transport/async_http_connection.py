@@ -18,15 +18,19 @@ class AsyncHttpConnection(Protocol):
 
     async def exchange(self, request: HttpRequest, headers: Headers, timeouts: dict[str, float]) -> tuple[int, Headers]:
         """Send a request; return the status and the headers of its response."""
+        ...
 
     async def read(self) -> bytes | None:
         """Return the next bytes of the response's body; None at its end."""
+        ...
 
     async def finish(self) -> bool:
         """End the exchange; return whether the connection can be used for another one."""
+        ...
 
     def has_expired(self) -> bool:
         """Return whether the server has closed the connection since the last exchange."""
+        ...
 
     async def aclose(self) -> None:
         """Close the connection, whatever it is in the middle of."""

@@ -61,7 +61,7 @@ class Http11:
         try:
             while True:
                 event = self._h11.next_event()
-                if type(event) is h11.Response:
+                if isinstance(event, h11.Response):
                     return event.status_code, event.headers.raw_items()
                 if event is h11.NEED_DATA:
                     return None
@@ -83,7 +83,7 @@ class Http11:
                     raise failure from error
                 self._failure = failure
                 break
-            if type(event) is h11.Data:
+            if isinstance(event, h11.Data):
                 pieces.append(bytes(event.data))
             elif event is h11.NEED_DATA:
                 break
