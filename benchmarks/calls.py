@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import anthropic
+import h11
 import httpcore
 import httpx
 import httpx2
@@ -62,6 +63,7 @@ def _clients(url: str, stack: ExitStack) -> dict[str, Callable[[], object]]:
         "complete()": lambda: client.complete("Hello"),
         "client.api": lambda: create_completion.sync(client=client.api, body=endpoint_body),
         "raw socket + json": stack.enter_context(raw_call(url)),
+        "h11, one connection": stack.enter_context(_h11_call(url)),
         "httpcore, one connection": stack.enter_context(_httpcore_call(url)),
         "httpx2": lambda: http2.post(target, json=BODY).json(),
         "requests": lambda: session.post(target, json=BODY).json(),
@@ -85,6 +87,30 @@ def raw_call(url: str) -> Iterator[Callable[[], object]]:
         def call() -> object:
             connection.sendall(head + json.dumps(BODY).encode())
             return json.loads(connection.recv(65536).partition(b"\r\n\r\n")[2])
+
+        yield call
+
+
+@contextmanager
+def _h11_call(url: str) -> Iterator[Callable[[], object]]:
+    """Yield a call with a parser of HTTP and nothing more: no deadline, no check, no retry."""
+    address, connection = urlsplit(url), h11.Connection(h11.CLIENT)
+    headers = [("Host", address.netloc), ("Content-Type", "application/json")]
+    with socket.create_connection((address.hostname or "", address.port or 80)) as sock:
+
+        def call() -> object:
+            body, received = json.dumps(BODY).encode(), b""
+            head = h11.Request(method="POST", target=PATH, headers=[*headers, ("Content-Length", str(len(body)))])
+            sock.sendall(
+                b"".join(connection.send(event) or b"" for event in (head, h11.Data(data=body), h11.EndOfMessage()))
+            )
+            while (event := connection.next_event()) is h11.NEED_DATA or not isinstance(event, h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    connection.receive_data(sock.recv(65536))
+                elif isinstance(event, h11.Data):
+                    received += bytes(event.data)
+            connection.start_next_cycle()
+            return json.loads(received)
 
         yield call
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from pytest_httpserver import HTTPServer
 from support import fork_server
+from support.clients.background_work import wait_for_background_work
 from support.clients.client_kinds import ClientKind, open_client_kind
+from support.servers import raw_http
 from support.servers.forked_local import forked_local_servers, new_local_servers
 
 # Keep the developer's keys, settings and proxies away from clients, servers and agents under test.
@@ -53,6 +57,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(_SLOW_DIRECTORIES):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _no_background_work_left() -> Iterator[None]:
+    """Wait for what clients finish in the background: its requests must not arrive at the server of the next test."""
+    yield
+    wait_for_background_work()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _port_of_httpserver(make_httpserver: HTTPServer) -> None:
+    """Take the port of the fixture ``httpserver`` before any server of a test has had it."""
+
+
+@pytest.fixture
+def httpserver(make_httpserver: HTTPServer) -> HTTPServer:
+    """The server of pytest-httpserver, once it has answered what earlier tests have sent and left."""
+    # It serves one connection after another, in the order of their arrival.
+    with socket.create_connection((make_httpserver.host, make_httpserver.port), raw_http.TIMEOUT) as connection:
+        connection.sendall(b"GET /last HTTP/1.0\r\n\r\n")
+        while connection.recv(1000):
+            pass
+    make_httpserver.clear()
+    return make_httpserver
 
 
 @pytest.fixture(params=["sync", "async"])

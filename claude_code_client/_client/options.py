@@ -198,9 +198,9 @@ def expand_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @functools.wraps(method)
         @gate
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            unknown = next((name for name in kwargs if name not in known), None)
-            if unknown is None:
+            if kwargs.keys() <= known:
                 return method(*args, **kwargs)
+            unknown = next(name for name in kwargs if name not in known)
             # A crash reporter shows the variables of this frame, and these may be prompts.
             del args, kwargs
             raise TypeError(f"{method.__name__}() got an unexpected keyword argument {unknown!r}")

@@ -14,7 +14,7 @@ from claude_code_api.models.create_completion_request import CreateCompletionReq
 from .._config import Config, merge_headers
 from .._wire import legacy, responses
 from .._wire.extras import Extras
-from .._wire.requests import call_key, call_timeout, prompt_messages, request_body
+from .._wire.requests import call_key, call_timeout, completion_body
 from .._wire.response_headers import with_headers
 from ..errors import ClaudeAPIError, NotSupportedError
 from ..models import CompletionResponse, ModelInfo
@@ -61,8 +61,7 @@ def completion_request(
     None leaves a field out; ``prompt`` stands for ``messages`` with a single one. Raises InvalidRequestError or
     ConfigurationError, naming the parameter.
     """
-    messages = prompt_messages(prompt, fields.get("messages"))
-    body = request_body(CreateCompletionRequest, {**fields, "messages": messages})
+    body = completion_body(prompt, fields)
     extras = extras or Extras()
     extras.add_to(body)
     return CompletionRequest(

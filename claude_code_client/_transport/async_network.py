@@ -1,4 +1,4 @@
-"""Network backend for httpcore on asyncio's transports.
+"""Streams on asyncio's transports; also a network backend for httpcore.
 
 That of httpcore supports several frameworks, for which it goes through another library with each read and write.
 """
@@ -54,7 +54,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> AsyncioStream:
         loop, events = asyncio.get_running_loop(), _events.get()
         if events is not None:
             events.connecting()
@@ -71,13 +71,10 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(str(error)) from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        stream = _AsyncioStream(protocol)
+        stream = AsyncioStream(protocol)
         for option in socket_options or ():
             stream.get_extra_info("socket").setsockopt(*option)
         return stream
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class _Protocol(asyncio.Protocol):
@@ -163,7 +160,9 @@ def _wake(waiter: asyncio.Future[None] | None) -> None:
             waiter.set_result(None)
 
 
-class _AsyncioStream(httpcore.AsyncNetworkStream):
+class AsyncioStream(httpcore.AsyncNetworkStream):
+    """Stream of a connection of the event loop."""
+
     def __init__(self, protocol: _Protocol) -> None:
         self._protocol = protocol
         self._unsent = UnsentBytes()
@@ -174,7 +173,7 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._unsent:
             with suppress(httpcore.WriteError):  # as httpcore has it: the server may have responded before
-                await self._send(self._unsent.take(), timeout)
+                await self.send(self._unsent.take(), timeout)
         self._is_sending = False
         if self._closed:
             raise httpcore.ReadError("closed")
@@ -194,9 +193,10 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if data := self._unsent.put(buffer):
-            await self._send(data, timeout)
+            await self.send(data, timeout)
 
-    async def _send(self, data: bytes, timeout: float | None) -> None:
+    async def send(self, data: bytes, timeout: float | None = None) -> None:
+        """Write bytes at once, without waiting for the rest of a request."""
         if self._closed:
             raise httpcore.WriteError("closed")
         events, is_start = None if data.startswith(PROXY_REQUEST) else _events.get(), not self._is_sending
@@ -226,7 +226,7 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> AsyncioStream:
         protocol = self._protocol
         try:
             async with asyncio.timeout(timeout):
@@ -243,7 +243,12 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
             protocol.transport.abort()
             raise
         protocol.connection_made(cast("asyncio.Transport", transport))
-        return _AsyncioStream(protocol)
+        return AsyncioStream(protocol)
+
+    @property
+    def has_input(self) -> bool:
+        """True if there is anything to read, such as the end, or if the stream is closed."""
+        return self._protocol.has_input or _is_readable(self._protocol.transport.get_extra_info("socket"))
 
     def get_extra_info(self, info: str) -> Any:
         transport = self._protocol.transport
@@ -257,7 +262,7 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
             case "server_addr":
                 return transport.get_extra_info("peername")
             case "is_readable":
-                return self._protocol.has_input or _is_readable(transport.get_extra_info("socket"))
+                return self.has_input
         return None
 
 

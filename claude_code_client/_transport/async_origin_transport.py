@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
-import httpcore
-
-from .core_urls import core_url, origin_of
+from .async_http_connection import AsyncHttpConnection
+from .http11 import Headers
 from .idle_connections import IdleConnections
 from .messages import HttpRequest, HttpResponse, Server
-
-Header = tuple[bytes, bytes]
 
 
 class AsyncOriginTransport:
@@ -22,33 +17,24 @@ class AsyncOriginTransport:
     depend on how many there are. Requests to other servers get a connection of their own.
     """
 
-    def __init__(self, server: Server, connect: Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]) -> None:
+    def __init__(self, server: Server, connect: Callable[[Server], AsyncHttpConnection]) -> None:
         self._server = server
-        self._origin = origin_of(server)
         self._connect = connect
-        self._idle: IdleConnections[httpcore.AsyncConnectionInterface] = IdleConnections()
-        self._busy: set[httpcore.AsyncConnectionInterface] = set()
+        self._idle: IdleConnections[AsyncHttpConnection] = IdleConnections()
+        self._busy: set[AsyncHttpConnection] = set()
         self._closed = False
 
-    async def handle(self, request: HttpRequest, headers: list[Header], timeouts: dict[str, float]) -> HttpResponse:
+    async def handle(self, request: HttpRequest, headers: Headers, timeouts: dict[str, float]) -> HttpResponse:
         """Send a request and return its response, of which the body is still to come."""
-        core = httpcore.Request(
-            request.method,
-            core_url(request.server, request.target.encode("ascii")),
-            headers=headers,
-            content=request.body,
-            extensions={"timeout": timeouts},
-        )
         is_own = request.server is self._server or request.server == self._server
-        connection = await self._take() if is_own else self._connect(origin_of(request.server))
+        connection = await self._take() if is_own else self._connect(request.server)
         self._busy.add(connection)
         try:
-            response = await connection.handle_async_request(core)
+            status, raw_headers = await connection.exchange(request, headers, timeouts)
         except BaseException:
-            await self._release(connection, reusable=False)
+            await self.release(connection, reusable=False)
             raise
-        body = AsyncBody(response.stream, partial(self._release, connection, reusable=is_own))
-        return HttpResponse(request, response.status, response.headers, body)
+        return HttpResponse(request, status, raw_headers, AsyncBody(self, connection, reusable=is_own))
 
     async def aclose(self) -> None:
         self._closed = True
@@ -56,20 +42,21 @@ class AsyncOriginTransport:
             await connection.aclose()
         self._busy.clear()
 
-    async def _take(self) -> httpcore.AsyncConnectionInterface:
+    async def _take(self) -> AsyncHttpConnection:
         for expired in self._idle.take_expired():
             await expired.aclose()
         while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             await connection.aclose()
-        return self._connect(self._origin)
+        return self._connect(self._server)
 
-    async def _release(self, connection: httpcore.AsyncConnectionInterface, *, reusable: bool) -> None:
+    async def release(self, connection: AsyncHttpConnection, *, reusable: bool) -> None:
+        """Take a connection back: keep it if it can be used again, close it otherwise."""
         self._busy.discard(connection)
-        if reusable and not self._closed and connection.is_idle():
+        if reusable and not self._closed and await connection.finish():
             self._idle.put(connection)
-        elif not connection.is_closed():
+        else:
             await connection.aclose()
         if self._closed:
             # It may have been closed after the question above, too.
@@ -79,23 +66,23 @@ class AsyncOriginTransport:
 class AsyncBody:
     """Body of a response, as it was sent; gives its connection back when it is closed."""
 
-    def __init__(self, stream: Any, release: Callable[..., Awaitable[None]]) -> None:
-        self._stream = stream
-        self._release = release
+    def __init__(self, transport: AsyncOriginTransport, connection: AsyncHttpConnection, *, reusable: bool) -> None:
+        self._transport = transport
+        self._connection = connection
+        self._reusable = reusable
         self._closed = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks: AsyncIterable[bytes] = self._stream
-        return aiter(chunks)
+    async def read(self) -> bytes | None:
+        """Return the next bytes; None at the end."""
+        return await self._connection.read()
 
     async def aclose(self) -> None:
         if self._closed:
             return
         self._closed = True
         try:
-            await self._stream.aclose()
+            await self._transport.release(self._connection, reusable=self._reusable)
         except BaseException:
-            # An interruption, as by Ctrl-C, may leave the connection's lock taken.
-            await self._release(reusable=False)
+            # Interrupted, as by Ctrl-C, in the middle of it.
+            await self._transport.release(self._connection, reusable=False)
             raise
-        await self._release()

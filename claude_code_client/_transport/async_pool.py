@@ -15,10 +15,13 @@ import httpcore
 from .._config import Config
 from ..errors import ConfigurationError
 from .async_background import AsyncBackground
+from .async_http_connection import AsyncDirectConnection
 from .async_network import AsyncioBackend
 from .async_origin_transport import AsyncOriginTransport
+from .async_proxy_connection import AsyncProxyConnection
 from .base_url import parse_base_url
 from .cancellation import running_loop
+from .core_urls import origin_of
 from .http_options import CLIENT_CLOSED, proxy_for, tls_context
 from .messages import Server
 
@@ -118,11 +121,8 @@ def _open(server: Server, config: Config) -> AsyncOriginTransport:
     context, proxy, backend = tls_context(server.scheme, config), proxy_for(server, config), AsyncioBackend()
     if proxy is None:
         return AsyncOriginTransport(
-            server,
-            lambda origin: httpcore.AsyncHTTPConnection(
-                origin, ssl_context=tls_context(origin.scheme, config), network_backend=backend
-            ),
+            server, lambda server: AsyncDirectConnection(server, backend, tls_context(server.scheme, config))
         )
     kind = httpcore.AsyncSOCKSProxy if proxy.is_socks else httpcore.AsyncHTTPProxy
     pool: Any = kind(ssl_context=context, network_backend=backend, **proxy.options)
-    return AsyncOriginTransport(server, pool.create_connection)
+    return AsyncOriginTransport(server, lambda server: AsyncProxyConnection(pool.create_connection(origin_of(server))))

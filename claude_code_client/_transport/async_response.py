@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import httpcore
 
 from .._operations.effects import Head, Open, Read
-from .async_transport import AsyncRetryTransport, decoded, until
+from .async_origin_transport import AsyncBody
+from .async_transport import AsyncRetryTransport, until
 from .content_decoding import BodyDecoder
 from .failures import DEADLINE_PASSED, FAILURES, TransportFailure, body_error
 from .foreign_errors import is_foreign
@@ -20,7 +21,9 @@ class AsyncOpenResponse:
 
     def __init__(self) -> None:
         self._response: HttpResponse | None = None
-        self._chunks: AsyncIterator[bytes] | None = None
+        self._decoder: BodyDecoder | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        """What is decoded of the bytes that were read last."""
         self._deadline = 0.0
 
     async def open(self, http: AsyncRetryTransport, effect: Open, on_cancelled: OnCancelled) -> Head:
@@ -28,18 +31,19 @@ class AsyncOpenResponse:
         await self.aclose()
         self._deadline = effect.deadline
         self._response = response = await http.handle(http.requests.stream(effect, on_cancelled=on_cancelled))
-        self._chunks = decoded(response.body, BodyDecoder(response.headers.get("content-encoding", ""), None))
+        self._decoder = BodyDecoder(response.headers.get("content-encoding", ""), None)
+        self._pieces = iter(())
         return head(response)
 
     async def read(self, effect: Read) -> bytes | None:
         """Return the next bytes of the body; None at its end."""
-        if self._response is None or self._chunks is None:
+        if self._response is None:
             return None
         deadline = min(effect.until, self._deadline)
         failure: TransportFailure
         try:
             async with until(deadline):
-                return await anext(self._chunks, None)
+                return await self._next(self._response.body)
         except TimeoutError as error:
             if is_foreign(error):
                 raise
@@ -52,3 +56,12 @@ class AsyncOpenResponse:
         if self._response is not None:
             await self._response.body.aclose()
             self._response = None
+
+    async def _next(self, body: AsyncBody) -> bytes | None:
+        while (piece := next(self._pieces, None)) is None and self._decoder is not None:
+            data = await body.read()
+            if data is None:
+                self._decoder.end()
+                return None
+            self._pieces = iter(self._decoder.decode(data))
+        return piece

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import Callable
 
 import httpcore
 
 from .._config import Config
 from .._operations.client_state import ClientState
 from .async_network import Observed
-from .async_origin_transport import AsyncOriginTransport
+from .async_origin_transport import AsyncBody, AsyncOriginTransport
 from .attempts import CallAttempts, Observe
 from .content_decoding import BodyDecoder
 from .failures import DEADLINE_PASSED, FAILURES, TransportFailure
@@ -87,8 +87,7 @@ class AsyncRetryTransport:
                 call.responded()
                 if call.needs_body(response):
                     try:
-                        chunks = [chunk async for chunk in decoded(response.body, call.decoder(response))]
-                        response.content = b"".join(chunks)
+                        response.content = await _read(response.body, call.decoder(response))
                     finally:
                         await response.body.aclose()
         except FAILURES as failure:
@@ -100,13 +99,13 @@ class AsyncRetryTransport:
         return response
 
 
-async def decoded(body: AsyncIterable[bytes], decoder: BodyDecoder) -> AsyncIterator[bytes]:
-    """Yield what a body stands for. Raises DecodingError."""
-    decoder.start()
-    async for data in body:
-        for piece in decoder.decode(data):
-            yield piece
+async def _read(body: AsyncBody, decoder: BodyDecoder) -> bytes:
+    """Return what a body stands for. Raises DecodingError."""
+    pieces: list[bytes] = []
+    while (data := await body.read()) is not None:
+        pieces += decoder.decode(data)
     decoder.end()
+    return b"".join(pieces)
 
 
 def until(deadline: float) -> asyncio.Timeout:

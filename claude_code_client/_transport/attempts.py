@@ -106,7 +106,8 @@ class CallAttempts:
         self._stale = True
         self._started = time.monotonic()
         headers = request.headers
-        if request.server == self._requests.server:
+        server = self._requests.server
+        if request.server is server or request.server == server:
             headers = [item for item in headers if item[0] != b"authorization"]
             headers.append((b"authorization", b"Bearer " + self._config.api_key.encode("ascii")))
         if logger.isEnabledFor(logging.DEBUG):
@@ -152,7 +153,7 @@ class CallAttempts:
         if isinstance(outcome, HttpResponse):
             if self._observe is not None:
                 self._observe(outcome.status_code, outcome.headers)
-            self._log(str(outcome.status_code), outcome.headers.get("X-Request-Id"))
+            self._log(outcome.status_code, outcome.headers)
             if not self._contract.kept:
                 self._contract.kept = self._is_evidence(outcome)
         if self._asking:
@@ -183,7 +184,7 @@ class CallAttempts:
 
     def failed(self, failure: TransportFailure) -> float:
         """Return the seconds to wait before a retry. Raises this library's exception if there is none."""
-        self._log(type(failure).__name__, None)
+        self._log(type(failure).__name__)
         stale = self._is_stale(failure)
         if stale and not self._sent:
             self._state = self._state.unsent()
@@ -245,7 +246,7 @@ class CallAttempts:
                 )
             failure = self._refusal(outcome)
         else:
-            self._log(type(outcome).__name__, None)
+            self._log(type(outcome).__name__)
             error = translate(outcome, self._request.server, overdue=time.monotonic() >= self._request.deadline)
             timed_out = isinstance(outcome, httpcore.TimeoutException)
             failure = AttemptFailure(error=error, sent=False, stale=self._is_stale(outcome), timed_out=timed_out)
@@ -255,14 +256,11 @@ class CallAttempts:
     def _is_evidence(self, response: HttpResponse) -> bool:
         if contract_evidence.in_headers(response.headers):
             return True
-        is_health = self._asking or self._request.path.endswith("/health")
-        return (
-            (is_health or not response.is_success)
-            and self.needs_body(response)
-            and contract_evidence.in_body(response.content)
-        )
+        if response.is_success and not self._asking and not self._request.path.endswith("/health"):
+            return False
+        return self.needs_body(response) and contract_evidence.in_body(response.content)
 
-    def _log(self, outcome: str, request_id: str | None) -> None:
+    def _log(self, outcome: int | str, headers: Mapping[str, str] | None = None) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
         logger.info(
@@ -272,7 +270,7 @@ class CallAttempts:
             outcome,
             self.elapsed,
             self._state.attempts,
-            request_id or "-",
+            (headers or {}).get("x-request-id") or "-",
         )
 
 

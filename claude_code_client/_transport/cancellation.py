@@ -131,8 +131,10 @@ def running_loop() -> asyncio.AbstractEventLoop:
     """Return the running event loop. Raises ConfigurationError without one, as under trio."""
     import asyncio  # takes 30 ms, which synchronous programs need not spend
 
-    with suppress(RuntimeError):
+    try:
         return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
     raise ConfigurationError(
         "AsyncClaudeClient needs a running event loop of asyncio: use asyncio.run(). In a program on another "
         "framework, such as trio, call a ClaudeClient in a thread."

@@ -48,18 +48,18 @@ class BodyDecoder:
         elif codings:
             self._format = _FORMATS[codings[0]]
 
-    def start(self) -> None:
-        """Raise DecodingError if the body cannot be read at all."""
-        if self._problem is not None and not self._is_empty:
-            raise DecodingError(self._problem)
-
     def decode(self, data: bytes) -> Iterable[bytes]:
         """Return the pieces that these bytes stand for."""
+        self._check()
         if self._is_empty:
             return ()
         if self._format is None:
             return (self._counted(data),)
         return self._decompressed(data)
+
+    def _check(self) -> None:
+        if self._problem is not None and not self._is_empty:
+            raise DecodingError(self._problem)
 
     def _decompressed(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -78,6 +78,7 @@ class BodyDecoder:
 
     def end(self) -> None:
         """Raise DecodingError if the body was cut short."""
+        self._check()
         if self._decoder is not None:
             raise DecodingError("its compressed data was cut short")
 

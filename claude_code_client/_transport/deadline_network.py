@@ -1,11 +1,12 @@
-"""Network backend for httpcore whose sockets keep a deadline, and can be woken by another thread.
+"""Sockets that keep a deadline, and that another thread can wake; also a network backend for httpcore.
 
-The timeouts of httpcore apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read
+The timeouts of sockets apply to each read: a server that sends a byte a second never exceeds one. Here a connect, read
 or write waits no longer than the deadline that its thread has set, and ends when the call is cancelled.
 """
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import Any, Final
 
 import httpcore
 from httpcore._backends.sync import SyncStream  # what httpcore.SyncBackend makes of a socket
@@ -22,6 +23,9 @@ from .cancellation import CancelToken, shut_down
 from .connecting import Cancelled, connect
 from .network_events import NetworkEvents
 from .unsent_bytes import PROXY_REQUEST, UnsentBytes
+
+_SHORTEST: Final = 1e-6
+"""Seconds; a timeout of 0 would mean not to wait."""
 
 
 class Bounds:
@@ -61,10 +65,7 @@ def _left(bounds: Bounds | None, timeout: float | None, error: type[Exception]) 
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """httpcore's own sockets, with the deadline and the cancel token of the thread."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
+    """Opens sockets with the deadline and the cancel token of the thread."""
 
     def connect_tcp(
         self,
@@ -73,7 +74,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> DeadlineStream:
         bounds = _bounds.get()
         timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
         if bounds is not None and bounds.events is not None:
@@ -98,19 +99,44 @@ class DeadlineBackend(httpcore.NetworkBackend):
         except BaseException:
             sock.close()
             raise
-        return _DeadlineStream(SyncStream(sock))
+        return DeadlineStream(_SocketStream(sock))
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+
+class _SocketStream(SyncStream):
+    """httpcore's stream of a socket, without the generators that its methods translate exceptions with."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            self._sock.settimeout(timeout)
+            return self._sock.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        left = memoryview(buffer)
+        try:
+            while left:
+                # For all of it: a server that reads slowly must not get the timeout anew for each part.
+                self._sock.settimeout(None if end is None else max(end - time.monotonic(), _SHORTEST))
+                left = left[self._sock.send(left) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        timeout = _left(_bounds.get(), timeout, httpcore.ConnectTimeout)
-        return _DeadlineStream(self._inner.connect_unix_socket(path, timeout, socket_options))
-
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
+        stream = super().start_tls(ssl_context, server_hostname, timeout)
+        return _SocketStream(stream._sock) if type(stream) is SyncStream else stream
 
 
-class _DeadlineStream(httpcore.NetworkStream):
+class DeadlineStream(httpcore.NetworkStream):
+    """Stream of a socket that keeps the deadline and the cancel token of its thread."""
+
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
         self._lock = threading.RLock()
@@ -119,12 +145,24 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._unsent = UnsentBytes()
         self._is_sending = False
         """True from the start of a request until its response is read."""
+        self._input: select.poll | None = None
+
+    @property
+    def has_input(self) -> bool:
+        """True if there is anything to read, such as the end, or if the stream is closed."""
+        descriptor = self._inner.get_extra_info("socket").fileno()
+        if self._closed or descriptor < 0:
+            return True
+        if self._input is None:
+            self._input = select.poll()
+            self._input.register(descriptor, select.POLLIN)
+        return bool(self._input.poll(0))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         bounds = _bounds.get()
         if self._unsent:
             with suppress(httpcore.WriteError):  # as httpcore has it: the server may have responded before
-                self._send(self._unsent.take(), timeout)
+                self.send(self._unsent.take(), timeout)
         self._is_sending = False
         self._block(bounds, httpcore.ReadError)
         try:
@@ -134,9 +172,10 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if data := self._unsent.put(buffer):
-            self._send(data, timeout)
+            self.send(data, timeout)
 
-    def _send(self, data: bytes, timeout: float | None) -> None:
+    def send(self, data: bytes, timeout: float | None = None) -> None:
+        """Write bytes at once, without waiting for the rest of a request."""
         bounds, is_start = _bounds.get(), not self._is_sending
         events = None if bounds is None or data.startswith(PROXY_REQUEST) else bounds.events
         self._is_sending = True
@@ -163,12 +202,12 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
+    ) -> DeadlineStream:
         bounds = _bounds.get()
         timeout = _left(bounds, timeout, httpcore.ConnectTimeout)
         self._block(bounds, httpcore.ConnectError)
         try:
-            return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+            return DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
         finally:
             self._unblock(bounds)
 

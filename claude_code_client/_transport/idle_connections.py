@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 KEEPALIVE_EXPIRY: Final = 30.0
 """Seconds after which an idle connection is closed."""
 
 
-class Connection(Protocol):
-    """A connection of httpcore, synchronous or not, as far as it tells about itself."""
-
-    def is_idle(self) -> bool: ...
-
-    def is_closed(self) -> bool: ...
-
-    def has_expired(self) -> bool: ...
-
-
-C = TypeVar("C", bound=Connection)
+C = TypeVar("C")
 
 
 class IdleConnections(Generic[C]):

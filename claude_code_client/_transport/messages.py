@@ -63,7 +63,10 @@ class HttpRequest:
 
     def header(self, name: bytes) -> str | None:
         """Return the value of a header, by its name in lower case."""
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
 
 
 class Headers(Mapping[str, str]):

@@ -17,7 +17,7 @@ from .content_decoding import ACCEPTED
 from .http_options import default_headers
 from .messages import HttpRequest, OnCancelled
 
-_COMMON_HEADERS: Final = {"accept": "*/*", "accept-encoding": ACCEPTED}
+_COMMON_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": ACCEPTED}
 _MAX_TARGET: Final = 1 << 16
 """Characters of a path and query; the limit of httpx."""
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -30,8 +30,7 @@ class RequestBuilder:
     def __init__(self, config: Config) -> None:
         base_url = parse_base_url(config.base_url)
         self.server, self._path = base_url.server, base_url.path
-        headers = {"host": self.server.host_header} | _COMMON_HEADERS | _lower(default_headers(config))
-        self._headers = _encoded(headers)
+        self._headers = _encoded({"host": self.server.host_header, **_COMMON_HEADERS, **default_headers(config)})
 
     def whole(
         self, effect: Send, *, token: CancelToken | None = None, on_cancelled: OnCancelled | None = None
@@ -54,7 +53,7 @@ class RequestBuilder:
         return self._build(
             effect.request,
             # A proxy would hold a compressed stream back until a block is full; a compressed file has no byte ranges.
-            {"accept": effect.accept, "accept-encoding": "identity"},
+            {"Accept": effect.accept, "Accept-Encoding": "identity"},
             deadline=effect.deadline,
             delivery=effect.delivery,
             stream=True,
@@ -74,7 +73,7 @@ class RequestBuilder:
             method="GET",
             server=self.server,
             target=f"{self._path}/health",
-            headers=list(self._headers),
+            headers=list(self._headers.items()),
             deadline=request.deadline,
             token=request.token,
         )
@@ -83,23 +82,21 @@ class RequestBuilder:
         arguments: dict[str, Any] = {**request}
         method = arguments.pop("method").upper()
         target = self._target(arguments.pop("url"), arguments.pop("params", None))
-        own = _lower(arguments.pop("headers", {})) | headers
+        own = _encoded({**arguments.pop("headers", {}), **headers})
         body = b""
         if "json" in arguments:
             value = arguments.pop("json")
             body = _JSON.encode(value).encode()
-            own.setdefault("content-type", "application/json")
+            own.setdefault(b"content-type", b"application/json")
         if arguments:  # another kind of body, such as a form
             import httpx
 
             encoded = httpx.Request(method, self.server.url, headers=own, **arguments)
             body = encoded.read()
-            own["content-type"] = encoded.headers.get("Content-Type", "application/octet-stream")
+            own[b"content-type"] = encoded.headers.get("Content-Type", "application/octet-stream").encode("ascii")
         if body or method in ("POST", "PUT", "PATCH"):
-            own["content-length"] = str(len(body))
-        added = _encoded(own)
-        replaced = {name for name, _ in added}
-        all_headers = [item for item in self._headers if item[0] not in replaced] + added
+            own[b"content-length"] = b"%d" % len(body)
+        all_headers = list({**self._headers, **own}.items())
         return HttpRequest(method=method, server=self.server, target=target, headers=all_headers, body=body, **options)
 
     def _target(self, path: str, params: dict[str, Any] | None) -> str:
@@ -120,9 +117,6 @@ def _query(params: dict[str, Any]) -> str:
     return str(httpx.QueryParams(params))
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+def _encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return headers as they are sent; names, which have no case, in lower case."""
+    return {name.lower().encode("ascii"): value.encode("ascii") for name, value in headers.items()}

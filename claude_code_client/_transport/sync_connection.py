@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .._config import Config
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
     from .endpoint_clients import SyncEndpointClient
+    from .sync_driver import OwnedOperation, SyncDriver
     from .sync_origin_transport import SyncOriginTransport
     from .sync_transport import SyncRetryTransport
 
@@ -129,10 +130,9 @@ class SyncConnection:
 
     def _emit(self, operation: Operation[T], token: CancelToken) -> Generator[Any, None, T]:
         self._pool.transport()  # on a closed client the operation does not even start
-        from .sync_driver import OwnedOperation, SyncDriver  # with httpcore, which a start does without
-
-        driver = SyncDriver(self._http_in_call, token, self._spawn)
-        owned = OwnedOperation(operation, self._finish_here, self._finish_in_thread)
+        driver_type, owned_type = _driver_types()
+        driver = driver_type(self._http_in_call, token, self._spawn)
+        owned = owned_type(operation, self._finish_here, self._finish_in_thread)
         with self._pool.tokens.registered(token):
             return (yield from driver.emit(operation, self._attached, owned.abort, self._on_emit))
 
@@ -176,6 +176,14 @@ class SyncConnection:
 
     def _spawn(self, operation: Operation[Any]) -> None:
         self._finish_in_thread(BackgroundWork.spawn(operation))
+
+
+@cache
+def _driver_types() -> tuple[type[SyncDriver], type[OwnedOperation]]:
+    """Import them, with httpcore, which a start does without. An import in each call would take a hundredth of it."""
+    from .sync_driver import OwnedOperation, SyncDriver
+
+    return SyncDriver, OwnedOperation
 
 
 def finish_in_thread(

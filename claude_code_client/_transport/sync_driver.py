@@ -148,21 +148,22 @@ class SyncDriver:
 
     def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Emit() | EmitEach():
-                return None
-            case Spawn():
-                return self._spawn(effect.operation)
-            case RunBlocking():
-                return effect.work()
-        self._token.check()
-        match effect:
             case Send():
+                self._token.check()
                 http = self._http()
                 return http.handle(http.requests.whole(effect, token=self._token))
             case Open():
+                self._token.check()
                 return self._response.open(self._http(), effect)
             case Read():
+                self._token.check()
                 return self._response.read(effect)
             case Sleep():
                 self._token.wait(effect.seconds)
                 return self._token.check()
+            case Spawn():
+                return self._spawn(effect.operation)
+            case RunBlocking():
+                return effect.work()
+            case Emit() | EmitEach():
+                return None

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
-import httpcore
-
-from .core_urls import core_url, origin_of
+from .http11 import Headers
 from .idle_connections import IdleConnections
 from .messages import HttpRequest, HttpResponse, Server
-
-Header = tuple[bytes, bytes]
+from .sync_http_connection import SyncHttpConnection
 
 
 class SyncOriginTransport:
@@ -22,33 +17,24 @@ class SyncOriginTransport:
     depend on how many there are. Requests to other servers get a connection of their own.
     """
 
-    def __init__(self, server: Server, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
+    def __init__(self, server: Server, connect: Callable[[Server], SyncHttpConnection]) -> None:
         self._server = server
-        self._origin = origin_of(server)
         self._connect = connect
-        self._idle: IdleConnections[httpcore.ConnectionInterface] = IdleConnections()
-        self._busy: set[httpcore.ConnectionInterface] = set()
+        self._idle: IdleConnections[SyncHttpConnection] = IdleConnections()
+        self._busy: set[SyncHttpConnection] = set()
         self._closed = False
 
-    def handle(self, request: HttpRequest, headers: list[Header], timeouts: dict[str, float]) -> HttpResponse:
+    def handle(self, request: HttpRequest, headers: Headers, timeouts: dict[str, float]) -> HttpResponse:
         """Send a request and return its response, of which the body is still to come."""
-        core = httpcore.Request(
-            request.method,
-            core_url(request.server, request.target.encode("ascii")),
-            headers=headers,
-            content=request.body,
-            extensions={"timeout": timeouts},
-        )
         is_own = request.server is self._server or request.server == self._server
-        connection = self._take() if is_own else self._connect(origin_of(request.server))
+        connection = self._take() if is_own else self._connect(request.server)
         self._busy.add(connection)
         try:
-            response = connection.handle_request(core)
+            status, raw_headers = connection.exchange(request, headers, timeouts)
         except BaseException:
-            self._release(connection, reusable=False)
+            self.release(connection, reusable=False)
             raise
-        body = SyncBody(response.stream, partial(self._release, connection, reusable=is_own))
-        return HttpResponse(request, response.status, response.headers, body)
+        return HttpResponse(request, status, raw_headers, SyncBody(self, connection, reusable=is_own))
 
     def close(self) -> None:
         self._closed = True
@@ -56,20 +42,21 @@ class SyncOriginTransport:
             connection.close()
         self._busy.clear()
 
-    def _take(self) -> httpcore.ConnectionInterface:
+    def _take(self) -> SyncHttpConnection:
         for expired in self._idle.take_expired():
             expired.close()
         while (connection := self._idle.take()) is not None:
             if not connection.has_expired():  # the server has closed it
                 return connection
             connection.close()
-        return self._connect(self._origin)
+        return self._connect(self._server)
 
-    def _release(self, connection: httpcore.ConnectionInterface, *, reusable: bool) -> None:
+    def release(self, connection: SyncHttpConnection, *, reusable: bool) -> None:
+        """Take a connection back: keep it if it can be used again, close it otherwise."""
         self._busy.discard(connection)
-        if reusable and not self._closed and connection.is_idle():
+        if reusable and not self._closed and connection.finish():
             self._idle.put(connection)
-        elif not connection.is_closed():
+        else:
             connection.close()
         if self._closed:
             # It may have been closed after the question above, too.
@@ -79,23 +66,23 @@ class SyncOriginTransport:
 class SyncBody:
     """Body of a response, as it was sent; gives its connection back when it is closed."""
 
-    def __init__(self, stream: Any, release: Callable[..., None]) -> None:
-        self._stream = stream
-        self._release = release
+    def __init__(self, transport: SyncOriginTransport, connection: SyncHttpConnection, *, reusable: bool) -> None:
+        self._transport = transport
+        self._connection = connection
+        self._reusable = reusable
         self._closed = False
 
-    def __iter__(self) -> Iterator[bytes]:
-        chunks: Iterable[bytes] = self._stream
-        return iter(chunks)
+    def read(self) -> bytes | None:
+        """Return the next bytes; None at the end."""
+        return self._connection.read()
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         try:
-            self._stream.close()
+            self._transport.release(self._connection, reusable=self._reusable)
         except BaseException:
-            # An interruption, as by Ctrl-C, may leave the connection's lock taken.
-            self._release(reusable=False)
+            # Interrupted, as by Ctrl-C, in the middle of it.
+            self._transport.release(self._connection, reusable=False)
             raise
-        self._release()

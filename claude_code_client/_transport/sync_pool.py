@@ -74,23 +74,24 @@ class SyncPool:
 
 def _open(server: Server, config: Config) -> SyncOriginTransport:
     # Programs that only make a client, or have yet to make a call, do without what these import.
-    import httpcore
-
     from .deadline_network import DeadlineBackend
+    from .sync_http_connection import SyncDirectConnection
     from .sync_origin_transport import SyncOriginTransport
 
     context, proxy, backend = tls_context(server.scheme, config), proxy_for(server, config), DeadlineBackend()
     if proxy is None:
         return SyncOriginTransport(
-            server,
-            lambda origin: httpcore.HTTPConnection(
-                origin, ssl_context=tls_context(origin.scheme, config), network_backend=backend
-            ),
+            server, lambda server: SyncDirectConnection(server, backend, tls_context(server.scheme, config))
         )
+    import httpcore
+
+    from .core_urls import origin_of
+    from .sync_proxy_connection import SyncProxyConnection
+
     kind = httpcore.SOCKSProxy if proxy.is_socks else httpcore.HTTPProxy
     pool: Any = kind(ssl_context=context, network_backend=backend, **proxy.options)
     # The pool makes connections, and holds none: it has a lock that a signal handler would wait for.
-    return SyncOriginTransport(server, pool.create_connection)
+    return SyncOriginTransport(server, lambda server: SyncProxyConnection(pool.create_connection(origin_of(server))))
 
 
 def _own(streams: _Streams) -> list[Call]:

@@ -12,7 +12,8 @@ from .deadline_network import Bounds
 from .failures import FAILURES, TransportFailure, body_error
 from .foreign_errors import foreign_cause
 from .messages import HttpResponse, head
-from .sync_transport import SyncRetryTransport, decoded
+from .sync_origin_transport import SyncBody
+from .sync_transport import SyncRetryTransport
 
 
 class SyncOpenResponse:
@@ -21,7 +22,9 @@ class SyncOpenResponse:
     def __init__(self, token: CancelToken) -> None:
         self._token = token
         self._response: HttpResponse | None = None
-        self._chunks: Iterator[bytes] = iter(())
+        self._decoder: BodyDecoder | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        """What is decoded of the bytes that were read last."""
         self._deadline = 0.0
 
     def open(self, http: SyncRetryTransport, effect: Open) -> Head:
@@ -29,7 +32,8 @@ class SyncOpenResponse:
         self.close()
         self._deadline = effect.deadline
         self._response = response = http.handle(http.requests.stream(effect, token=self._token))
-        self._chunks = decoded(response.body, BodyDecoder(response.headers.get("content-encoding", ""), None))
+        self._decoder = BodyDecoder(response.headers.get("content-encoding", ""), None)
+        self._pieces = iter(())
         return head(response)
 
     def read(self, effect: Read) -> bytes | None:
@@ -40,7 +44,7 @@ class SyncOpenResponse:
         failure: TransportFailure
         try:
             with Bounds(until, self._token):
-                chunk = next(self._chunks, None)
+                chunk = self._next(self._response.body)
         except FAILURES as error:
             failure = error
         else:
@@ -56,3 +60,12 @@ class SyncOpenResponse:
         if self._response is not None:
             self._response.body.close()
             self._response = None
+
+    def _next(self, body: SyncBody) -> bytes | None:
+        while (piece := next(self._pieces, None)) is None and self._decoder is not None:
+            data = body.read()
+            if data is None:
+                self._decoder.end()
+                return None
+            self._pieces = iter(self._decoder.decode(data))
+        return piece

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from .._config import Config
 from .._operations.client_state import ClientState
 from .attempts import CallAttempts
@@ -14,7 +12,7 @@ from .failures import FAILURES, TransportFailure
 from .foreign_errors import foreign_cause
 from .messages import HttpRequest, HttpResponse
 from .request_builder import RequestBuilder
-from .sync_origin_transport import SyncOriginTransport
+from .sync_origin_transport import SyncBody, SyncOriginTransport
 
 
 class SyncRetryTransport:
@@ -85,7 +83,7 @@ class SyncRetryTransport:
                 call.responded()
                 if call.needs_body(response):
                     try:
-                        response.content = b"".join(decoded(response.body, call.decoder(response)))
+                        response.content = _read(response.body, call.decoder(response))
                     finally:
                         response.body.close()
         except FAILURES as failure:
@@ -97,9 +95,10 @@ class SyncRetryTransport:
         raise foreign
 
 
-def decoded(body: Iterable[bytes], decoder: BodyDecoder) -> Iterator[bytes]:
-    """Yield what a body stands for. Raises DecodingError."""
-    decoder.start()
-    for data in body:
-        yield from decoder.decode(data)
+def _read(body: SyncBody, decoder: BodyDecoder) -> bytes:
+    """Return what a body stands for. Raises DecodingError."""
+    pieces: list[bytes] = []
+    while (data := body.read()) is not None:
+        pieces += decoder.decode(data)
     decoder.end()
+    return b"".join(pieces)

@@ -64,6 +64,8 @@ class Extras:
 
 def call_extras(extra_body: Mapping[str, Any] | None, extra_headers: Mapping[str, str] | None) -> Extras:
     """Return the additions to a request. Raises InvalidRequestError, naming the parameter."""
+    if extra_body is None and extra_headers is None:
+        return Extras()
     headers = check_headers(extra_headers, "extra_headers")
     for name in headers:
         if name.lower() in _OWN_HEADERS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
@@ -22,8 +22,7 @@ class FieldError(TypeError):
 
 
 _PLAIN: Final = (str, bool, NoneType)
-"""Types of which every value is allowed."""
-_NUMBERS: Final = (int, float)
+"""Types of which every value is allowed: most values are of these, and need no further check."""
 Check = Callable[[Any], bool]
 """Returns whether a value is allowed."""
 
@@ -35,20 +34,27 @@ def checked(model: M) -> M:
     put into a URL, or is empty, as those of the legacy service's artifacts.
     """
     kind: type = type(model)
-    names, values, checks = _checks(kind)
-    for name, value, check in zip(names, values(model), checks, strict=True):
-        if not check(value):
+    values, fields = _fields(kind)
+    for value, (name, plain, check) in zip(values(model), fields, strict=True):
+        if type(value) not in plain and not check(value):
             # The value stays out of the message: it may be a prompt.
             raise FieldError(f"the field {name} has a value that is not allowed")
     return model
 
 
 @cache
-def _checks(model: type) -> tuple[list[str], Callable[[Any], tuple[Any, ...]], list[Check]]:
-    """Return the names of the fields, a function that gets their values, and a check for each of them."""
+def _fields(model: type) -> tuple[Callable[[Any], tuple[Any, ...]], list[tuple[str, frozenset[type], Check]]]:
+    """Return a function that gets the values of all fields, and for each its name, plain types and check."""
     hints = get_type_hints(model)
-    names = [field.name for field in attrs.fields(model)]
-    return names, attrgetter(*names), [_is_id_or_empty if name == "id" else _check(hints[name]) for name in names]
+    fields = [_field(field.name, hints[field.name]) for field in attrs.fields(model)]
+    return attrgetter(*(name for name, _, _ in fields)), fields
+
+
+def _field(name: str, hint: Any) -> tuple[str, frozenset[type], Check]:
+    if name == "id":
+        return name, frozenset(), _is_id_or_empty
+    alternatives = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    return name, frozenset(each for each in alternatives if each in _PLAIN), _check(hint)
 
 
 def _check(hint: Any) -> Check:
@@ -65,7 +71,7 @@ def _check(hint: Any) -> Check:
     if hint is float:
         return is_amount
     if hint is int:
-        return lambda value: isinstance(value, int) and is_amount(value)
+        return lambda value: type(value) is int and is_amount(value)
     kind = NoneType if hint is None else origin or hint
     return lambda value: isinstance(value, kind)
 
@@ -81,9 +87,5 @@ def _is_id_or_empty(value: object) -> bool:
 
 def is_amount(value: object) -> bool:
     """Return whether the value is a number that is finite and not negative."""
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
-        return False
-    try:
-        return math.isfinite(value) and value >= 0
-    except OverflowError:  # an int that no float can hold
-        return False
+    # Neither a bool nor NaN; an int may be one that no float can hold.
+    return (type(value) is int or type(value) is float) and 0 <= value <= sys.float_info.max

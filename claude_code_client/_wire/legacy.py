@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 _TASK_USAGE: Final[dict[str, Any]] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0.0}
+_COMPLETION_USAGE: Final[dict[str, Any]] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cost": 0.0}
 _ARTIFACT: Final[dict[str, Any]] = {"id": "", "type": "file", "size_bytes": 0, "sha256": "", "created_at": ""}
 _STEP: Final[dict[str, Any]] = {"timestamp": "", "action": ""}
 
@@ -47,10 +48,12 @@ def completion(body: Any) -> Any:
     usage = body.get("usage")
     if not isinstance(usage, dict | None):
         return body
-    defaults: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cost": 0.0}
+    if usage and "id" in body and None not in map(usage.get, _COMPLETION_USAGE) and usage["total_tokens"]:
+        return body
+    defaults = _COMPLETION_USAGE
     converted = {"id": "", **body}
     if isinstance(body.get("cost"), int | float) and "cost" not in (usage or {}):
-        defaults["cost"] = converted.pop("cost")
+        defaults = {**defaults, "cost": converted.pop("cost")}
     converted["usage"] = _with_total(_with_defaults(defaults, usage or {}))
     return converted
 

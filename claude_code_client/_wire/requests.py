@@ -19,7 +19,6 @@ from claude_code_api.constraints import CONSTRAINTS
 
 from .._config import Config, check_timeout, shown
 from ..errors import InvalidRequestError
-from ..models import Message
 from .event_cursor import EventCursor
 from .field_checks import MAX_ID, is_id
 
@@ -30,31 +29,34 @@ _Rule: TypeAlias = Mapping[str, Any]
 _LARGEST: Final = 2**53
 """Implementations do not agree on larger integers in JSON (RFC 8259, section 6)."""
 _MAX_DIGITS: Final = 18
+_PROMPT: Final[_Rule] = {**CONSTRAINTS["Message"]["content"], "pattern": r"\S"}
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
-def request_body(body_class: type[B], fields: Mapping[str, Any]) -> B:
+def request_body(body_class: type[B], fields: Mapping[str, Any], **checked: Any) -> B:
     """Return a request body with ``fields``, by attribute name; None leaves an optional field out.
 
     The generated class and the contract's constraints decide which fields there are and which values they may have.
-    Raises InvalidRequestError, naming the parameter.
+    ``checked`` are values that have been checked, as the generated class holds them. Raises InvalidRequestError, naming
+    the parameter.
     """
     unknown = fields.keys() - CONSTRAINTS[body_class.__name__].keys()
     if unknown:
         raise TypeError(f"{body_class.__name__} has no field {', '.join(sorted(unknown))}")
-    body: B = _object("", fields, body_class)
+    body: B = _object("", fields, body_class, **checked)
     return body
 
 
-def prompt_messages(prompt: str | None, messages: Sequence[Message] | None) -> Sequence[Message]:
-    """Return the messages of a completion: those passed, or the prompt as the only one."""
-    if (prompt is None) == (messages is None):
+def completion_body(prompt: str | None, fields: Mapping[str, Any]) -> generated.CreateCompletionRequest:
+    """Return the body of a completion: with the messages among the fields, or with the prompt as the only one."""
+    if (prompt is None) == (fields.get("messages") is None):
         raise InvalidRequestError("Pass either prompt or messages.", param="prompt")
-    if messages is not None:
-        return messages
+    if prompt is None:
+        return request_body(generated.CreateCompletionRequest, fields)
     # A message may be empty; a prompt may not.
-    prompt = _text("prompt", prompt, {"pattern": r"\S"})
-    return [{"role": "user", "content": prompt}]
+    content = _text("prompt", prompt, _PROMPT)
+    message = generated.Message(role=generated.Role.USER, content=content)
+    return request_body(generated.CreateCompletionRequest, fields, messages=[message])
 
 
 def json_object(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,10 +125,9 @@ def cursor_after(event_id: str | int | None) -> EventCursor:
     return EventCursor(number)
 
 
-def _object(path: str, values: Mapping[str, Any], cls: Any) -> Any:
+def _object(path: str, values: Mapping[str, Any], cls: Any, **checked: Any) -> Any:
     """Return an instance of a generated class with an entry in CONSTRAINTS."""
     rules = CONSTRAINTS[cls.__name__]
-    checked: dict[str, Any] = {}
     for name, value in values.items():
         if value is not None and name in rules:
             checked[name] = _value(f"{path}.{name}" if path else name, value, rules[name])

@@ -17,9 +17,9 @@ _NAME_FIELDS: Final = {"tool_call": "tool", "agent_spawn": "agent", "skill_invok
 """Types of the events that use something, with the field that names it."""
 
 
-def key_id(key_hash: str) -> str:
+def key_id(owner: str) -> str:
     """Return the ID of a key in logs: that of a stored key, or the beginning of the hash of another."""
-    return key_hash if key_hash.startswith(STORED) else key_hash[:_ID_LENGTH]
+    return owner if owner.startswith(STORED) else owner[:_ID_LENGTH]
 
 
 @attrs.frozen
@@ -39,7 +39,7 @@ class AuditEntry:
     """Entry for one task or completion."""
 
     at: str
-    key_hash: str
+    owner: str
     kind: str
     """``task`` or ``completion``."""
     model: str

@@ -60,7 +60,7 @@ class Task:
     """An agentic task. Times are ISO 8601 in UTC."""
 
     id: str
-    key_hash: str
+    owner: str
     """Identity of the API key that created the task (``Caller.owner``)."""
     description: str
     model: str

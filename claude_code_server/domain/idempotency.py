@@ -12,7 +12,7 @@ from .usage import Usage
 class IdempotencyKey:
     """The ``Idempotency-Key`` of one request."""
 
-    key_hash: str
+    owner: str
     """Identity of the caller's API key (``Caller.owner``)."""
     scope: str
     """Kind of response: keys of different scopes are independent."""
@@ -23,7 +23,7 @@ class IdempotencyKey:
 
     def same_as(self, other: IdempotencyKey) -> bool:
         """Return whether both are one key, for whatever bodies."""
-        return (self.key_hash, self.scope, self.value) == (other.key_hash, other.scope, other.value)
+        return (self.owner, self.scope, self.value) == (other.owner, other.scope, other.value)
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Raise ApiError 409 unless ``fingerprint``, of the first request with this key, is that of the same body."""
@@ -48,7 +48,7 @@ class StoredResponse:
 class PaidCompletion:
     """A completion to store: its usage, and the response for requests that repeat it; neither if it was refused."""
 
-    key_hash: str
+    owner: str
     at: str
     model: str
     usage: Usage

@@ -25,6 +25,7 @@ from .agents import Agent
 from .artifact_search import ArtifactSearch
 from .changed_files import ArtifactLimits
 from .event_reader import EventReader
+from .first_start import FirstStart
 from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
@@ -80,6 +81,7 @@ class ClaudeCodeEngine:
         self._artifact_limits = artifact_limits or ArtifactLimits()
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
+        self._first_start = FirstStart()
         remove_stale_directories(state_dir)
 
     async def preload(self) -> None:
@@ -102,6 +104,7 @@ class ClaudeCodeEngine:
                     small_model=self._proxy.small_model(spec),
                     sandbox=self._sandbox,
                     repository=self._isolation.common if self._isolation else None,
+                    first_start=self._first_start,
                 )
                 self._launches.append(launch)
                 worktree = await self._create_worktree(spec, launch)
@@ -243,7 +246,7 @@ class _Run:
         client = ClaudeSDKClient(options)
         try:
             await client.connect()
-            _ = self._launch.pid  # read before the agent can run commands
+            self._launch.note_start()
             self._client = client
             await asyncio.shield(self._ready)
             await client.query(build_prompt(self._spec))

@@ -23,6 +23,7 @@ from ..runtime.files import remove_tree
 from ..runtime.work_limit import run_in_own_thread
 from . import supervisor
 from .agents import PLUGIN
+from .first_start import FirstStart
 from .sandbox import PROTECTED, Sandbox, write_identity
 from .worktree import Worktree, worktree_path
 
@@ -89,11 +90,14 @@ class Launch:
         small_model: str | None = None,
         sandbox: Sandbox | None = None,
         repository: Path | None = None,
+        first_start: FirstStart | None = None,
     ) -> None:
         """Prepare a run. If it is to work in a worktree, ``repository`` is the directory of its repository."""
+        self._first_start = first_start or FirstStart()
         self._private = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=state_dir))
         for name in ("home", "tmp", "config"):
             (self._private / name).mkdir(mode=0o700)
+        self._first_start.write_to(self._private / "config")
         self._pid_file = self._private / "pid"
         self._pid: int | None = None
         self._closed = False
@@ -142,14 +146,16 @@ class Launch:
 
     @property
     def pid(self) -> int | None:
-        """PID of the supervisor; None before its start.
-
-        Read it before the first command of the agent runs: later values in the PID file do not count.
-        """
+        """PID of the supervisor; None before its start."""
         if self._pid is None:
             with contextlib.suppress(OSError, ValueError):
                 self._pid = int(self._pid_file.read_text())
         return self._pid
+
+    def note_start(self) -> None:
+        """Read what does not count any more once the agent can run commands, which may change the private directory."""
+        _ = self.pid
+        self._first_start.learn_from(self._private / "config")
 
     async def terminate(self, *, kill: bool = False) -> None:
         """Terminate, or ``kill`` at once, every process of the run. Do nothing if the supervisor has exited already."""

@@ -46,7 +46,7 @@ class RequestContext:
     request: Request
 
     @property
-    def key_hash(self) -> str:
+    def owner(self) -> str:
         """Identity to which the caller's tasks, usage and idempotency keys belong."""
         return self.caller.owner
 
@@ -68,7 +68,7 @@ class RequestContext:
     def idempotency_key(self, scope: str) -> IdempotencyKey | None:
         """Return the ``Idempotency-Key`` of the request, if any."""
         value: str | None = self.parameters.get("idempotency_key")
-        return None if value is None else IdempotencyKey(self.key_hash, scope, value, self.fingerprint)
+        return None if value is None else IdempotencyKey(self.owner, scope, value, self.fingerprint)
 
 
 async def read_request(request: Request, operation: Operation, services: Services, caller: Caller) -> RequestContext:

@@ -47,7 +47,7 @@ def as_json(entry: AuditEntry) -> dict[str, Any]:
     return {
         "at": entry.at,
         "ended_at": entry.ended_at,
-        "key": key_id(entry.key_hash),
+        "key": key_id(entry.owner),
         "kind": entry.kind,
         "task_id": entry.task_id,
         "request_id": entry.request_id,
@@ -66,7 +66,7 @@ def _line(entry: AuditEntry) -> str:
     )
     usage = entry.usage
     return (
-        f"{entry.at:24}  {key_id(entry.key_hash):12}  {entry.task_id or entry.kind:37}  {entry.model:20}"
+        f"{entry.at:24}  {key_id(entry.owner):12}  {entry.task_id or entry.kind:37}  {entry.model:20}"
         f"  {entry.status:13}  {usage.total_tokens:>9}  {f'${usage.cost:.4f}':>10}  {used}"
     ).rstrip()
 

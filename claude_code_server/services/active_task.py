@@ -51,5 +51,5 @@ class ActiveTask:
         return self.task.id
 
     @property
-    def key_hash(self) -> str:
-        return self.task.key_hash
+    def owner(self) -> str:
+        return self.task.owner

@@ -57,7 +57,7 @@ class CompletionRunner:
 
     def find(self, key: IdempotencyKey) -> InFlightCompletion | None:
         """Return the completion of an earlier request with ``key``. Raise ApiError 409 if its body was different."""
-        in_flight = self._by_key.get((key.key_hash, key.value))
+        in_flight = self._by_key.get((key.owner, key.value))
         if in_flight is not None:
             key.check_fingerprint(in_flight.fingerprint)
             return in_flight
@@ -68,29 +68,29 @@ class CompletionRunner:
         return InFlightCompletion.completed(CompletionResponse.from_dict(json.loads(stored.value)))
 
     def start(
-        self, request: MessagesRequest, key_hash: str, key: IdempotencyKey | None, *, stream: bool
+        self, request: MessagesRequest, owner: str, key: IdempotencyKey | None, *, stream: bool
     ) -> InFlightCompletion:
         """Send a request to the upstream. Raise ApiError 503 while the server shuts down."""
         if self._closed:
             raise shutting_down()
         completion = InFlightCompletion(key.fingerprint if key else "")
         if key is not None:
-            self._by_key[key.key_hash, key.value] = completion
-        run = self._run(completion, request, key_hash, key, stream=stream)
+            self._by_key[key.owner, key.value] = completion
+        run = self._run(completion, request, owner, key, stream=stream)
         if not stream and self._upstream.is_instant(request.body):
             # Nobody can leave or cancel in between: a task of its own would only cost time.
             run_at_once(run)
             return completion
         task = asyncio.create_task(run)
         completion.task = task
-        self._tasks[task] = key_hash
+        self._tasks[task] = owner
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return completion
 
-    def cancel_all_of(self, key_hash: str) -> None:
+    def cancel_all_of(self, owner: str) -> None:
         """Cancel all completions of a key that are in progress."""
-        for task, owner in list(self._tasks.items()):
-            if owner == key_hash:
+        for task, whose in list(self._tasks.items()):
+            if whose == owner:
                 task.cancel()
 
     async def aclose(self) -> None:
@@ -105,7 +105,7 @@ class CompletionRunner:
         self,
         completion: InFlightCompletion,
         request: MessagesRequest,
-        key_hash: str,
+        owner: str,
         key: IdempotencyKey | None,
         *,
         stream: bool,
@@ -117,11 +117,11 @@ class CompletionRunner:
         model, max_tokens = request.model, request.body["max_tokens"]
         price = self._tariff.price(model)
         call = ModelCall(price, lambda: estimate_need(request.body, max_tokens), max_tokens)
-        account, work = self._accounts.of(key_hash), f"completion {id(completion)}"
+        account, work = self._accounts.of(owner), f"completion {id(completion)}"
         try:
             most = NO_USAGE if price is FREE else call.reservation
             self._accounts.check_completion(account, most)
-            reservation = self._reserve(model, most, key_hash)
+            reservation = self._reserve(model, most, owner)
             reserved = True
             account.hold(work, 0.0, most.cost)
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
@@ -146,19 +146,19 @@ class CompletionRunner:
                 if is_logged(_log):
                     label = self._metrics.model_label(model)
                     log_event(_log, "completion ended", model=label, **attrs.asdict(usage))
-                encoded = self._save(end, key_hash, model, usage, key, reservation)
+                encoded = self._save(end, owner, model, usage, key, reservation)
                 account.settle(work, usage.cost)
             if key is not None:
-                self._by_key.pop((key.key_hash, key.value), None)
+                self._by_key.pop((key.owner, key.value), None)
             completion.finish(end, encoded)
 
-    def _reserve(self, model: str, most: Usage, key_hash: str) -> int | None:
+    def _reserve(self, model: str, most: Usage, owner: str) -> int | None:
         """Store what a call may cost, so that it is charged if the server crashes. Raise ApiError 503 if it cannot be.
 
         Work whose result could not be stored either is not worth paying for.
         """
         try:
-            return self._store.reserve(key_hash, now(), model, most)
+            return self._store.reserve(owner, now(), model, most)
         except Exception as error:
             log_exception(_log, "reserving the cost of a completion", error)
             raise storage_unavailable() from None
@@ -190,7 +190,7 @@ class CompletionRunner:
     def _save(
         self,
         end: CompletionResponse | ApiError,
-        key_hash: str,
+        owner: str,
         model: str,
         usage: Usage,
         key: IdempotencyKey | None,
@@ -211,7 +211,7 @@ class CompletionRunner:
             key = None
             usage = usage if usage.cost > 0 else NO_USAGE
         try:
-            self._store.save_completion(PaidCompletion(key_hash, now(), model, usage, key, response, reservation))
+            self._store.save_completion(PaidCompletion(owner, now(), model, usage, key, response, reservation))
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.
             log_exception(_log, "storing a completion", error)

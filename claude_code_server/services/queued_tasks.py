@@ -21,7 +21,7 @@ class QueuedTaskCheck:
 
     def __call__(self, task: Task, spec: TaskSpec) -> None:
         """Raise ApiError if this server would not accept the task."""
-        if not self._api_keys.accepts(task.key_hash):
+        if not self._api_keys.accepts(task.owner):
             message = "The server does not accept the API key of this task any more. Submit it with another key."
             raise ApiError(401, "authentication_error", message)
         workspace = self._settings.workspace.resolve()

@@ -88,7 +88,7 @@ class TaskProgress:
         """Store the usage of a running task, and what it has reserved."""
         if not active.ended.is_set():
             active.task = attrs.evolve(active.task, usage=usage)
-            self.account_of(active.key_hash).hold(active.id, usage.cost, reserved)
+            self.account_of(active.owner).hold(active.id, usage.cost, reserved)
             self._try(active, lambda: self._store.set_usage(active.id, usage, reserved))
 
     def _stop(self, active: ActiveTask, limit: str) -> None:
@@ -129,4 +129,4 @@ class _StoringEventSink:
 
     @property
     def budget(self) -> WorkBudget:
-        return WorkBudget(self.progress.account_of(self.active.key_hash), self.active.id)
+        return WorkBudget(self.progress.account_of(self.active.owner), self.active.id)

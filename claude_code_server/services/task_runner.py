@@ -85,7 +85,7 @@ class TaskRunner:
         """
         if self._closed:
             raise shutting_down()
-        self._queue.check_room(task.key_hash)
+        self._queue.check_room(task.owner)
         try:
             grants = Grants(spec.tools, spec.agents, spec.skills)
             self._store.add_task(task, key, grants, log_id("request_id"), encode_spec(spec))
@@ -105,15 +105,15 @@ class TaskRunner:
         if active is not None:
             self._cancel(active)
 
-    def cancel_all_of(self, key_hash: str) -> None:
+    def cancel_all_of(self, owner: str) -> None:
         """Cancel all tasks of a key."""
         for active in list(self._active.values()):
-            if active.key_hash == key_hash:
+            if active.owner == owner:
                 self._cancel(active)
 
-    def count_tasks_of(self, key_hash: str) -> int:
+    def count_tasks_of(self, owner: str) -> int:
         """Return the number of tasks of a key that are pending or running."""
-        return sum(active.key_hash == key_hash for active in self._active.values())
+        return sum(active.owner == owner for active in self._active.values())
 
     async def wait(self, task_id: str, timeout: float | None = None) -> bool:
         """Wait until a task has ended; return False after ``timeout`` seconds."""
@@ -169,16 +169,16 @@ class TaskRunner:
 
     def _add(self, active: ActiveTask) -> None:
         self._active[active.id] = active
-        self._queue.add(active.id, active.key_hash)
+        self._queue.add(active.id, active.owner)
 
     def _cancel(self, active: ActiveTask) -> None:
         active.cancellation.cancel("cancelled")
         if active.run is None:
-            self._queue.remove(active.id, active.key_hash)
+            self._queue.remove(active.id, active.owner)
             self._end(active, Outcome("cancelled"), RESULT)
 
     async def _run(self, active: ActiveTask) -> None:
-        set_log_ids(task_id=active.id, key=key_id(active.key_hash))
+        set_log_ids(task_id=active.id, key=key_id(active.owner))
         log_event(_log, "task started")
         event_type = ERROR
         try:
@@ -232,13 +232,13 @@ class TaskRunner:
         if self._active.pop(active.id, None) is None:
             return
         if active.run is not None:
-            self._queue.end(active.key_hash)
+            self._queue.end(active.owner)
         self._progress.store_events(active)
         if active.exceeded is not None:
             outcome, event_type = attrs.evolve(outcome, status="failed", error=(TOO_LARGE, active.exceeded)), ERROR
         if active.storage_failed:
             outcome, event_type = attrs.evolve(NOT_STORED, usage=outcome.usage), ERROR
-        account = self._progress.account_of(active.key_hash)
+        account = self._progress.account_of(active.owner)
         active.task = self._store_end(active.task, outcome, active.seq + 1, event_type, active.used)
         account.settle(active.id, active.task.usage.cost)
         active.seq += 1
@@ -258,7 +258,7 @@ class TaskRunner:
             self._store.defer_end(ended, event, used)
         self._metrics.add_task(ended.status, ended.model, ended.usage)
         log_event(
-            _log, "task ended", task_id=ended.id, key=key_id(ended.key_hash), status=ended.status, model=ended.model,
+            _log, "task ended", task_id=ended.id, key=key_id(ended.owner), status=ended.status, model=ended.model,
             **attrs.asdict(ended.usage), used=dict(used),
         )  # fmt: skip
         return ended

@@ -39,7 +39,7 @@ ORDER BY at
 def record_start(db: sqlite3.Connection, task: Task, grants: Grants, request_id: str | None) -> None:
     """Add the entry of a new task."""
     names = json.dumps(attrs.asdict(grants))
-    db.execute(_INSERT, (task.created_at, task.key_hash, task.id, request_id, task.model, names, task.status))
+    db.execute(_INSERT, (task.created_at, task.owner, task.id, request_id, task.model, names, task.status))
 
 
 def record_end(db: sqlite3.Connection, task: Task, used: Mapping[str, int]) -> None:
@@ -69,7 +69,7 @@ def _entry(row: sqlite3.Row) -> AuditEntry:
     grants = {kind: tuple(names) for kind, names in json.loads(row["grants"]).items()}
     return AuditEntry(
         at=row["at"],
-        key_hash=row["key"],
+        owner=row["key"],
         kind=row["kind"],
         model=row["model"],
         status=row["status"],

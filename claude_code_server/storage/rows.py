@@ -22,7 +22,7 @@ def task_to_row(task: Task) -> dict[str, Any]:
     """Return the columns of a task by name."""
     return {
         "id": task.id,
-        "key": task.key_hash,
+        "key": task.owner,
         "status": task.status,
         "description": task.description,
         "model": task.model,
@@ -58,7 +58,7 @@ def task_from_row(row: sqlite3.Row) -> Task:
     warnings = load("warnings", list, [])
     return Task(
         id=row["id"],
-        key_hash=row["key"],
+        owner=row["key"],
         description=row["description"],
         model=row["model"],
         working_directory=row["working_directory"],

@@ -166,13 +166,13 @@ class Store(TaskReader):
         row = self._fetch_one(
             "SELECT fingerprint, value FROM idempotency"
             " WHERE key = ? AND scope = ? AND name = ? AND created_at >= ?",
-            key.key_hash, key.scope, key.value, since,
+            key.owner, key.scope, key.value, since,
         )  # fmt: skip
         return None if row is None else StoredResponse(row["fingerprint"], row["value"])
 
     # ---- usage
 
-    def reserve(self, key_hash: str, at: str, model: str, usage: Usage) -> int | None:
+    def reserve(self, owner: str, at: str, model: str, usage: Usage) -> int | None:
         """Store the most that a completion may use, before it is paid for; return the number of the reservation.
 
         A completion that costs nothing needs none: return None.
@@ -187,7 +187,7 @@ class Store(TaskReader):
             cursor = self._db.execute(
                 "INSERT INTO reservations (key, at, model, input_tokens, output_tokens, cost)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
+                (owner, at, model, usage.input_tokens, usage.output_tokens, usage.cost),
             )
         return cursor.lastrowid
 
@@ -214,14 +214,14 @@ class Store(TaskReader):
             raise
         self._store_deferred()
 
-    def usage_by_model(self, key_hash: str, since: str) -> list[ModelUsage]:
+    def usage_by_model(self, owner: str, since: str) -> list[ModelUsage]:
         """Return the usage of a key since a time (ISO 8601)."""
         self._store_deferred()
         rows = self._fetch_all(
             "SELECT model, count(*) AS requests, sum(input_tokens) AS input_tokens,"
             " sum(output_tokens) AS output_tokens, sum(cost) AS cost"
             " FROM usage WHERE key = ? AND at >= ? GROUP BY model ORDER BY model",
-            key_hash, since,
+            owner, since,
         )  # fmt: skip
         return [ModelUsage(row["model"], row["requests"], usage_from_row(row)) for row in rows]
 
@@ -255,7 +255,7 @@ class Store(TaskReader):
         self._db.execute(f"UPDATE tasks SET {values} WHERE id = :id", row)  # noqa: S608
         self._db.execute(_DELETE_SPEC, (task.id,))
         self._add_events(task.id, [event])
-        self._add_usage("task", task.key_hash, event.timestamp, task.model, task.usage)
+        self._add_usage("task", task.owner, event.timestamp, task.model, task.usage)
         record_end(self._db, task, used)
 
     def _fetch_one(self, sql: str, *values: Any) -> sqlite3.Row | None:
@@ -274,21 +274,21 @@ class Store(TaskReader):
         if completion.reservation is not None:
             self._db.execute("DELETE FROM reservations WHERE n = ?", (completion.reservation,))
         if completion.response or completion.usage != NO_USAGE:
-            self._add_usage("completion", completion.key_hash, completion.at, completion.model, completion.usage)
+            self._add_usage("completion", completion.owner, completion.at, completion.model, completion.usage)
         if completion.key is not None:
             self._save_response(completion.key, completion.response, completion.at)
 
-    def _add_usage(self, kind: str, key_hash: str, at: str, model: str, usage: Usage) -> None:
+    def _add_usage(self, kind: str, owner: str, at: str, model: str, usage: Usage) -> None:
         self._db.execute(
             "INSERT INTO usage (key, at, model, input_tokens, output_tokens, cost, kind) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key_hash, at, model, usage.input_tokens, usage.output_tokens, usage.cost, kind),
+            (owner, at, model, usage.input_tokens, usage.output_tokens, usage.cost, kind),
         )
 
     def _save_response(self, key: IdempotencyKey, value: str, at: str) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO idempotency (key, scope, name, fingerprint, value, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (key.key_hash, key.scope, key.value, key.fingerprint, value, at),
+            (key.owner, key.scope, key.value, key.fingerprint, value, at),
         )
 
 

@@ -32,10 +32,10 @@ class TaskReader:
         """Run ``read``, which calls methods of this class, in a thread of the pool and return its result."""
         return await self._pool.run(read)
 
-    def get_task(self, task_id: str, key_hash: str | None = None) -> Task | None:
-        """Return a task; with ``key_hash`` only if it belongs to that key."""
+    def get_task(self, task_id: str, owner: str | None = None) -> Task | None:
+        """Return a task; with ``owner`` only if it is that key's."""
         sql = "SELECT * FROM tasks WHERE id = ? AND (? IS NULL OR key = ?)"
-        with self._read(sql, task_id, key_hash, key_hash) as rows:
+        with self._read(sql, task_id, owner, owner) as rows:
             row = rows.fetchone()
         return None if row is None else self._task(row)
 
@@ -52,7 +52,7 @@ class TaskReader:
 
     def list_tasks(
         self,
-        key_hash: str,
+        owner: str,
         limit: int,
         *,
         status: str | None = None,
@@ -66,7 +66,7 @@ class TaskReader:
         # One condition more only where it is needed, so that an index serves each of the two queries.
         with_status = "" if status is None else " AND status = :status"
         sql = f"SELECT * FROM tasks WHERE key = :key{with_status} AND n < :before ORDER BY n DESC LIMIT :limit"  # noqa: S608
-        values = {"key": key_hash, "status": status, "before": _MAX_N if before is None else before, "limit": limit + 1}
+        values = {"key": owner, "status": status, "before": _MAX_N if before is None else before, "limit": limit + 1}
         tasks: list[Task] = []
         count, left, last = 0, max_characters, None
         with self._read(sql, values) as rows:

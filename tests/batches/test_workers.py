@@ -20,6 +20,7 @@ from support.clients.client_process import client_process
 from support.clients.executors import ClosingDaskExecutor, LossyExecutor, RecordingExecutor
 from support.servers import raw_http, responses
 from support.servers.completion_server import PRICES, RequestLimit, completion_server
+from support.stalls import Stalls
 
 from claude_code_client import (
     APIConnectionError,
@@ -120,12 +121,14 @@ def test_budget_holds_and_is_used(both: ClientKind, threads: ThreadPoolExecutor)
 def test_rate_limit_is_used_and_not_exceeded(both: ClientKind, threads: ThreadPoolExecutor) -> None:
     window = 2.0
     limit = RequestLimit(100, window)
-    with completion_server(limit=limit) as server:
+    with completion_server(limit=limit) as server, Stalls() as stalls:
         client = both.client(server.base_url)
         batch = client.map_completions((str(number) for number in range(300)), max_in_flight=16, executor=threads)
         assert all(result.ok for result in both.each(batch))
-    assert [number for number in limit.refused if number > 1] == []
-    assert len(limit.windows) == 3
+    # A request that stalls on its way counts in the next window.
+    assert [number for number in limit.refused if number > 1] == [] or stalls.seconds() > 0.1 * window
+    # A stalled machine may not fill a window.
+    assert 3 <= len(limit.windows) <= 3 + stalls.allowance() // window
     assert limit.windows[2] - limit.windows[0] < 3 * window  # none was left out
 
 

@@ -250,7 +250,7 @@ FORGETFUL = """
                 raise KeyError
         except KeyError:
             pass
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await client.complete("x")
         following = asyncio.create_task(anext(client.stream_complete("x")))
         await asyncio.sleep(0)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import trustme
-from support.clients.client_kinds import ClientKind
+from support.canaries import recorded_logs
+from support.clients.client_kinds import KEY, ClientKind
 from support.servers import raw_http, responses
 from support.servers.tunnel_proxy import accepting, tunnel_to
 
@@ -47,10 +48,16 @@ def company() -> Iterator[Company]:
 
 
 def test_calls_through_a_proxy_with_a_client_certificate(both: ClientKind, company: Company) -> None:
-    client = both.client(URL, max_retries=0, proxy=f"http://me:secret@{company.proxy}", ssl_context=company.context())
-    assert "secret" not in f"{client!r} {vars(client)}"
-    assert both.call(client.complete("x")).id == "cmpl_1"
-    both.call(client.close())
+    with recorded_logs() as logs:
+        client = both.client(
+            URL, max_retries=0, proxy=f"http://me:secret@{company.proxy}", ssl_context=company.context()
+        )
+        assert "secret" not in f"{client!r} {vars(client)}"
+        assert both.call(client.complete("x")).id == "cmpl_1"
+        both.call(client.close())
+    assert "httpcore" in logs.getvalue()
+    assert "secret" not in logs.getvalue()
+    assert KEY not in logs.getvalue()
     assert company.heads[0].startswith(b"CONNECT a.example:443 ")
     assert b"proxy-authorization: basic" in company.heads[0].lower()
 

@@ -120,18 +120,32 @@ def test_connection_that_has_ended_is_replaced_without_a_retry() -> None:
         ClaudeClient(KEY, server.base_url, max_retries=0) as client,
     ):
         get_task(client)
-        with before_call("_send_request_headers", lambda: reset_connections(server)):
+        with before_call("_send", lambda: reset_connections(server)):
             assert client.complete("x").content == "x"
     assert [(request.method, request.connection) for request in server.requests] == [("GET", 0), ("POST", 1)]
 
 
+@pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"\r\n", b"x"], ids=repr)
+def test_bytes_beyond_a_response_are_not_the_next_one(both: ClientKind, surplus: bytes) -> None:
+    """A server or proxy that is out of step must not give one call the response of another."""
+
+    def respond_with_surplus(request: raw_http.Request) -> list[bytes]:
+        return [b"".join(raw_http.response(200, responses.task(id=request.path.rpartition("/")[2]))) + surplus]
+
+    with raw_http.serve(raw_http.SocketServer(respond_with_surplus)) as server:
+        client = both.client(server.base_url, max_retries=0)
+        for name in ("task_1", "task_2"):
+            assert both.call(client.get_task(name)).id == name
+        assert [request.connection for request in server.requests] == [0, 1]
+
+
 @contextmanager
 def before_call(name: str, action: Callable[[], object]) -> Iterator[None]:
-    """Run an action when a function of httpcore with this name is called first, as something outside might."""
+    """Run an action when a connection's method with this name is called first, as something outside might."""
     called: list[None] = []
 
     def trace(frame: FrameType, event: str, _: Any) -> None:
-        if frame.f_code.co_name == name and "httpcore" in frame.f_code.co_filename and not called:
+        if frame.f_code.co_name == name and "http_connection" in frame.f_code.co_filename and not called:
             called.append(None)
             action()
 
@@ -211,15 +225,6 @@ class Clock:
 @attrs.frozen(eq=False)
 class Idle:
     """A connection that is idle."""
-
-    def is_idle(self) -> bool:
-        return True
-
-    def is_closed(self) -> bool:
-        return False
-
-    def has_expired(self) -> bool:
-        return False
 
 
 def test_the_connection_used_last_is_taken_first_and_the_oldest_expires_first(monkeypatch: pytest.MonkeyPatch) -> None:

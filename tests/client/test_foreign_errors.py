@@ -259,8 +259,9 @@ def test_damaged_journal_lines_are_skipped(both: ClientKind, tmp_path: Path, cap
 
 
 def test_a_bug_is_typed_and_says_where(both: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpcore.Request", int)
-    result = outcome(both, lambda: both.client(NOWHERE).get_task("task_1"))
+    monkeypatch.setattr("h11.Request", int)
+    with raw_http.serve(raw_http.SocketServer(lambda _: None)) as server:
+        result = outcome(both, lambda: both.client(server.base_url).get_task("task_1"))
     monkeypatch.undo()
     assert type(result) is errors.ClaudeAPIError
     assert "TypeError" in str(result)

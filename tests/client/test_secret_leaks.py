@@ -160,7 +160,6 @@ def test_successful_calls_leak_nothing(both: ClientKind, logs: io.StringIO, name
     assert not isinstance(result, BaseException)
     assert MARK not in shown(result)
     assert "claude_code_client INFO" in logs.getvalue()
-    assert "httpcore" in logs.getvalue()
     assert MARK not in logs.getvalue()
     assert "Python is" not in logs.getvalue()
 
@@ -266,6 +265,7 @@ def test_ends_of_tasks_and_streams_leak_nothing(
     assert MARK not in logs.getvalue()
 
 
+@pytest.mark.slow
 def test_timed_out_task_is_attached_without_its_description(
     both: ClientKind, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +276,7 @@ def test_timed_out_task_is_attached_without_its_description(
 
     with raw_http.serve(raw_http.SocketServer(handle)) as server:
         client = open_client(both, server.base_url)
-        result = outcome(both, lambda: client.execute_task(PROMPT, timeout=0.5))
+        result = outcome(both, lambda: client.execute_task(PROMPT, timeout=1.5))
         both.call(client.close())
     assert isinstance(result, errors.TimeoutError)
     assert result.task is not None

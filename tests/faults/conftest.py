@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.clients.background_work import CLEANUPS, wait_for_background_work
 from support.fault_proxy.proxy import FaultProxy, fault_proxy
 from support.servers.context_server import ContextServer, context_server
 
@@ -25,3 +26,5 @@ def server(_server: ContextServer) -> Iterator[ContextServer]:
 def proxy() -> Iterator[FaultProxy]:
     with fault_proxy() as running:
         yield running
+        # What clients still send must not arrive at the next server that is given one of these ports.
+        wait_for_background_work(CLEANUPS)

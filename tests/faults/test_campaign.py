@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.clients.background_work import wait_for_background_work
 from support.clients.concurrent_calls import CallResult, call_concurrently, make_client
 from support.fault_proxy.campaign import OVERDUE, PlannedCall, expected_result, planned_calls, random_faults
 from support.fault_proxy.proxy import FaultProxy
 from support.servers.context_server import ContextServer
 from support.stalls import Stalls
 
+from claude_code_client._operations.task_deadlines import CANCEL_TIMEOUT
 from claude_code_client.errors import ClaudeAPIError
 
 pytestmark = pytest.mark.slow
@@ -22,8 +23,27 @@ ROUND = 200
 """Calls per client, so that its retry quota is not used up."""
 LEAST = 0.8
 """Share of the calls that have to succeed despite the faults; ``overdue`` ones cannot."""
-NOISE = 0.4
-"""Seconds that a busy machine may take to wake a thread and to unwind a call."""
+STALLED = 0.1
+"""Share of its timeout that the machine may have stalled during a call that has to succeed."""
+_WITH_A_TASK = 1.1
+"""A call about a task may exceed its timeout by a tenth, in which it cancels the task and learns its status."""
+
+
+def _longest(kind: str) -> float:
+    """Return the seconds that a call may take."""
+    match kind:
+        case "complete":
+            return TIMEOUT
+        case "handle":
+            # Its submit and its wait are calls of their own.
+            return 2 * _WITH_A_TASK * TIMEOUT
+        case "leave":
+            # The first event may come at the last moment. Cancelling the task that is left has a timeout of its own.
+            return _WITH_A_TASK * TIMEOUT + CANCEL_TIMEOUT
+        case "overdue":
+            return _WITH_A_TASK * OVERDUE
+        case _:
+            return _WITH_A_TASK * TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -51,32 +71,34 @@ def test_random_faults_campaign(
         ended = dict(zip(ports, pool.map(run, ports), strict=True))
     results = [pair for kind in ports for pair in zip(planned[kind], ended[kind], strict=True)]
     for call, end in results:
-        _check_call(call, end, NOISE + 2 * stalls.longest)
+        assert _late(call, end) <= stalls.allowance(end.began, end.ended), (call, end)
+        _check_call(call, end)
     # What nobody could tell the server to stop ends by its own timeout.
-    server.engine.wait_until(lambda: server.engine.running == 0, TIMEOUT + 1)
+    server.wait_until_idle()
+    wait_for_background_work()
     _check_store(server, results)
     right = sum(end.error is None for _, end in results)
-    assert right >= 2 * count * LEAST, Counter(_how(end) for _, end in results)
-    assert [thread.name for thread in threading.enumerate() if "tidy up" in thread.name] == []
+    # A stalled machine leaves too little time for the retries of some.
+    stalled = sum(
+        end.error is not None and stalls.seconds(end.began, end.ended) > STALLED * TIMEOUT for _, end in results
+    )
+    assert right >= (2 * count - stalled) * LEAST, Counter(_how(end) for _, end in results)
     met = sum((port.counts for port in ports.values()), Counter())
     print(f"{2 * count} calls, {sum(met.values())} exchanges: {_table(met)}")
     print(f"  ended with: {_table(Counter(_how(end) for _, end in results))}")
     longest, latest = max(end.seconds for _, end in results), max(_late(*pair) for pair in results)
-    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms after 1.1 times its timeout")
+    print(f"  the longest took {longest:.2f} s, the latest {latest * 1000:.0f} ms more than it may")
     submits, tasks = sum(call.kind != "complete" for call, _ in results), len(server.tasks())
     print(f"  {submits} submits: {tasks} ran once, {submits - tasks} never, none twice")
     print(f"  {_table(server.tasks_by_status())}")
 
 
 def _late(call: PlannedCall, end: CallResult) -> float:
-    """Return the seconds by which a call exceeded 1.1 times its timeout; negative if it did not."""
-    timeout = OVERDUE if call.kind == "overdue" else TIMEOUT
-    # A handle's wait is a call of its own.
-    return end.seconds - timeout * 1.1 * (2 if call.kind == "handle" else 1)
+    """Return the seconds by which a call exceeded what it may take; negative if it did not."""
+    return end.seconds - _longest(call.kind)
 
 
-def _check_call(call: PlannedCall, end: CallResult, noise: float) -> None:
-    assert _late(call, end) <= noise, (call, end)
+def _check_call(call: PlannedCall, end: CallResult) -> None:
     if end.error is None:
         assert end.value == expected_result(call), (call, end)
         assert call.kind != "overdue", (call, end)

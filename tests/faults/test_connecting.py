@@ -6,7 +6,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import trustme
 from support.clients.client_kinds import ClientKind
 from support.servers import raw_http, responses
+from support.stalls import in_time
 
 from claude_code_client.errors import APIConnectionError, ClosedError, TimeoutError
 
@@ -83,12 +83,8 @@ def test_dead_addresses_share_the_deadline(
     port = free_port()
     resolve_to(monkeypatch, dead(8, port))
     client = client_of_host(both, port, timeout=1, max_retries=0)
-    started = time.monotonic()
-    with pytest.raises((TimeoutError, APIConnectionError)):
+    with in_time(1), pytest.raises((TimeoutError, APIConnectionError)):
         both.call(client.get_task("task_1"))
-    seconds = time.monotonic() - started
-    print(f"{seconds:.2f} s")
-    assert seconds < 1 + BOUND
 
 
 def test_a_live_address_wins(
@@ -100,9 +96,8 @@ def test_a_live_address_wins(
     port = int(server.base_url.rpartition(":")[2].partition("/")[0])
     resolve_to(monkeypatch, ["127.0.0.9", *dead(1, port), "127.0.0.1"])
     client = client_of_host(both, port, timeout=9, max_retries=0)
-    started = time.monotonic()
-    assert both.call(client.get_task("task_1")).id == "task_1"
-    assert time.monotonic() - started < 5
+    with in_time(5):
+        assert both.call(client.get_task("task_1")).id == "task_1"
     both.call(client.close())
 
 
@@ -141,10 +136,8 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 def test_a_resolver_that_hangs(both: ClientKind, resolver: Resolver) -> None:
     client = client_of_host(both, timeout=0.5, max_retries=0)
     for _ in range(3):
-        started = time.monotonic()
-        with pytest.raises((TimeoutError, APIConnectionError)):
+        with in_time(0.5), pytest.raises((TimeoutError, APIConnectionError)):
             both.call(client.get_task("task_1"))
-        assert time.monotonic() - started < 0.5 + BOUND
     # One thread is left behind, however many calls wait for the name.
     assert both.kind == "async" or resolver.questions == 1
     resolver.answer.set()
@@ -175,5 +168,5 @@ def test_closing_while_the_resolver_hangs(resolver: Resolver) -> None:
     thread.start()
     assert resolver.asked.wait(raw_http.TIMEOUT)
     client.close()
-    thread.join(BOUND)
+    thread.join(raw_http.TIMEOUT)
     assert [type(error) for error in caught] == [ClosedError]

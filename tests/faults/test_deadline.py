@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,15 +26,13 @@ from support.fault_proxy.faults import Drip, Fault, Stall, StallRequest, error_r
 from support.fault_proxy.proxy import FaultProxy, Port
 from support.servers import responses
 from support.servers.context_server import ContextServer
-from support.stalls import Stalls
+from support.stalls import Stalls, in_time
 
 from claude_code_client import AgenticTaskResponse
 from claude_code_client.errors import APIConnectionError, ClaudeAPIError, RateLimitError, TimeoutError
 
 TIMEOUT = 1.0
 BOUND = 1.1
-NOISE = 0.4
-"""Seconds that a busy machine may take to wake a thread and to unwind a call."""
 STAGGER = 0.025
 """Seconds between the starts of calls, so that they do not all end at the same time."""
 HOLD = {"hold": True}
@@ -75,11 +74,14 @@ def errors_in_time(kind: str, cases: list[Case]) -> dict[str, ClaudeAPIError]:
     """Return the calls' errors by case name; each has to be raised in time."""
     with Stalls() as stalls:
         ended = asyncio.run(_all_async(cases)) if kind == "async" else _all_sync(cases)
-    noise = NOISE + 2 * stalls.longest
     for case, end in zip(cases, ended, strict=True):
         assert end.error is not None, (case, end)
     errors = {case.name: end.error for case, end in zip(cases, ended, strict=True)}
-    late = {case.name: end for case, end in zip(cases, ended, strict=True) if end.seconds > case.bound + noise}
+    late = {
+        case.name: end
+        for case, end in zip(cases, ended, strict=True)
+        if end.seconds > case.bound + stalls.allowance(end.began, end.ended)
+    }
     assert not late
     assert {name: error for name, error in errors.items() if not isinstance(error, ClaudeAPIError)} == {}
     print(f"{kind}: {len(cases)} calls, the longest took {max(end.seconds for end in ended):.3f} s")
@@ -96,8 +98,8 @@ def _all_sync(cases: list[Case]) -> list[CallResult]:
                 result = case.call(client)
                 value = list(result) if isinstance(result, Generator) else result
             except Exception as error:
-                return CallResult(time.monotonic() - start, error=error)
-            return CallResult(time.monotonic() - start, value)
+                return CallResult(start, time.monotonic(), error=error)
+            return CallResult(start, time.monotonic(), value)
 
     with ThreadPoolExecutor(len(cases)) as pool:
         return list(pool.map(one, enumerate(cases)))
@@ -113,8 +115,8 @@ async def _all_async(cases: list[Case]) -> list[CallResult]:
                 stream = isinstance(result, AsyncGenerator)
                 value = [item async for item in result] if stream else await result
             except Exception as error:
-                return CallResult(time.monotonic() - start, error=error)
-            return CallResult(time.monotonic() - start, value)
+                return CallResult(start, time.monotonic(), error=error)
+            return CallResult(start, time.monotonic(), value)
 
     return await asyncio.gather(*(one(number, case) for number, case in enumerate(cases)))
 
@@ -151,8 +153,33 @@ def test_slow_servers(kind: str, server: ContextServer, proxy: FaultProxy) -> No
     )
     assert {name: error for name, error in errors.items() if not isinstance(error, TimeoutError)} == {}
     assert {name: error.attempts for name, error in errors.items() if error.attempts != 1} == {}
-    server.engine.wait_until(lambda: server.engine.running == 0, 3)
+    server.wait_until_idle()
     assert len(server.tasks()) <= 2 * len(FAULTS)
+
+
+@pytest.mark.slow
+def test_server_that_reads_slowly(both: ClientKind) -> None:
+    """Each part of a large request makes progress; the deadline is for all of it."""
+    body, received, over = "x" * 20_000_000, [0], threading.Event()
+
+    def read_slowly(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            while data := connection.recv(1 << 18):
+                received[0] += len(data)
+                over.wait(0.2)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(15)  # a client that never connects
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # not all of it at once
+        reading = pool.submit(read_slowly, listener)
+        client = both.client(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", max_retries=0)
+        with pytest.raises(TimeoutError):
+            both.call(client.complete(body, timeout=2))
+        read_by_then = received[0]
+        over.set()
+        reading.result()
+    assert read_by_then < len(body) / 2
 
 
 LATE: dict[str, Fault] = {name: FAULTS[name] for name in FAULTS if "request" not in name}
@@ -190,12 +217,10 @@ def test_handle_timeout_names_the_task(
 ) -> None:
     port = proxy.open(server.address, lambda exchange: fault if exchange.method == "GET" else None)
     handle = both.call(both.client(port.base_url).submit_task("Wait", timeout=60, context=HOLD))
-    start = time.monotonic()
-    with pytest.raises(TimeoutError) as caught:
+    with in_time(BOUND), pytest.raises(TimeoutError) as caught:
         both.call(handle.wait(TIMEOUT))
-    assert time.monotonic() - start <= BOUND + NOISE
     assert caught.value.task_id == handle.id == server.tasks()[0][0]
-    server.engine.wait_until(lambda: server.engine.running == 0, 3)
+    server.wait_until_idle()
     # A noisy machine may leave no time for the response.
     wait_for_background_work()
     assert server.tasks_by_status() == {"cancelled": 1}
@@ -205,11 +230,14 @@ def test_handle_timeout_names_the_task(
 @pytest.mark.slow
 def test_timeout_after_a_lost_response_names_the_task(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """The response with its id is lost; the idempotency key finds the task."""
-    port = proxy.open(server.address, Once(Stall(0)))
-    error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
-    assert isinstance(error, TimeoutError)
-    assert [error.task_id] == [id_ for id_, _, _ in server.tasks()]
-    server.engine.wait_until(lambda: server.engine.running == 0, 3)
+    for _ in range(3):
+        port = proxy.open(server.address, Once(Stall(0)))
+        error = errors_in_time(kind, [Case("lost", execute, port.base_url)])["lost"]
+        assert isinstance(error, TimeoutError)
+        if error.task_id is not None:  # otherwise the machine may have stalled just then: once more
+            break
+    assert error.task_id == [id_ for id_, _, _ in server.tasks()][-1]
+    server.wait_until_idle()
 
 
 @pytest.mark.slow
@@ -271,12 +299,17 @@ def _full() -> Iterator[str]:
 @pytest.mark.slow
 def test_server_receives_the_deadline(kind: str, server: ContextServer, proxy: FaultProxy) -> None:
     """The server ends a task that exceeds its deadline, and the client learns its status."""
-    port = proxy.open(server.address)
     # Long enough for the server's end of the task to arrive within half a tenth of it.
     calls = {call.__name__: partial(call, timeout=3 * TIMEOUT) for call in (execute, stream)}
-    errors = errors_in_time(kind, [Case(name, call, port.base_url, bound=3 * BOUND) for name, call in calls.items()])
-    assert {error.task_id for error in errors.values()} == {id_ for id_, _, _ in server.tasks()}
-    assert server.tasks_by_status() == {"timeout": 2}
+    for _ in range(3):
+        port = proxy.open(server.address)
+        cases = [Case(name, call, port.base_url, bound=3 * BOUND) for name, call in calls.items()]
+        errors = errors_in_time(kind, cases)
+        if port.cancels == 0:  # otherwise the machine may have stalled just then: once more
+            break
+    assert {(error.task_id, "timeout") for error in errors.values()} == {
+        (id_, status) for id_, status, _ in server.tasks()[-2:]
+    }
     for error in errors.values():
         assert isinstance(error, TimeoutError)
         assert error.task is not None
@@ -291,7 +324,7 @@ def test_two_waiters_on_one_handle_have_their_own_deadlines(
     """One that times out does not wait until the deadline of the other for the response to its cancel."""
     port = proxy.open(server.address, lambda exchange: Stall(0) if exchange.is_cancel else None)
     seconds, other = asyncio.run(_two_waiters_async(port)) if kind == "async" else _two_waiters_sync(port)
-    assert TIMEOUT <= seconds <= BOUND + NOISE
+    assert seconds >= TIMEOUT
     assert other.status == "cancelled"
     assert server.tasks_by_status() == {"cancelled": 1}
     wait_for_background_work()
@@ -306,11 +339,12 @@ def _two_waiters_sync(port: Port) -> tuple[float, AgenticTaskResponse]:
     with make_client("sync", port.base_url) as client, ThreadPoolExecutor(2) as pool:
         handle = client.submit_task("Wait", timeout=60, context=HOLD)
         start = time.monotonic()
-        short = pool.submit(handle.wait, TIMEOUT)
-        port.wait_until(_has_waiter(port))
-        long = pool.submit(handle.wait, 30.0)
-        with pytest.raises(TimeoutError):
-            short.result()
+        with in_time(BOUND):
+            short = pool.submit(handle.wait, TIMEOUT)
+            port.wait_until(_has_waiter(port))
+            long = pool.submit(handle.wait, 30.0)
+            with pytest.raises(TimeoutError):
+                short.result()
         return time.monotonic() - start, long.result()
 
 
@@ -318,9 +352,10 @@ async def _two_waiters_async(port: Port) -> tuple[float, AgenticTaskResponse]:
     async with make_client("async", port.base_url) as client:
         handle = await client.submit_task("Wait", timeout=60, context=HOLD)
         start = time.monotonic()
-        short = asyncio.create_task(handle.wait(TIMEOUT))
-        await asyncio.to_thread(port.wait_until, _has_waiter(port))
-        long = asyncio.create_task(handle.wait(30.0))
-        with pytest.raises(TimeoutError):
-            await short
+        with in_time(BOUND):
+            short = asyncio.create_task(handle.wait(TIMEOUT))
+            await asyncio.to_thread(port.wait_until, _has_waiter(port))
+            long = asyncio.create_task(handle.wait(30.0))
+            with pytest.raises(TimeoutError):
+                await short
         return time.monotonic() - start, await long

@@ -30,6 +30,7 @@ from support.servers.scripted_downloads import (
     respond_with,
     scripted_downloads,
 )
+from support.stalls import in_time
 
 from claude_code_client import ClaudeClient, errors
 
@@ -278,11 +279,13 @@ def test_timeout_covers_the_whole_download(both: ClientKind, tmp_path: Path) -> 
             time.sleep(0.01)
 
     old = old_file(tmp_path)
-    with scripted_downloads(DATA, dripping) as script, assert_untouched(tmp_path):
-        start = time.monotonic()
-        with pytest.raises(errors.TimeoutError, match="larger timeout") as caught:
-            download(both, script, old, timeout=0.3)
-        assert time.monotonic() - start < 1.0
+    with (
+        scripted_downloads(DATA, dripping) as script,
+        assert_untouched(tmp_path),
+        in_time(0.3),
+        pytest.raises(errors.TimeoutError, match="larger timeout") as caught,
+    ):
+        download(both, script, old, timeout=0.3)
     assert caught.value.task_id == "task_1"
 
 

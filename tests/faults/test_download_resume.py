@@ -246,10 +246,11 @@ def test_download_to_memory_resumes(both: ClientKind) -> None:
         assert both.call(artifact.read_bytes() if both.kind == "sync" else artifact.aread_bytes()) == DATA
 
 
+@pytest.mark.slow
 def test_stalled_download_resumes(both: ClientKind, proxy: FaultProxy, tmp_path: Path) -> None:
     with scripted_downloads(DATA) as script:
         port = proxy.open(_address(script), Once(Stall(1000), lambda exchange: "/artifacts/" in exchange.path))
-        client = both.client(port.base_url, stream_read_timeout=0.2)
+        client = both.client(port.base_url, stream_read_timeout=1.5)
         place = both.call(client.download_artifact("task_1", script.artifact, tmp_path / "x"))
     assert place.read_bytes() == DATA
     assert len(script.ranges) == 2

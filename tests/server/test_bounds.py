@@ -171,7 +171,7 @@ def test_a_disk_that_is_nearly_full_refuses_new_work(workspace: Path, tmp_path: 
         keyed = {"Idempotency-Key": "k", "Prefer": "respond-async"}
         running = client.post("/task", json={"description": "Do it."}, headers=keyed).json()
         reply = client.post("/chat/completions", json=ASK, headers={"Idempotency-Key": "c"}).json()
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(15)
         guard = server.services.disk_guard
         guard._min_free_bytes = 10**18  # More than any disk has: as if it had filled up.
         for path, body in (("/task", {"description": "Another."}), ("/chat/completions", ASK)):

@@ -15,6 +15,7 @@ import pytest
 from support.clients.socket_followers import SMALL, Follower, ended, on_loop, start
 from support.servers.embedded_server import all_events, serving
 from support.servers.scripted_engine import DONE, Gate, ScriptedEngine, says
+from support.stalls import in_time
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def test_late_followers_receive_exactly_the_rest(workspace: Path, gate: Gate) ->
     engine = ScriptedEngine(*itertools.repeat(says("a"), 150), gate, *itertools.repeat(says("b"), 150), DONE)
     with serving(workspace, engine) as server, server.client() as client, ThreadPoolExecutor(8) as threads:
         task_id = start(client)
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(15)
         starts = (0, 1, 99, 100, 149, 150)
         with contextlib.ExitStack() as stack:
             made = [stack.enter_context(Follower(server, task_id, after=after)) for after in starts]
@@ -96,14 +97,14 @@ def test_late_followers_receive_exactly_the_rest(workspace: Path, gate: Gate) ->
 
 def test_pings_arrive_at_their_interval_between_events(workspace: Path, gate: Gate) -> None:
     with serving(workspace, ScriptedEngine(says("a"), gate), ping_interval=0.1) as server, server.client() as client:
+        began = time.monotonic()
         with Follower(server, start(client)) as follower:
             lines = follower.lines()
             assert next(lines) == b"id: 1\n"
-            began = time.monotonic()
             pings = list(itertools.islice((line for line in lines if line.startswith(b":")), 5))
             took = time.monotonic() - began
         assert pings == [b": ping\n"] * 5
-        assert 0.45 < took < 2
+        assert 0.5 <= took < 10
 
 
 def test_disconnected_followers_leave_nothing_behind(workspace: Path, gate: Gate) -> None:
@@ -118,7 +119,7 @@ def test_disconnected_followers_leave_nothing_behind(workspace: Path, gate: Gate
 
     with serving(workspace, engine) as server, server.client() as client:
         task_id = start(client)
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(15)
         before = on_loop(server, tasks)
         with contextlib.ExitStack() as stack:
             waiting = [stack.enter_context(Follower(server, task_id, after=100)) for _ in range(10)]
@@ -177,17 +178,17 @@ def test_a_fast_follower_does_not_starve_others(workspace: Path) -> None:
 
 def test_shutdown_ends_the_streams(workspace: Path, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     engine = ScriptedEngine(*itertools.repeat(says("x" * 100_000), 100), gate)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, contextlib.ExitStack() as stopping:
         with serving(workspace, engine, shutdown_grace=1.0) as server, server.client() as client:
             task_id = start(client)
-            assert gate.reached.wait(5)
+            assert gate.reached.wait(15)
             for _ in range(5):
                 stack.enter_context(Follower(server, task_id, buffer=SMALL)).wait_for_bytes()
             reading = stack.enter_context(Follower(server, task_id, after=99))
             lines = reading.lines()
             assert next(lines) == b"id: 100\n"
-            began = time.monotonic()
-        assert time.monotonic() - began < 5
+            stopping.enter_context(in_time(5))
+        stopping.close()
         assert caplog.records == []
         rest = list(lines)
         assert b"id: 101\n" in rest

@@ -78,7 +78,7 @@ def test_a_full_disk_fails_the_task(workspace: Path, state: Path, gate: Gate, st
         task_id = start(client)
         with Follower(server, task_id) as follower:
             follower.wait_for_bytes()
-            assert gate.reached.wait(5)
+            assert gate.reached.wait(15)
             fill(server)
             gate.open()
             assert follower.ids() == [1, 2]
@@ -124,7 +124,7 @@ def test_the_next_server_ends_a_task_whose_end_was_never_stored(workspace: Path,
     engine = ScriptedEngine(says("a"), USAGE, gate, DONE)
     with serving(workspace, engine, state_dir=state) as server, server.client() as client:
         task_id = start(client)
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(15)
         pragma(server, "query_only = ON")
         gate.open()
         assert [event.id for event in all_events(client, task_id)] == [1, 2]

@@ -152,15 +152,16 @@ def test_a_file_truncated_during_the_download_breaks_the_connection(tmp_path: Pa
 @pytest.mark.slow
 def test_ranges_of_a_large_file_do_not_hash_it_each_time(tmp_path: Path) -> None:
     big = hashlib.shake_256(b"seed").digest(1_000_000) * 200
-    started = time.monotonic()
+    # CPU time of this process, in which the server runs.
+    started = time.process_time()
     hashlib.sha256(big).hexdigest()
-    once = time.monotonic() - started
+    once = time.process_time() - started
     with made(tmp_path, big) as (_, client, [url]):
-        started = time.monotonic()
+        started = time.process_time()
         for number in range(40):
             response = client.get(url, headers={"Range": f"bytes={number}-{number}"})
             assert response.content == big[number : number + 1]
-        assert time.monotonic() - started < 10 * once
+        assert time.process_time() - started < 10 * once
 
 
 def test_a_touched_file_is_served_and_a_changed_one_is_not(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_a_client_disconnect_cancels_the_upstream_call(tmp_path: Path) -> None:
     with asking(tmp_path, [hang, message("a")], ping_interval=0.05) as (client, endpoint):
         with client.stream("POST", "/chat/completions/stream", json=ASK) as response:
             assert next(response.iter_lines()) == ": ping"
-            assert endpoint.requested.wait(5)
+            assert endpoint.requested.wait(15)
         assert stream(client)[-1].type == "completion"
 
 
@@ -238,14 +238,14 @@ def leave(client: httpx.Client, endpoint: ScriptedMessages, path: str, **headers
         sent = {"Host": "localhost", "Authorization": f"Bearer {KEY}", "Content-Length": str(len(body)), **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         connection.sendall(f"POST /v1{path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-        assert endpoint.requested.wait(5)
+        assert endpoint.requested.wait(15)
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/stream"])
 def test_a_completion_that_nobody_can_receive_is_cancelled(tmp_path: Path, path: str) -> None:
     with asking(tmp_path, [Hang(), message("a")]) as (client, endpoint):
         leave(client, endpoint, path)
-        assert endpoint.abandoned.wait(5)
+        assert endpoint.abandoned.wait(15)
         assert client.post("/chat/completions", json=ASK).status_code == 200
 
 
@@ -260,7 +260,7 @@ def test_a_completion_with_a_key_survives_its_caller(tmp_path: Path, path: str) 
 
     with asking(tmp_path, reply) as (client, endpoint):
         leave(client, endpoint, path, **{"Idempotency-Key": "k"})
-        assert reached.wait(5)
+        assert reached.wait(15)
         goes_on.set()
         response = client.post("/chat/completions", json=ASK, headers={"Idempotency-Key": "k"})
         assert response.json()["content"][0]["text"] == "Paid for."
@@ -302,8 +302,8 @@ def test_shutdown_answers_a_completion_in_progress(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads, ScriptedMessages([Hang()]) as endpoint:
         with serving(tmp_path, ScriptedEngine(), upstream=endpoint.url) as server:
             call = threads.submit(_ask, server)
-            assert endpoint.requested.wait(5)
-        assert call.result(5).status_code == 503
+            assert endpoint.requested.wait(15)
+        assert call.result(15).status_code == 503
 
 
 def _ask(server: Running) -> httpx.Response:

@@ -12,11 +12,10 @@ import pytest
 from support.clients.raw_connection import RawConnection, head, task_head
 from support.servers.embedded_server import KEY, Running, serving
 from support.servers.scripted_engine import Gate, ScriptedEngine, says
+from support.stalls import in_time
 
 TIMEOUT = 0.6
 """Seconds for a head, and for progress of a body."""
-NOISE = 3.0
-"""Seconds that a busy machine may need besides."""
 BODY = b'{"description": "a"}'
 
 
@@ -33,10 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, engine: ScriptedEngine) -> 
 
 
 @pytest.fixture(autouse=True)
-def in_time() -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < 4 * TIMEOUT + NOISE
+def ends_soon() -> Iterator[None]:
+    with in_time(4 * TIMEOUT + 2):
+        yield
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_followers_receive_events_at_once_and_pings_in_between(workspace: Path, 
         with ThreadPoolExecutor(20) as threads:
             following = [threads.submit(follow, number) for number in range(20)]
             for _ in range(20):
-                assert pinged.acquire(timeout=5)
+                assert pinged.acquire(timeout=15)
             gate.open()
             for one in following:
                 assert one.result(10) == ["1 first", "2 second", "3 Done."]

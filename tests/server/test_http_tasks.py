@@ -209,7 +209,7 @@ def test_a_task_continues_after_its_blocking_client_disconnects(workspace: Path,
                 b"POST /v1/task HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
-            assert gate.reached.wait(5)
+            assert gate.reached.wait(15)
         gate.open()
         [task] = client.get("/task").json()["data"]
         ended = client.get(f"/task/{task['id']}", headers={"Prefer": "wait=10"}).json()
@@ -269,7 +269,7 @@ def test_twenty_concurrent_requests_with_one_key_are_one_run(workspace: Path, ga
     engine = ScriptedEngine(gate, DONE)
     with serving(workspace, engine) as server, server.client() as client, ThreadPoolExecutor(20) as threads:
         calls = [threads.submit(client.post, "/task", json=TASK, headers={"Idempotency-Key": "k"}) for _ in range(20)]
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(15)
         gate.open()
         responses = [call.result(10) for call in calls]
         assert {response.status_code for response in responses} == {200}

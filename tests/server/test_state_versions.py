@@ -77,7 +77,7 @@ def test_an_earlier_version_is_migrated_with_all_that_it_holds(folder: Path, ver
         [usage] = store.usage_by_model("key", AT)
         assert usage.usage.cost == (2.5 if version > 2 else 0.5)
         new = Task(
-            id="task_3", key_hash="key", description="c", model="m", working_directory="/w", created_at=LATER
+            id="task_3", owner="key", description="c", model="m", working_directory="/w", created_at=LATER
         )  # fmt: skip
         store.add_task(new)
         store.end_task(attrs.evolve(new, status="completed", completed_at=LATER), TaskEvent(1, "result", LATER))

@@ -15,8 +15,8 @@ AT = "2026-11-22T12:00:00.000Z"
 LATER = "2026-11-22T12:00:01.000Z"
 
 
-def task(id: str = "task_1", key_hash: str = "k") -> Task:
-    return Task(id=id, key_hash=key_hash, description="é", model="m", working_directory="/w", created_at=AT)
+def task(id: str = "task_1", owner: str = "k") -> Task:
+    return Task(id=id, owner=owner, description="é", model="m", working_directory="/w", created_at=AT)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_pages_list_the_tasks_of_one_key_newest_first(folder: Path) -> None:
     with Store(folder) as store:
         for number in range(5):
             store.add_task(task(f"task_{number}"))
-        store.add_task(task("task_foreign", key_hash="other"))
+        store.add_task(task("task_foreign", owner="other"))
         store.start_task("task_3")
 
         seen, before = [], None
@@ -134,7 +134,7 @@ def test_responses_are_stored_by_key_scope_and_value(folder: Path) -> None:
         completion_key = attrs.evolve(key, scope="completion")
         store.save_completion(PaidCompletion("k", AT, "a", Usage(), completion_key, "reply"))
         assert store.find_response(attrs.evolve(key, fingerprint="another")) == StoredResponse("print", "task_1")
-        assert store.find_response(attrs.evolve(key, key_hash="other")) is None
+        assert store.find_response(attrs.evolve(key, owner="other")) is None
         assert store.find_response(attrs.evolve(key, value="m")) is None
         assert store.find_response(attrs.evolve(key, scope="completion"), since=AT) == StoredResponse("print", "reply")
         assert store.find_response(attrs.evolve(key, scope="completion"), since=LATER) is None

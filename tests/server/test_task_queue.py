@@ -245,7 +245,7 @@ def test_a_stop_leaves_waiting_tasks_to_the_next_server(workspace: Path, state: 
             running = submitted(client, "running")
             first = submitted(client, "first", context=context, allow_tools=["Read"], working_directory="src")
             second = submitted(client, "second")
-            assert gate.reached.wait(5)
+            assert gate.reached.wait(15)
             follower = stack.enter_context(Follower(server, first))
             follower.wait_for_bytes()
         # Its stream ended without a terminal event, so that a client reconnects.

@@ -75,16 +75,16 @@ def test_an_event_is_stored_before_followers_are_notified(tmp_path: Path) -> Non
 
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        assert await bench.runner.wait_for_event(task_id, 0, 5)
+        assert await bench.runner.wait_for_event(task_id, 0, 15)
         assert bench.types(task_id) == ["thinking"]
         assert not await bench.runner.wait_for_event(task_id, 1, 0.01)
-        followers = [asyncio.create_task(bench.runner.wait_for_event(task_id, 1, 5)) for _ in range(50)]
+        followers = [asyncio.create_task(bench.runner.wait_for_event(task_id, 1, 15)) for _ in range(50)]
         gate.open()
         assert all(await asyncio.gather(*followers))
         assert bench.types(task_id) == ["thinking", "thinking", "result"] or bench.types(task_id) == ["thinking"] * 2
         assert await bench.runner.wait(task_id)
         assert bench.types(task_id) == ["thinking", "thinking", "result"]
-        assert await bench.runner.wait_for_event(task_id, 3, 5)
+        assert await bench.runner.wait_for_event(task_id, 3, 15)
 
     run(Bench(tmp_path, says("a"), gate, says("b")), test)
 
@@ -96,11 +96,11 @@ def test_events_at_once_are_stored_in_one_transaction_and_heard_of_after_it(tmp_
     async def test(bench: Bench) -> None:
         commits: list[int] = []
         task_id = bench.submit()
-        await asyncio.to_thread(gate.reached.wait, 5)
+        await asyncio.to_thread(gate.reached.wait, 15)
         bench.store._db.set_trace_callback(
             lambda sql: commits.append(bench.runner._active[task_id].seq) if sql == "COMMIT" else None
         )
-        follower = asyncio.create_task(bench.runner.wait_for_event(task_id, 0, 5))
+        follower = asyncio.create_task(bench.runner.wait_for_event(task_id, 0, 15))
         gate.open()
         assert await follower
         assert bench.types(task_id)[:at_once] == ["thinking"] * at_once
@@ -120,7 +120,7 @@ def test_tasks_beyond_the_limit_stay_pending_in_order(tmp_path: Path, most: int)
 
     async def test(bench: Bench) -> None:
         ids = [bench.submit() for _ in range(5)]
-        await asyncio.to_thread(gate.reached.wait, 5)
+        await asyncio.to_thread(gate.reached.wait, 15)
         assert [bench.task(one).status for one in ids] == ["running"] * most + ["pending"] * (5 - most)
         assert not await bench.runner.wait(ids[0], 0)
         gate.open()
@@ -150,7 +150,7 @@ def test_time_as_pending_does_not_count_towards_the_timeout(tmp_path: Path) -> N
 def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit(timeout=0.05)
-        assert await bench.runner.wait(task_id, 5)
+        assert await bench.runner.wait(task_id, 15)
         assert bench.types(task_id) == ["thinking", "error"]
         ended = bench.task(task_id)
         assert ended.status == "timeout"
@@ -163,10 +163,10 @@ def test_a_timeout_ends_the_task_with_an_error_event(tmp_path: Path) -> None:
 def test_a_cancelled_task_ends_with_a_result_event_and_cancelling_is_idempotent(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        assert await bench.runner.wait_for_event(task_id, 0, 5)
+        assert await bench.runner.wait_for_event(task_id, 0, 15)
         bench.runner.cancel(task_id)
         bench.runner.cancel(task_id)
-        assert await bench.runner.wait(task_id, 5)
+        assert await bench.runner.wait(task_id, 15)
         bench.runner.cancel(task_id)
         assert bench.types(task_id) == ["thinking", "result"]
         ended = bench.task(task_id)
@@ -186,7 +186,7 @@ def test_a_cancelled_pending_task_never_runs(tmp_path: Path) -> None:
         assert await bench.runner.wait(second, 0)
         assert bench.types(second) == ["result"]
         gate.open()
-        assert await bench.runner.wait(third, 5)
+        assert await bench.runner.wait(third, 15)
         assert [spec.task_id for spec in bench.engine.specs] == [first, third]
 
     run(Bench(tmp_path, gate, max_concurrency=1), test)
@@ -195,7 +195,7 @@ def test_a_cancelled_pending_task_never_runs(tmp_path: Path) -> None:
 def test_a_run_that_ignores_its_cancellation_is_aborted(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit(timeout=0.05)
-        assert await bench.runner.wait(task_id, 5)
+        assert await bench.runner.wait(task_id, 15)
         assert bench.task(task_id).status == "timeout"
         assert bench.types(task_id) == ["error"]
         assert bench.engine.at_once == 0
@@ -208,7 +208,7 @@ def test_an_engine_that_raises_fails_the_task_without_leaking_the_message(
 ) -> None:
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        assert await bench.runner.wait(task_id, 5)
+        assert await bench.runner.wait(task_id, 15)
         assert bench.types(task_id) == ["thinking", "error"]
         ended = bench.task(task_id)
         assert ended.status == "failed"
@@ -231,7 +231,7 @@ def test_a_failure_ends_with_a_result_event_and_an_exceeded_budget_with_an_error
 
         async def test(bench: Bench, types: list[str] = types, cost: float | None = cost) -> None:
             task_id = bench.submit()
-            assert await bench.runner.wait(task_id, 5)
+            assert await bench.runner.wait(task_id, 15)
             assert bench.types(task_id) == types
             error = bench.task(task_id).error
             assert error is not None
@@ -246,7 +246,7 @@ def test_every_artifact_has_its_own_id(tmp_path: Path) -> None:
 
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        assert await bench.runner.wait(task_id, 5)
+        assert await bench.runner.wait(task_id, 15)
         artifacts = bench.task(task_id).artifacts
         assert [artifact.file for artifact in artifacts] == list(found)
         assert len({artifact.id for artifact in artifacts}) == 2
@@ -257,7 +257,7 @@ def test_every_artifact_has_its_own_id(tmp_path: Path) -> None:
 def test_closing_ends_all_tasks_and_rejects_new_ones(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         ids = [bench.submit() for _ in range(3)]
-        await asyncio.to_thread(bench_gate.reached.wait, 5)
+        await asyncio.to_thread(bench_gate.reached.wait, 15)
         await bench.runner.aclose(0.05)
         assert [bench.task(one).status for one in ids] == ["cancelled"] * 3
         assert [bench.types(one)[-1] for one in ids] == ["result"] * 3
@@ -310,13 +310,13 @@ def test_usage_is_stored_while_the_task_runs(tmp_path: Path, end: Step, status: 
 
     async def test(bench: Bench) -> None:
         task_id = bench.submit()
-        await asyncio.to_thread(gate.reached.wait, 5)
+        await asyncio.to_thread(gate.reached.wait, 15)
         assert (bench.task(task_id).status, bench.task(task_id).usage) == ("running", Usage(20, 4, 0.5))
         gate.open()
         if isinstance(end, Gate):
-            await asyncio.to_thread(end.reached.wait, 5)
+            await asyncio.to_thread(end.reached.wait, 15)
             bench.runner.cancel(task_id)
-        assert await bench.runner.wait(task_id, 5)
+        assert await bench.runner.wait(task_id, 15)
         assert (bench.task(task_id).status, bench.task(task_id).usage) == (status, spent)
         assert [row.usage for row in bench.store.usage_by_model("k", "")] == [spent]
 

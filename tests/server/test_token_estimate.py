@@ -30,9 +30,9 @@ def test_a_large_text_does_not_stop_other_threads() -> None:
     over = threading.Event()
 
     def watch() -> None:
-        before = time.monotonic()
+        before = time.process_time()  # other processes do not count
         while not over.wait(0.001):
-            now = time.monotonic()
+            now = time.process_time()
             pauses.append(now - before)
             before = now
 

@@ -281,7 +281,7 @@ def test_cancelling_a_stream_closes_its_connection() -> None:
 
     with ScriptedMessages([Hang()]) as endpoint:
         asyncio.run(leave(endpoint.url))
-        assert endpoint.abandoned.wait(5)
+        assert endpoint.abandoned.wait(15)
 
 
 def test_the_offline_upstream_needs_neither_key_nor_network() -> None:

@@ -13,11 +13,9 @@ import pytest
 from support.clients.client_kinds import KEY
 from support.servers import raw_http, responses
 from support.servers.scripted_stream import scripted_stream, send_then_stall, thinking_events
+from support.stalls import in_time
 
 from claude_code_client import AsyncClaudeClient, ClaudeClient, ClosedError, ConfigurationError
-
-SOON = 0.1
-"""Seconds in which a waiting call has to end."""
 
 
 @pytest.fixture
@@ -49,7 +47,6 @@ class Waiting:
     def __init__(self, call: Callable[[], object]) -> None:
         self._call = call
         self.error: BaseException | None = None
-        self.ended_at = 0.0
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -58,7 +55,6 @@ class Waiting:
             self._call()
         except BaseException as error:
             self.error = error
-        self.ended_at = time.monotonic()
 
     def join(self) -> None:
         self._thread.join(raw_http.TIMEOUT)
@@ -90,10 +86,9 @@ def test_closing_the_client_ends_waiting_calls(over: Event, kind: str) -> None:
         waiting = Waiting(lambda: call(client))
         server.wait_until(lambda: any(request.path.endswith(path) for request in server.requests))
         time.sleep(0.05)  # until the thread is blocked, which nothing tells
-        began = time.monotonic()
-        client.close()
-        waiting.join()
-        assert waiting.ended_at - began < SOON
+        with in_time(0):
+            client.close()
+            waiting.join()
         error = waiting.error
         assert isinstance(error, ClosedError)
         if "_task" in kind and kind != "get_task":
@@ -121,10 +116,9 @@ def test_closing_a_stream_ends_only_its_own_waiting_thread(over: Event) -> None:
         waiting = Waiting(read)
         assert seen.wait(raw_http.TIMEOUT)
         time.sleep(0.05)
-        began = time.monotonic()
-        stream.close()
-        waiting.join()
-        assert waiting.ended_at - began < SOON
+        with in_time(0):
+            stream.close()
+            waiting.join()
         error = waiting.error
         assert isinstance(error, ClosedError)
         assert (error.task_id, error.last_event_id) == ("task_1", "1")
@@ -196,15 +190,14 @@ def test_closing_ends_a_waiting_coroutine(over: Event, kind: str, ending: str) -
         client = AsyncClaudeClient(KEY, server.base_url)
         waiting = asyncio.ensure_future(call(client))
         await when(server, path)
-        began = time.monotonic()
-        if ending == "close":
-            await client.close()
-        else:
-            waiting.cancel()
         expected: Any = ClosedError if ending == "close" else asyncio.CancelledError
-        with pytest.raises(expected) as caught:
-            await waiting
-        assert time.monotonic() - began < SOON
+        with in_time(0):
+            if ending == "close":
+                await client.close()
+            else:
+                waiting.cancel()
+            with pytest.raises(expected) as caught:
+                await waiting
         if "_task" in kind:
             assert ending == "cancel" or caught.value.task_id == "task_1"
             await when(server, "/cancel")
@@ -221,11 +214,10 @@ def test_closing_a_stream_ends_its_waiting_coroutine(over: Event) -> None:
             stream = client.stream_task("x")
             waiting = asyncio.ensure_future(aeach(stream))
             await when(server, "/events")
-            began = time.monotonic()
-            await stream.aclose()
-            with pytest.raises(ClosedError) as caught:
-                await waiting
-            assert time.monotonic() - began < SOON
+            with in_time(0):
+                await stream.aclose()
+                with pytest.raises(ClosedError) as caught:
+                    await waiting
             assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
             assert await anext(stream, None) is None
             await when(server, "/cancel")
@@ -241,10 +233,9 @@ def test_closing_in_one_event_loop_ends_calls_in_another(over: Event) -> None:
         waiting = Waiting(lambda: asyncio.run(aeach(client.stream_task("x"))))
         server.wait_until(lambda: any(request.path.endswith("/events") for request in server.requests))
         time.sleep(0.05)
-        began = time.monotonic()
-        asyncio.run(client.close())
-        waiting.join()
-        assert waiting.ended_at - began < SOON
+        with in_time(0):
+            asyncio.run(client.close())
+            waiting.join()
         assert isinstance(waiting.error, ClosedError)
         over.set()
 

@@ -318,7 +318,7 @@ def test_received_result_survives_the_deadline(both: ClientKind, over: Event) ->
         return None
 
     with raw_http.serve(raw_http.SocketServer(handle)) as server:
-        task = both.call(both.client(server.base_url).execute_task("x", timeout=1, on_event=str))
+        task = both.call(both.client(server.base_url).execute_task("x", timeout=2, on_event=str))
         over.set()
     assert (task.status, task.result["summary"]) == ("completed", "3 files.")
 
@@ -370,7 +370,9 @@ def test_closed_while_a_failed_task_is_cancelled() -> None:
 
 
 @pytest.mark.slow
-def test_cancel_without_time_left_is_sent_in_the_background(both: ClientKind) -> None:
+def test_cancel_without_time_left_is_sent_in_the_background(both: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claude_code_client._operations.task_deadlines.CANCEL_TIMEOUT", 10.0)
+
     def handle(request: raw_http.Request) -> Any:
         if request.path.endswith("/cancel"):
             cancels.append(request)

@@ -18,6 +18,7 @@ from support.servers.scripted_stream import (
     send_then_end,
     thinking_events,
 )
+from support.stalls import in_time
 
 from claude_code_client import errors
 from claude_code_client._policy.reconnect import MAX_RECONNECTS
@@ -110,11 +111,10 @@ def test_stream_without_progress_is_given_up(both: ClientKind) -> None:
 
 def test_progress_resets_the_reconnect_budget(both: ClientKind) -> None:
     each = [send_then_cut(thinking_events(number)) for number in range(1, 41)]
-    start = time.monotonic()
-    with scripted_stream(*each, send_then_end(RESULT(41))) as (server, script):
+    # The first reconnection after progress comes at once.
+    with scripted_stream(*each, send_then_end(RESULT(41))) as (server, script), in_time(10):
         assert len(numbers_of(both, both.client(server.base_url))) == 41
     assert script.after == list(range(41))
-    assert time.monotonic() - start < 10, "the first reconnection after progress comes at once"
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,9 @@ def test_deadline_holds_during_reconnects(both: ClientKind) -> None:
     with scripted_stream(
         send_then_cut(thinking_events(1)), respond_with_error(503, "overloaded_error", Retry_After="30")
     ) as (server, script):
-        client = both.client(server.base_url, max_retries=0, timeout=1)
-        start = time.monotonic()
-        with pytest.raises(errors.TimeoutError) as caught:
+        client = both.client(server.base_url, max_retries=0, timeout=2)
+        with in_time(2.2), pytest.raises(errors.TimeoutError) as caught:
             numbers_of(both, client)
-        assert time.monotonic() - start < 1.2
     assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
     assert script.cancels == 1
 

@@ -19,6 +19,7 @@ from support.servers.scripted_stream import (
     send_then_stall,
     thinking_events,
 )
+from support.stalls import in_time
 
 from claude_code_client import ConfigurationError, TaskStalledError, TimeoutError
 
@@ -78,9 +79,9 @@ def test_pings_are_not_progress(both: ClientKind, over: Event, kind: str) -> Non
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
         began = time.monotonic()
-        with pytest.raises(TaskStalledError, match="No event of the task arrived for 1 s") as caught:
-            run(both, start(kind, client, stall_timeout=1))
-        assert 1 <= time.monotonic() - began < 1.2
+        with in_time(2.2), pytest.raises(TaskStalledError, match="No event of the task arrived for 2 s") as caught:
+            run(both, start(kind, client, stall_timeout=2))
+        assert time.monotonic() - began >= 2
         over.set()
         server.wait_until(lambda: script.cancels == 1)
     assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
@@ -99,10 +100,8 @@ def test_stalled_task_is_cancelled_by_a_slow_server(both: ClientKind, over: Even
             return pieces
 
         server.handle = slow
-        began = time.monotonic()
-        with pytest.raises(TaskStalledError):
+        with in_time(1.1), pytest.raises(TaskStalledError):
             list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=1)))
-        assert time.monotonic() - began < 1.2
         server.wait_until(lambda: script.cancels >= 1)
         over.set()
 
@@ -110,23 +109,23 @@ def test_stalled_task_is_cancelled_by_a_slow_server(both: ClientKind, over: Even
 @pytest.mark.slow
 def test_slow_events_are_progress(both: ClientKind, over: Event) -> None:
     events = [thinking_events(number) for number in range(1, 7)]
-    with scripted_stream(pings(over, *events, every=0.2, pings_between=4, last=responses.result_event(7))) as (
+    with scripted_stream(pings(over, *events, every=0.2, pings_between=2, last=responses.result_event(7))) as (
         server,
         _,
     ):
         began = time.monotonic()
-        assert len(list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=1)))) == 7
-        assert time.monotonic() - began > 4
+        assert len(list(both.each(both.client(server.base_url).stream_task("x", stall_timeout=2.2)))) == 7
+        assert time.monotonic() - began > 2.2
 
 
 @pytest.mark.slow
 def test_time_in_the_loop_body_does_not_count(both: ClientKind, over: Event) -> None:
-    with scripted_stream(pings(over, thinking_events(1), pings_between=12, last=responses.result_event(2))) as (
+    with scripted_stream(pings(over, thinking_events(1), pings_between=24, last=responses.result_event(2))) as (
         server,
         _,
     ):
-        for _ in both.each(both.client(server.base_url).stream_task("x", stall_timeout=0.8)):
-            over.wait(1.0)
+        for event in both.each(both.client(server.base_url).stream_task("x", stall_timeout=2)):
+            over.wait(2.2 if event["type"] == "thinking" else 0)
 
 
 def test_duplicate_events_are_not_progress(both: ClientKind, over: Event) -> None:
@@ -144,20 +143,22 @@ def test_silence_adds_up_across_connections(both: ClientKind, over: Event) -> No
     with scripted_stream(send_then_stall(until=over), send_then_stall(until=over), pings(over)) as (server, script):
         client = both.client(server.base_url, stream_read_timeout=0.4)
         with pytest.raises(TaskStalledError):
-            list(both.each(client.stream_task("x", stall_timeout=1.2)))
+            list(both.each(client.stream_task("x", stall_timeout=2.5)))
         over.set()
-    assert script.after == [0, 0, 0]
+    # A stall of the machine may silence the last connection too.
+    assert len(script.after) >= 3
+    assert set(script.after) == {0}
 
 
 @pytest.mark.slow
 def test_time_without_a_connection_does_not_count(both: ClientKind) -> None:
-    busy = respond_with_error(503, "overloaded_error", Retry_After="0.7")
+    busy = respond_with_error(503, "overloaded_error", Retry_After="2.2")
     with scripted_stream(send_then_cut(thinking_events(1)), busy, send_then_end(responses.result_event(2))) as (
         server,
         _,
     ):
         client = both.client(server.base_url, max_retries=0)
-        assert len(list(both.each(client.stream_task("x", stall_timeout=0.5)))) == 2
+        assert len(list(both.each(client.stream_task("x", stall_timeout=2)))) == 2
 
 
 def test_silence_reconnects(both: ClientKind, over: Event) -> None:
@@ -169,10 +170,11 @@ def test_silence_reconnects(both: ClientKind, over: Event) -> None:
         server,
         script,
     ):
-        client = both.client(server.base_url).with_options(stream_read_timeout=0.3)
+        client = both.client(server.base_url).with_options(stream_read_timeout=1)
         began = time.monotonic()
-        assert len(list(both.each(client.stream_task("x")))) == 3
-        assert 0.6 <= time.monotonic() - began < 2
+        with in_time(2 + 2):  # the last connection would be silent for a minute otherwise
+            assert len(list(both.each(client.stream_task("x")))) == 3
+        assert time.monotonic() - began >= 2
         over.set()
     assert script.after == [0, 1, 2]
     assert (script.submits, script.cancels) == (1, 0)
@@ -180,11 +182,11 @@ def test_silence_reconnects(both: ClientKind, over: Event) -> None:
 
 @pytest.mark.slow
 def test_pings_keep_a_stream_alive(both: ClientKind, over: Event) -> None:
-    with scripted_stream(pings(over, thinking_events(1), pings_between=10, last=responses.result_event(2))) as (
+    with scripted_stream(pings(over, thinking_events(1), pings_between=22, last=responses.result_event(2))) as (
         server,
         script,
     ):
-        client = both.client(server.base_url, stream_read_timeout=0.5)
+        client = both.client(server.base_url, stream_read_timeout=2)
         assert len(list(both.each(client.stream_task("x")))) == 2
     assert script.after == [0]
 
@@ -193,41 +195,38 @@ def test_pings_keep_a_stream_alive(both: ClientKind, over: Event) -> None:
 def test_timeout_counts_despite_progress(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         client = both.client(server.base_url)
-        began = time.monotonic()
-        with pytest.raises(TimeoutError) as caught:
-            list(both.each(client.stream_task("x", timeout=1, stall_timeout=5)))
-        assert time.monotonic() - began < 1.2
+        with in_time(2.2), pytest.raises(TimeoutError) as caught:
+            list(both.each(client.stream_task("x", timeout=2, stall_timeout=10)))
     assert type(caught.value) is TimeoutError
     assert (caught.value.task_id, caught.value.last_event_id) == ("task_1", "1")
     assert script.cancels == 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["stream_task", "stream_events", "events"])
-def test_timeout_counts_from_the_first_step(both: ClientKind, kind: str) -> None:
+def test_timeout_counts_from_the_first_step(both: ClientKind) -> None:
     """A stream can be made before it is needed, as the stream of a completion can."""
     with scripted_stream(send_then_end(thinking_events(1), responses.result_event(2))) as (server, _):
         client = both.client(server.base_url)
-        match kind:
-            case "stream_task":
-                stream = client.stream_task("x", timeout=0.5)
-            case "stream_events":
-                stream = client.stream_events("task_1", timeout=0.5)
-            case _:
-                stream = both.call(client.submit_task("x")).events(timeout=0.5)
-        time.sleep(0.7)
-        assert [event["type"] for event in both.each(stream)] == ["thinking", "result"]
+        streams = [
+            client.stream_task("x", timeout=2),
+            client.stream_events("task_1", timeout=2),
+            both.call(client.submit_task("x")).events(timeout=2),
+        ]
+        time.sleep(2.2)
+        for stream in streams:
+            assert [event["type"] for event in both.each(stream)] == ["thinking", "result"]
 
 
+@pytest.mark.slow
 def test_timeouts_of_a_handle_apply_to_one_call(both: ClientKind) -> None:
     with scripted_stream(send_then_end(thinking_events(1), responses.result_event(2))) as (server, _):
         handle = both.call(both.client(server.base_url).submit_task("x"))
-        stream = handle.events(timeout=5)
+        stream = handle.events(timeout=20)
         events = both.each(stream)
         assert next(events)["type"] == "thinking"
-        other = both.each(handle.events(timeout=0.2))
+        other = both.each(handle.events(timeout=2))
         assert next(other)["type"] == "thinking"
-        time.sleep(0.3)
+        time.sleep(2.2)
         assert [event["type"] for event in events] == ["result"]
 
 
@@ -258,9 +257,9 @@ def test_stall_timeout_must_be_a_number_of_seconds(both: ClientKind, seconds: An
 def test_stall_timeout_applies_to_one_call(both: ClientKind, over: Event) -> None:
     with scripted_stream(pings(over, thinking_events(1))) as (server, script):
         handle = both.call(both.client(server.base_url).submit_task("x"))
-        for _ in both.each(handle.events(stall_timeout=0.4)):
+        for _ in both.each(handle.events(stall_timeout=2)):
             handle.detach()
             break
-        script.connections = [pings(over, thinking_events(1), pings_between=9, last=responses.result_event(2))]
+        script.connections = [pings(over, thinking_events(1), pings_between=22, last=responses.result_event(2))]
         script.status = "completed"
-        assert both.call(handle.wait(timeout=10, on_event=str)).status == "completed"
+        assert both.call(handle.wait(timeout=20, on_event=str)).status == "completed"

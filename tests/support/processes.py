@@ -33,12 +33,12 @@ def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
 
 @contextmanager
 def no_process_left(but: Callable[[], int | None] = lambda: None) -> Iterator[None]:
-    """Fail if descendants of this process that start within the block are left 5 seconds after it, ``but`` that one."""
+    """Fail if descendants of this process that start within the block are left a while after it, ``but`` that one."""
     before = _descendants()
     yield
     left = _descendants() - before
     stay = {but(), *fork_server.running}
-    assert psutil.wait_procs([process for process in left if process.pid not in stay], timeout=5)[1] == []
+    assert psutil.wait_procs([process for process in left if process.pid not in stay], timeout=15)[1] == []
 
 
 def _descendants() -> set[psutil.Process]:

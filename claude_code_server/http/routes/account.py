@@ -69,9 +69,9 @@ async def get_usage(context: RequestContext) -> Response:
         supported = ", ".join(_PERIODS)
         raise not_implemented(f"This server does not implement the period {str(period)!r}; supported: {supported}.")
     end = datetime.now(UTC)
-    budget = context.services.accounts.of(context.key_hash).left_in(str(period))
+    budget = context.services.accounts.of(context.owner).left_in(str(period))
     start = format_time(end - _PERIODS[period] if budget is None else _BUDGET_STARTS[period](end))
-    by_model = context.services.store.usage_by_model(context.key_hash, start)
+    by_model = context.services.store.usage_by_model(context.owner, start)
     total = total_usage(row.usage for row in by_model)
     report = models.UsageReport(
         period=period,

@@ -89,7 +89,7 @@ def _start_or_find(context: RequestContext, *, stream: bool) -> InFlightCompleti
     if known is not None:
         return known
     context.services.disk_guard.check()
-    return completions.start(request, context.key_hash, key, stream=stream)
+    return completions.start(request, context.owner, key, stream=stream)
 
 
 async def _events(

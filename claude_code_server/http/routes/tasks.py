@@ -81,7 +81,7 @@ async def list_tasks(context: RequestContext) -> Response:
 
     def read_page() -> bytes:
         page, next_cursor = store.list_tasks(
-            context.key_hash, limit, status=status, before=before, max_characters=_PAGE_CHARACTERS
+            context.owner, limit, status=status, before=before, max_characters=_PAGE_CHARACTERS
         )
         share = max(1, len(page))
         limits = max(1, _PAGE_LOG_ENTRIES // share), min(_LOG_CHARACTERS, _PAGE_CHARACTERS // share)
@@ -118,7 +118,7 @@ async def download_artifact(context: RequestContext) -> Response:
 
 def find_task(context: RequestContext, task_id: str) -> Task:
     """Return a task of the caller's key. Raise ApiError 404."""
-    task = context.services.store.get_task(task_id, context.key_hash)
+    task = context.services.store.get_task(task_id, context.owner)
     if task is None:
         raise not_found("task")
     add_log_ids(task_id=task.id)
@@ -147,7 +147,7 @@ def _submit_or_find(context: RequestContext) -> str:
     services.admission.admit_task(context.caller, free=services.tariff.price(spec.model) == FREE)
     task = Task(
         id=spec.task_id,
-        key_hash=context.key_hash,
+        owner=context.owner,
         description=spec.description,
         model=spec.model,
         working_directory=str(spec.working_directory),

@@ -31,6 +31,7 @@ from support.clients import program
 from support.clients.client_kinds import KEY
 from support.clients.executors import StuckExecutor
 from support.fork_server import ForkedProcess
+from support.stalls import in_time
 
 TIMEOUT = 20.0
 """Seconds that tests wait for something before they fail."""
@@ -59,14 +60,13 @@ class ClientProcess:
                 return rest
             assert line, f"the client process ended before it printed {word}"
 
-    def interrupt(self) -> tuple[float, int, str]:
-        """Send SIGINT; return the seconds until the process ended, its exit code and its stderr."""
-        start = time.monotonic()
-        self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(TIMEOUT)
-        seconds = time.monotonic() - start
+    def interrupt(self, within: float = TIMEOUT) -> tuple[int, str]:
+        """Send SIGINT; return the exit code and the stderr of the process, which has to end in time."""
+        with in_time(within):
+            self.process.send_signal(signal.SIGINT)
+            code = self.process.wait(TIMEOUT)
         assert self.process.stderr is not None
-        return seconds, code, self.process.stderr.read()
+        return code, self.process.stderr.read()
 
     def kill(self) -> None:
         """Send SIGKILL and wait for the end."""

@@ -21,11 +21,18 @@ Job = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class CallResult:
-    """Duration in seconds, and value or error, of one call."""
+    """Value or error of one call."""
 
-    seconds: float
+    began: float
+    """Seconds on the monotonic clock, like ``ended``."""
+    ended: float
     value: Any = None
     error: BaseException | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the call."""
+        return self.ended - self.began
 
 
 def make_client(kind: str, base_url: str, **options: Any) -> Any:
@@ -47,8 +54,8 @@ def _call(client: Any, job: Job) -> CallResult:
     try:
         value = job(client)
     except Exception as error:
-        return CallResult(time.monotonic() - start, error=error)
-    return CallResult(time.monotonic() - start, value)
+        return CallResult(start, time.monotonic(), error=error)
+    return CallResult(start, time.monotonic(), value)
 
 
 async def _coroutines(client: Any, jobs: Sequence[Job], max_concurrency: int) -> list[CallResult]:
@@ -62,8 +69,8 @@ async def _coroutines(client: Any, jobs: Sequence[Job], max_concurrency: int) ->
                 if inspect.isawaitable(value):
                     value = await value
             except Exception as error:
-                return CallResult(time.monotonic() - start, error=error)
-            return CallResult(time.monotonic() - start, value)
+                return CallResult(start, time.monotonic(), error=error)
+            return CallResult(start, time.monotonic(), value)
 
     async with client:
         return await asyncio.gather(*(call(job) for job in jobs))

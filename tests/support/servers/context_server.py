@@ -18,6 +18,7 @@ from typing import Any
 from claude_code_server.domain.engine_protocol import CancelToken, EventSink, Outcome, TaskSpec
 from claude_code_server.domain.usage import Usage
 from support.clients.client_kinds import KEY
+from support.processes import eventually
 from support.servers.embedded_server import Running, serving
 
 TIMEOUT = 20.0
@@ -121,6 +122,11 @@ class ContextServer:
         """Return the number of tasks in the store by status."""
         return Counter(status for _, status, _ in self.tasks())
 
+    def wait_until_idle(self) -> None:
+        """Wait until no task runs, and the store knows how each has ended, which is a little later."""
+        self.engine.wait_until(lambda: self.engine.running == 0)
+        eventually(lambda: not self.tasks_by_status().keys() & {"pending", "running"})
+
     @contextmanager
     def reset(self) -> Iterator[ContextServer]:
         """Yield the same server as if it were new; cancel its tasks at the end of the block."""
@@ -131,7 +137,7 @@ class ContextServer:
             for id_, status, _ in self.tasks():
                 if status in ("pending", "running"):
                     self.server.services.loop.call_soon_threadsafe(self.server.services.task_runner.cancel, id_)
-            self.engine.wait_until(lambda: self.engine.running == 0)
+            self.wait_until_idle()
 
     def _query(self, sql: str, *values: int) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as database:

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from support.clients.background_work import CLEANUPS, wait_for_background_work
+
 TIMEOUT = 15.0
 """Seconds that tests wait for something before they fail."""
 _RESET = b"\1\0\0\0\0\0\0\0"
@@ -168,6 +170,8 @@ def serve(server: S) -> Iterator[S]:
         acceptor.start()
         try:
             yield server
+            # What clients still send must not arrive at the next server that is given this port.
+            wait_for_background_work(CLEANUPS)
         finally:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
