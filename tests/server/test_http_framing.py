@@ -1,4 +1,4 @@
-"""Where a request begins and ends, and what belongs to its head: no part of one counts as part of another."""
+"""Framing of requests, and what belongs to their heads: no part of one request counts as part of another."""
 
 from __future__ import annotations
 
