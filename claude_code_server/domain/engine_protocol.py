@@ -113,7 +113,7 @@ class Engine(Protocol):
     name: str
 
     async def run(self, spec: TaskSpec, events: EventSink, cancellation: CancelToken) -> Outcome:
-        """Run one task to its end. Leave neither a process nor a private file behind, whatever the outcome."""
+        """Run one task to its end, whatever it is. Leave neither a private file nor a process that can run any more."""
         ...
 
     async def aclose(self) -> None:

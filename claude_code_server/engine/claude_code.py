@@ -29,7 +29,7 @@ from .first_start import FirstStart
 from .launch import Launch, remove_stale_directories
 from .model_proxy import ModelProxy
 from .options import build_options, build_prompt, tool_names
-from .orphans import kill_orphans
+from .orphans import collect, kill_orphans
 from .outcome import RunEnd, parse_result, status_and_error, structured_result, summary
 from .refusals import RefusalLog
 from .sandbox import Sandbox
@@ -82,6 +82,8 @@ class ClaudeCodeEngine:
         self._launches: list[Launch] = []
         """Launches whose processes run, or have just ended."""
         self._first_start = FirstStart()
+        self._collecting: set[asyncio.Task[None]] = set()
+        """Waits for processes that can run no more, after their runs."""
         remove_stale_directories(state_dir)
 
     async def preload(self) -> None:
@@ -156,7 +158,11 @@ class ClaudeCodeEngine:
         await launch.terminate()
         if network is not None:
             await network.aclose()
-        await run_in_own_thread(lambda: kill_orphans(self._is_supervisor), "orphans")
+        stopped = await run_in_own_thread(lambda: kill_orphans(self._is_supervisor), "orphans")
+        if stopped:
+            collecting = asyncio.create_task(run_in_own_thread(lambda: collect(stopped), "orphans"))
+            self._collecting.add(collecting)
+            collecting.add_done_callback(self._collecting.discard)
 
     async def _remove(self, launch: Launch) -> None:
         """Delete the private directory of a run, and its worktree."""
@@ -177,7 +183,9 @@ class ClaudeCodeEngine:
         return None
 
     async def aclose(self) -> None:
-        """Do nothing: no resource outlives a run."""
+        """Wait until no process is left."""
+        if self._collecting:
+            await asyncio.wait(self._collecting)
 
 
 class _Run:

@@ -20,6 +20,7 @@ import psutil
 
 from ..runtime.broadcast import wait_for_event
 from ..runtime.files import remove_tree
+from ..runtime.process_control import adopts_orphans
 from ..runtime.work_limit import run_in_own_thread
 from . import supervisor
 from .agents import PLUGIN
@@ -130,6 +131,7 @@ class Launch:
                 more={} if sandbox is None else sandbox.environment(),
             ),
             parent=os.getpid(),
+            adopts=adopts_orphans(),
             namespaces=inside,
         )
         self.command.touch(0o700, exist_ok=False)

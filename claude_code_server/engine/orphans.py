@@ -10,20 +10,23 @@ import psutil
 
 from ..runtime import own_processes
 from ..runtime.process_control import adopts_orphans
+from .supervisor import is_stopped
 
 _ROUNDS: Final = 50
 _GRACE: Final = 0.4
 """Seconds to wait in each round for the killed processes to end."""
 
 
-def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> None:
+def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     """Kill all children of this process but supervisors, and then the children that these leave behind.
 
-    As long as a supervisor lives, it adopts its own descendants. Do nothing if this process does not adopt orphans.
+    Return those that had been killed before, and whose end the kernel has not finished. As long as a supervisor lives,
+    it adopts its own descendants. Do nothing if this process does not adopt orphans.
     """
     if not adopts_orphans():
-        return
+        return []
     this = psutil.Process()
+    stopped: list[psutil.Process] = []
     for _ in range(_ROUNDS):
         with own_processes.lock:
             orphans = [
@@ -31,12 +34,20 @@ def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> None:
                 for child in this.children()
                 if child.pid not in own_processes.pids and not is_supervisor(child) and not _is_starting(child, this)
             ]
+        stopped = [orphan for orphan in orphans if is_stopped(orphan.pid)]
+        orphans = [orphan for orphan in orphans if orphan not in stopped]
         if not orphans:
-            return
+            break
         for orphan in orphans:
             with contextlib.suppress(psutil.NoSuchProcess):
                 orphan.kill()
         psutil.wait_procs(orphans, timeout=_GRACE)
+    return stopped
+
+
+def collect(stopped: list[psutil.Process]) -> None:
+    """Wait for the ends of orphans, so that nothing of them is left."""
+    psutil.wait_procs(stopped, timeout=_GRACE)
 
 
 def _is_starting(child: psutil.Process, parent: psutil.Process) -> bool:

@@ -6,6 +6,8 @@ SPEC is a file, deleted after reading, that ``write_spec`` wrote. The child gets
 of SPEC, the supervisor's standard streams, and a session of its own; if SPEC says so, it is alone in a network
 namespace, whose only ways out are listening sockets that the server gets. When the child exits, or when the supervisor
 loses its parent or is terminated (SIGTERM, SIGHUP; SIGUSR1 kills at once), it ends all descendants, of any session.
+A parent that adopts orphans gets a killed child before its end, once nothing can run any more: the kernel takes 20 ms
+to free the memory of Claude Code.
 
 Every task waits for the start of this script: it runs without ``site`` (``python -S``), and imports little.
 """
@@ -41,6 +43,11 @@ _GRACE: Final = 0.4
 _ROUNDS: Final = 20
 _TICK: Final = 0.5
 """Seconds between looks at the process tree where the kernel does not reparent orphans to the supervisor."""
+_LOOK: Final = 0.001
+"""Seconds between looks at a killed child."""
+_LOOKS: Final = 20
+_EXITING: Final = 0x4
+"""Flag of a thread that runs nothing but its own end in the kernel (PF_EXITING)."""
 _CANNOT_EXECUTE: Final = 126
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
@@ -66,11 +73,15 @@ def write_spec(
     command: Sequence[str],
     env: Mapping[str, str],
     parent: int,
+    adopts: bool = False,
     namespaces: Namespaces | None = None,
 ) -> None:
-    """Write SPEC to a new file that nobody else can read. ``command`` are the words before the arguments."""
+    """Write SPEC to a new file that nobody else can read.
+
+    ``command`` are the words before the arguments; ``adopts`` says whether the process ``parent`` adopts orphans.
+    """
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-        marshal.dump((list(command), dict(env), parent, namespaces), file)
+        marshal.dump((list(command), dict(env), parent, adopts, namespaces), file)
 
 
 def namespaces(receiver: str, ports: Sequence[int], folder: str, protected: Sequence[str]) -> Namespaces:
@@ -87,7 +98,7 @@ def main(spec_path: str, *arguments: str) -> int:
     received: list[int] = []
     wake = _install_signal_handlers(received)
     with open(spec_path, "rb") as file:  # noqa: PTH123 (pathlib takes as long to import as all modules above)
-        command, env, parent, inside = marshal.load(file)  # noqa: S302 (from this server)
+        command, env, parent, adopts, inside = marshal.load(file)  # noqa: S302 (from this server)
     os.unlink(spec_path)
     prctl = _load_prctl()
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -112,6 +123,8 @@ def main(spec_path: str, *arguments: str) -> int:
     if code is None and KILL in received:
         os.kill(child, signal.SIGKILL)
         # Usually there is nobody else.
+        if adopts and _stops_alone(child):
+            return 0
         os.waitpid(child, 0)
     if not (_LINUX and _is_childless()):
         _terminate_all(known, kill=KILL in received)
@@ -245,6 +258,45 @@ def _reap(child: int) -> int | None:
     except ChildProcessError:
         pass
     return code if code is None or code >= 0 else 128 - code
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a process can run no more code of its program, though it may not have ended. Linux only."""
+    try:
+        return all(_thread_flags(pid, thread) & _EXITING for thread in os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return False
+
+
+def _thread_flags(pid: int, thread: str) -> int:
+    with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:  # noqa: PTH123
+        # The second field, a name in parentheses, may contain anything.
+        return int(file.read().rpartition(b")")[2].split()[6])
+
+
+def _stops_alone(child: int) -> bool:
+    """Wait until a killed child is stopped; return whether it is the only descendant.
+
+    Neither threads nor processes start under a killed process. Those that were started by a thread that ends go to
+    another thread of the process, or, once all are exiting, to this process. None can therefore be missed who looks at
+    the threads then, and at this process last, whose children stay until it reaps them.
+    """
+    for _ in range(_LOOKS):
+        if is_stopped(child):
+            this = os.getpid()
+            try:
+                threads = os.listdir(f"/proc/{child}/task")
+                return not any(_children(child, thread) for thread in threads) and _children(this, this) == [child]
+            except OSError:
+                # A thread has ended meanwhile, or this kernel does not tell.
+                pass
+        select.select([], [], [], _LOOK)
+    return False
+
+
+def _children(pid: int, thread: str | int) -> list[int]:
+    with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123
+        return [int(word) for word in file.read().split()]
 
 
 def _is_childless() -> bool:

@@ -182,9 +182,9 @@ def test_no_child_of_bash_survives_the_server(tmp_path: Path, how: Literal["stop
 
 
 OWN = """
-import subprocess, threading
+import os, subprocess, threading
 import psutil
-from claude_code_server.engine.orphans import kill_orphans
+from claude_code_server.engine.orphans import collect, kill_orphans
 from claude_code_server.runtime import own_processes
 from claude_code_server.runtime.process_control import adopt_orphans
 
@@ -197,6 +197,13 @@ orphan = subprocess.Popen(["sleep", "300"])
 while own.is_alive():
     kill_orphans(lambda process: False)
 print(codes, psutil.pid_exists(orphan.pid))
+ending = subprocess.Popen(["sleep", "300"])
+ending.kill()
+os.waitid(os.P_PID, ending.pid, os.WEXITED | os.WNOWAIT)
+stopped = kill_orphans(lambda process: False)
+print([process.pid for process in stopped] == [ending.pid])
+collect(stopped)
+print(psutil.pid_exists(ending.pid))
 """
 
 
@@ -204,4 +211,4 @@ print(codes, psutil.pid_exists(orphan.pid))
 def test_processes_of_the_server_itself_are_no_orphans(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     done = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout == "[0] False\n"
+    assert done.stdout == "[0] False\nTrue\nFalse\n"
