@@ -23,7 +23,7 @@ class AsyncOpenResponse:
         self._response: HttpResponse | None = None
         self._decoder: BodyDecoder | None = None
         self._pieces: Iterator[bytes] = iter(())
-        """What is decoded of the bytes that were read last."""
+        """Rest of the bytes that were read last, decoded."""
         self._deadline = 0.0
 
     async def open(self, http: AsyncRetryTransport, effect: Open, on_cancelled: OnCancelled) -> Head:

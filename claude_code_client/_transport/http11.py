@@ -26,7 +26,7 @@ class Http11:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._ended = False
         self._failure: httpcore.RemoteProtocolError | None = None
-        """What is wrong with the body, after the bytes that are still to be returned."""
+        """Problem with the body after the bytes that are still to be returned."""
 
     def head(self, method: str, target: str, headers: Headers) -> bytes:
         """Return the head of the next request."""

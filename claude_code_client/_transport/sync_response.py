@@ -24,7 +24,7 @@ class SyncOpenResponse:
         self._response: HttpResponse | None = None
         self._decoder: BodyDecoder | None = None
         self._pieces: Iterator[bytes] = iter(())
-        """What is decoded of the bytes that were read last."""
+        """Rest of the bytes that were read last, decoded."""
         self._deadline = 0.0
 
     def open(self, http: SyncRetryTransport, effect: Open) -> Head:

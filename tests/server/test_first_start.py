@@ -1,4 +1,4 @@
-"""What a run's Claude Code learns from the first one, and what it does not."""
+"""Flags of the first Claude Code that a server starts, for the later ones; nothing else passes from run to run."""
 
 import asyncio
 import json
