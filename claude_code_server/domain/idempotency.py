@@ -57,3 +57,5 @@ class PaidCompletion:
     """JSON; stored under ``key``."""
     reservation: int | None = None
     """Number of the reservation that the usage replaces."""
+    durable: bool = True
+    """False if a power failure may lose it: a completion that is free can be requested again for nothing."""

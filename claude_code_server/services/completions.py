@@ -116,6 +116,7 @@ class CompletionRunner:
         reserved, reservation = False, None
         model, max_tokens = request.model, request.body["max_tokens"]
         price = self._tariff.price(model)
+        is_free = price is FREE and self._tariff.is_known(model)
         call = ModelCall(price, lambda: estimate_need(request.body, max_tokens), max_tokens)
         account, work = self._accounts.of(owner), f"completion {id(completion)}"
         try:
@@ -146,7 +147,7 @@ class CompletionRunner:
                 if is_logged(_log):
                     label = self._metrics.model_label(model)
                     log_event(_log, "completion ended", model=label, **attrs.asdict(usage))
-                encoded = self._save(end, owner, model, usage, key, reservation)
+                encoded = self._save(end, owner, model, usage, key, reservation, durable=not is_free)
                 account.settle(work, usage.cost)
             if key is not None:
                 self._by_key.pop((key.owner, key.value), None)
@@ -195,6 +196,8 @@ class CompletionRunner:
         usage: Usage,
         key: IdempotencyKey | None,
         reservation: int | None,
+        *,
+        durable: bool,
     ) -> bytes | None:
         """Store the usage, and with it the response under its idempotency key; later if it is not possible now.
 
@@ -211,7 +214,9 @@ class CompletionRunner:
             key = None
             usage = usage if usage.cost > 0 else NO_USAGE
         try:
-            self._store.save_completion(PaidCompletion(owner, now(), model, usage, key, response, reservation))
+            self._store.save_completion(
+                PaidCompletion(owner, now(), model, usage, key, response, reservation, durable=durable)
+            )
         except Exception as error:
             # What the model was paid for must reach the caller, who would otherwise buy it again.
             log_exception(_log, "storing a completion", error)

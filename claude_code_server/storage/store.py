@@ -202,16 +202,21 @@ class Store(TaskReader):
             self._db.execute("DELETE FROM reservations")
 
     def save_completion(self, completion: PaidCompletion) -> None:
-        """Store a completion's usage and its response in one transaction.
+        """Store a completion's usage and its response in one transaction, which waits for the disk if it is durable.
 
         If that fails, keep it for repeated requests and until a later transaction succeeds, and raise the error.
         """
+        if not completion.durable:
+            self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._db:
                 self._save_completion(completion)
         except sqlite3.Error:
             self._deferred_completions.append(completion)
             raise
+        finally:
+            if not completion.durable:
+                self._db.execute("PRAGMA synchronous = FULL")
         self._store_deferred()
 
     def usage_by_model(self, owner: str, since: str) -> list[ModelUsage]:

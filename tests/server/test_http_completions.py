@@ -1,5 +1,6 @@
 """Completions over real sockets, with the offline model and with a Messages endpoint on loopback."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -49,6 +50,32 @@ def test_the_offline_model_identifies_itself_and_costs_nothing(tmp_path: Path) -
         events = stream(client)
         assert "".join(event.data["text"] for event in events[:-1]) == reply["content"][0]["text"]
         assert events[-1].data["completion"]["content"] == reply["content"]
+
+
+def test_only_completions_that_cost_money_wait_for_the_disk(tmp_path: Path) -> None:
+    paid, free = tmp_path / "paid", tmp_path / "free"
+    with ScriptedMessages([message("Hi")]) as endpoint:
+        statements = _statements_of_a_completion(paid, upstream=endpoint.url, upstream_key="sk-real")
+    assert "PRAGMA synchronous = NORMAL" not in statements
+    statements = _statements_of_a_completion(free)
+    first, last = (statements.index(f"PRAGMA synchronous = {level}") for level in ("NORMAL", "FULL"))
+    written = [at for at, statement in enumerate(statements) if statement.startswith(("INSERT", "COMMIT"))]
+    assert written
+    assert all(first < at < last for at in written)
+
+
+def _statements_of_a_completion(folder: Path, **settings: Any) -> list[str]:
+    folder.mkdir()
+    statements: list[str] = []
+    with serving(folder, ScriptedEngine(), **settings) as server, server.client() as client:
+
+        async def trace() -> None:
+            server.services.store._db.set_trace_callback(statements.append)
+
+        asyncio.run_coroutine_threadsafe(trace(), server.services.loop).result(10)
+        headers = {"Idempotency-Key": "a"}
+        assert client.post("/chat/completions", json=ASK, headers=headers).status_code == 200
+    return statements
 
 
 def test_request_and_response_are_translated(tmp_path: Path) -> None:
