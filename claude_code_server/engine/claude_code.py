@@ -185,7 +185,7 @@ class ClaudeCodeEngine:
     async def aclose(self) -> None:
         """Wait until no process is left."""
         if self._collecting:
-            await asyncio.wait(self._collecting)
+            await asyncio.wait(self._collecting, timeout=_UNWIND_TIMEOUT)
 
 
 class _Run:

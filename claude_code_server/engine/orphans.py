@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -17,16 +18,16 @@ _GRACE: Final = 0.4
 """Seconds to wait in each round for the killed processes to end."""
 
 
-def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> list[int]:
     """Kill all children of this process but supervisors, and then the children that these leave behind.
 
-    Return those that had been killed before, and whose end the kernel has not finished. As long as a supervisor lives,
-    it adopts its own descendants. Do nothing if this process does not adopt orphans.
+    Return the PIDs of those that had been killed before, and whose end the kernel has not finished: ``collect`` them.
+    As long as a supervisor lives, it adopts its own descendants. Do nothing if this process does not adopt orphans.
     """
+    stopped: list[int] = []
     if not adopts_orphans():
-        return []
+        return stopped
     this = psutil.Process()
-    stopped: list[psutil.Process] = []
     for _ in range(_ROUNDS):
         with own_processes.lock:
             orphans = [
@@ -34,8 +35,10 @@ def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> list[psutil
                 for child in this.children()
                 if child.pid not in own_processes.pids and not is_supervisor(child) and not _is_starting(child, this)
             ]
-        stopped = [orphan for orphan in orphans if is_stopped(orphan.pid)]
-        orphans = [orphan for orphan in orphans if orphan not in stopped]
+            ending = {orphan.pid for orphan in orphans if is_stopped(orphan.pid)}
+            own_processes.pids.update(ending)
+        stopped += ending
+        orphans = [orphan for orphan in orphans if orphan.pid not in ending]
         if not orphans:
             break
         for orphan in orphans:
@@ -45,9 +48,12 @@ def kill_orphans(is_supervisor: Callable[[psutil.Process], bool]) -> list[psutil
     return stopped
 
 
-def collect(stopped: list[psutil.Process]) -> None:
+def collect(stopped: list[int]) -> None:
     """Wait for the ends of orphans, so that nothing of them is left."""
-    psutil.wait_procs(stopped, timeout=_GRACE)
+    for pid in stopped:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        own_processes.pids.discard(pid)
 
 
 def _is_starting(child: psutil.Process, parent: psutil.Process) -> bool:
