@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from claude_code_api import models as generated
@@ -25,6 +25,9 @@ from .effects import Aborted, Delivery, Emit, Operation, Request, Send
 
 if TYPE_CHECKING:
     from .response_cache import CacheEntry
+
+
+_NOTHING_RESERVED: Final = ReservedCost()
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -156,7 +159,7 @@ def _cache_entry(request: CompletionRequest, config: Config, state: ClientState)
 def _reserve(request: CompletionRequest, config: Config, state: ClientState) -> Operation[ReservedCost]:
     """Reserve the maximum cost of the completion; fetch the prices first if they are not known."""
     if not state.budgets.active:
-        return ReservedCost()
+        return _NOTHING_RESERVED
     if state.models is None:
         state.models = yield from priced_models(config)
     from .._policy.pricing import max_completion_cost  # compiles regular expressions

@@ -83,48 +83,24 @@ class CancelRegistry:
     """Tokens of the calls in progress on one pool."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        # Without a lock: each step is one operation of a set, which is atomic.
         self._tokens: set[CancelToken] = set()
         self._closed = False
 
-    def registered(self, token: CancelToken) -> _Registration:
-        """Return a context that a call runs in: the token is registered during it."""
-        return _Registration(self, token)
-
     def add(self, token: CancelToken) -> None:
-        """Register a token; cancel it at once if the registry is closed."""
-        with self._lock:
-            self._tokens.add(token)
-            if self._closed:
-                token.cancel()
+        """Register a token, in the ``try`` block of its call; cancel it at once if the registry is closed."""
+        self._tokens.add(token)
+        if self._closed:
+            token.cancel()
 
     def discard(self, token: CancelToken) -> None:
-        with self._lock:
-            self._tokens.discard(token)
+        self._tokens.discard(token)
 
     def close(self) -> None:
         """Cancel the calls in progress, and all later ones."""
-        with self._lock:
-            self._closed = True
-            tokens = list(self._tokens)
-        for token in tokens:
+        self._closed = True
+        for token in self._tokens.copy():
             token.cancel()
-
-
-class _Registration:
-    """Context of one call. Not a generator, which costs three times as much."""
-
-    __slots__ = ("_registry", "_token")
-
-    def __init__(self, registry: CancelRegistry, token: CancelToken) -> None:
-        self._registry = registry
-        self._token = token
-
-    def __enter__(self) -> None:
-        self._registry.add(self._token)
-
-    def __exit__(self, *_: object) -> None:
-        self._registry.discard(self._token)
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

@@ -34,14 +34,15 @@ class BodyDecoder:
     """
 
     def __init__(self, coding: str, limit: int | None, *, empty_if_wrong: bool = False) -> None:
-        codings = [part.strip().lower() for part in coding.split(",")] if coding else []
-        codings = [each for each in codings if each not in ("", "identity")]
         self._limit = limit
         self._length = 0
         self._problem: str | None = None
         self._format: int | None = None
         self._decoder: Any = None
         self._is_empty = False
+        if not coding:
+            return
+        codings = [each for part in coding.split(",") if (each := part.strip().lower()) not in ("", "identity")]
         if len(codings) > 1 or (codings and codings[0] not in _FORMATS):
             self._is_empty = empty_if_wrong
             self._problem = "it has a Content-Encoding that was not asked for"
@@ -50,15 +51,15 @@ class BodyDecoder:
 
     def decode(self, data: bytes) -> Iterable[bytes]:
         """Return the pieces that these bytes stand for."""
-        self._check()
-        if self._is_empty:
+        if self._problem is not None:
+            self._check()
             return ()
         if self._format is None:
             return (self._counted(data),)
         return self._decompressed(data)
 
     def _check(self) -> None:
-        if self._problem is not None and not self._is_empty:
+        if not self._is_empty:
             raise DecodingError(self._problem)
 
     def _decompressed(self, data: bytes) -> Iterator[bytes]:
@@ -78,7 +79,8 @@ class BodyDecoder:
 
     def end(self) -> None:
         """Raise DecodingError if the body was cut short."""
-        self._check()
+        if self._problem is not None:
+            self._check()
         if self._decoder is not None:
             raise DecodingError("its compressed data was cut short")
 

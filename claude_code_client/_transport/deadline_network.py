@@ -116,12 +116,13 @@ class _SocketStream(SyncStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         end = None if timeout is None else time.monotonic() + timeout
-        left = memoryview(buffer)
         try:
-            while left:
+            self._sock.settimeout(timeout)
+            sent = self._sock.send(buffer)
+            while sent < len(buffer):
                 # For all of it: a server that reads slowly must not get the timeout anew for each part.
                 self._sock.settimeout(None if end is None else max(end - time.monotonic(), _SHORTEST))
-                left = left[self._sock.send(left) :]
+                sent += self._sock.send(memoryview(buffer)[sent:])
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -14,6 +15,7 @@ from .cancellation import CancelToken
 
 OnCancelled = Callable[[ClosedError], object]
 """Called when a coroutine's call is cancelled, with the exception that it may raise instead."""
+_decode_json: Final = json.JSONDecoder().decode
 Body = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 
@@ -122,8 +124,8 @@ class HttpResponse:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the body, which must be JSON."""
-        return json.loads(self.content)
+        """Return the body, which must be JSON in UTF-8 (RFC 8259, section 8.1)."""
+        return _decode_json(self.content.decode("utf-8-sig" if self.content.startswith(codecs.BOM_UTF8) else "utf-8"))
 
 
 def head(response: HttpResponse) -> Head:

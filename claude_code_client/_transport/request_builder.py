@@ -18,6 +18,8 @@ from .http_options import default_headers
 from .messages import HttpRequest, OnCancelled
 
 _COMMON_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": ACCEPTED}
+_USUAL: Final = frozenset({"method", "url", "params", "headers", "json"})
+"""Arguments of most requests."""
 _MAX_TARGET: Final = 1 << 16
 """Characters of a path and query; the limit of httpx."""
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -79,18 +81,17 @@ class RequestBuilder:
         )
 
     def _build(self, request: Request, headers: dict[str, str], **options: Any) -> HttpRequest:
-        arguments: dict[str, Any] = {**request}
-        method = arguments.pop("method").upper()
-        target = self._target(arguments.pop("url"), arguments.pop("params", None))
-        own = _encoded({**arguments.pop("headers", {}), **headers})
+        method = request["method"].upper()
+        target = self._target(request["url"], request.get("params"))
+        own = _encoded({**request.get("headers", {}), **headers})
         body = b""
-        if "json" in arguments:
-            value = arguments.pop("json")
-            body = _JSON.encode(value).encode()
+        if "json" in request:
+            body = _JSON.encode(request["json"]).encode()
             own.setdefault(b"content-type", b"application/json")
-        if arguments:  # another kind of body, such as a form
+        if not request.keys() <= _USUAL:  # another kind of body, such as a form
             import httpx
 
+            arguments = {name: value for name, value in request.items() if name not in _USUAL}
             encoded = httpx.Request(method, self.server.url, headers=own, **arguments)
             body = encoded.read()
             own[b"content-type"] = encoded.headers.get("Content-Type", "application/octet-stream").encode("ascii")

@@ -133,8 +133,12 @@ class SyncConnection:
         driver_type, owned_type = _driver_types()
         driver = driver_type(self._http_in_call, token, self._spawn)
         owned = owned_type(operation, self._finish_here, self._finish_in_thread)
-        with self._pool.tokens.registered(token):
+        tokens = self._pool.tokens
+        try:
+            tokens.add(token)
             return (yield from driver.emit(operation, self._attached, owned.abort, self._on_emit))
+        finally:
+            tokens.discard(token)
 
     def _http_in_call(self) -> SyncRetryTransport:
         http: SyncRetryTransport | None

@@ -41,8 +41,11 @@ class SyncRetryTransport:
         if request.token is not None:
             return self._handle(call, request.deadline, request.token)
         token = CancelToken()
-        with self._tokens.registered(token):
+        try:
+            self._tokens.add(token)
             return self._handle(call, request.deadline, token)
+        finally:
+            self._tokens.discard(token)
 
     def _handle(self, call: CallAttempts, deadline: float, token: CancelToken) -> HttpResponse:
         bounds = Bounds(deadline, token, call)

@@ -176,11 +176,14 @@ def _text(name: str, value: Any, rule: _Rule) -> str:
         raise _wrong_type(name, "a str", value)
     _check_length(name, value, "characters", rule.get("minLength", 0), rule.get("maxLength"))
     pattern = rule.get("pattern")
-    if pattern is not None and not re.search(pattern, value):
+    if pattern is not None and not _compiled(pattern).search(value):
         # Do not repeat the value: it may be a prompt.
         problem = "not be empty" if pattern == r"\S" else f"match the pattern {pattern}"
         raise _invalid(name, f"must {problem}.")
     return _encodable(name, value)
+
+
+_compiled: Final = cache(re.compile)
 
 
 def _integer(name: str, value: Any, rule: _Rule) -> int:

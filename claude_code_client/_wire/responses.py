@@ -364,7 +364,7 @@ def _extra(response: _Generated, *models: type, omit: Collection[str] = ()) -> d
     named, covers_all = _named(type(response), models, frozenset(omit))
     # to_dict() converts all fields for the sake of the few that are left.
     values = response.additional_properties if covers_all else response.to_dict()
-    return {name: value for name, value in values.items() if name not in named}
+    return {name: value for name, value in values.items() if name not in named} if values else {}
 
 
 @cache
