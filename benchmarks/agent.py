@@ -25,7 +25,7 @@ from claude_code_client import ClaudeClient
 from claude_code_server.engine.launch import build_environment
 
 _KEY: Final = "sk-dummy"
-_ROUNDS: Final = 18
+_ROUNDS: Final = 16
 """Single rounds differ by more than what is measured: the median of few would say little."""
 _TIMEOUT: Final = 30.0
 _ROOT: Final = Path(__file__).resolve().parent.parent
