@@ -27,8 +27,8 @@ from claude_code_client import ClaudeClient
 
 HTTPX: Final = "httpx.Client.post"
 
-_ROUNDS: Final = 5
-_CALLS: Final = 100
+_ROUNDS: Final = 25
+_CALLS: Final = 20
 
 
 def bench_calls() -> tuple[list[Row], list[Chart]]:
