@@ -206,17 +206,12 @@ class Store(TaskReader):
 
         If that fails, keep it for repeated requests and until a later transaction succeeds, and raise the error.
         """
-        if not completion.durable:
-            self._db.execute("PRAGMA synchronous = NORMAL")
         try:
-            with self._db:
+            with self._db if completion.durable else _not_waiting(self._db):
                 self._save_completion(completion)
         except sqlite3.Error:
             self._deferred_completions.append(completion)
             raise
-        finally:
-            if not completion.durable:
-                self._db.execute("PRAGMA synchronous = FULL")
         self._store_deferred()
 
     def usage_by_model(self, owner: str, since: str) -> list[ModelUsage]:
@@ -295,6 +290,17 @@ class Store(TaskReader):
             " VALUES (?, ?, ?, ?, ?, ?)",
             (key.owner, key.scope, key.value, key.fingerprint, value, at),
         )
+
+
+@contextlib.contextmanager
+def _not_waiting(db: sqlite3.Connection) -> Iterator[None]:
+    """Run a transaction that does not wait for the disk: a crash of the server cannot lose it, a power failure may."""
+    db.execute("PRAGMA synchronous = NORMAL")
+    try:
+        with db:
+            yield
+    finally:
+        db.execute("PRAGMA synchronous = FULL")
 
 
 @contextlib.contextmanager
