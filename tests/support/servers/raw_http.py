@@ -115,11 +115,14 @@ class SocketServer:
                 self._threads.append(thread)
                 thread.start()
 
-    def _secured(self, peer: socket.socket) -> socket.socket:
-        return peer if self.tls is None else self.tls.wrap_socket(peer, server_side=True)
+    def _secured(self, number: int, peer: socket.socket) -> socket.socket:
+        if self.tls is not None:
+            # It takes the place of the plain socket, which is of no more use.
+            self._sockets[number] = peer = self.tls.wrap_socket(peer, server_side=True)
+        return peer
 
     def _serve(self, number: int, peer: socket.socket) -> None:
-        with suppress(OSError, HangUp), self._secured(peer) as peer, peer.makefile("rb") as incoming:
+        with suppress(OSError, HangUp), self._secured(number, peer) as peer, peer.makefile("rb") as incoming:
             while (request := _read(number, incoming)) is not None:
                 with self._changed:
                     self.requests.append(request)
@@ -137,7 +140,8 @@ class SocketServer:
         self._stopping = True
         for peer in self._sockets:
             with suppress(OSError):
-                peer.shutdown(socket.SHUT_RDWR)
+                # Method of the plain socket: that of an SSLSocket drops the TLS state that its thread is using.
+                socket.socket.shutdown(peer, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(TIMEOUT)
 
