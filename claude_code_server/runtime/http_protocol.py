@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-import os
 from typing import Any, Final, cast
 
 import h11
@@ -15,6 +14,7 @@ from uvicorn.server import ServerState
 
 from claude_code_common.error_types import ERROR_TYPE_BY_STATUS
 
+from ..domain.names import new_id
 from .connection_limits import ConnectionLimits, OpenConnections
 from .head_with_body import HeadWithBody
 
@@ -178,7 +178,7 @@ class RequestProtocol(H11Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Send an error response, unless another response has started, and close the connection."""
         if self.conn.our_state in _CAN_RESPOND:
-            request_id = f"req_{os.urandom(16).hex()}"
+            request_id = new_id("req")
             error = {"type": ERROR_TYPE_BY_STATUS[status], "message": message}
             body = json.dumps({"error": error, "request_id": request_id}).encode()
             headers = [

@@ -116,7 +116,7 @@ class CompletionRunner:
         reserved, reservation = False, None
         model, max_tokens = request.model, request.body["max_tokens"]
         price = self._tariff.price(model)
-        is_free = price is FREE and self._tariff.is_known(model)
+        price_known = self._tariff.is_known(model)
         call = ModelCall(price, lambda: estimate_need(request.body, max_tokens), max_tokens)
         account, work = self._accounts.of(owner), f"completion {id(completion)}"
         try:
@@ -128,7 +128,7 @@ class CompletionRunner:
             message = await (self._stream(completion, request, call) if stream else self._complete(request, call))
             call.end()
             usage = call.usage
-            end = self._response(request, message, usage)
+            end = self._response(request, message, usage, price_known=price_known)
         except UpstreamError as error:
             call.end(refused=not error.may_be_billed)
             end = to_api_error(error, self._upstream.name)
@@ -147,7 +147,9 @@ class CompletionRunner:
                 if is_logged(_log):
                     label = self._metrics.model_label(model)
                     log_event(_log, "completion ended", model=label, **attrs.asdict(usage))
-                encoded = self._save(end, owner, model, usage, key, reservation, durable=not is_free)
+                encoded = self._save(
+                    end, owner, model, usage, key, reservation, durable=not (price is FREE and price_known)
+                )
                 account.settle(work, usage.cost)
             if key is not None:
                 self._by_key.pop((key.owner, key.value), None)
@@ -180,13 +182,13 @@ class CompletionRunner:
         return assembler.message()
 
     def _response(
-        self, request: MessagesRequest, message: Mapping[str, Any], usage: Usage
+        self, request: MessagesRequest, message: Mapping[str, Any], usage: Usage, *, price_known: bool
     ) -> CompletionResponse | ApiError:
         """Return the completion for a Messages response, or an error if the response has an odd shape."""
         if not is_message(message):
             text = f"The upstream {self._upstream.name} failed: its response is not a message."
             return ApiError(502, "server_error", text, headers=NO_RETRY)
-        return to_completion(request, message, usage, price_known=self._tariff.is_known(request.model))
+        return to_completion(request, message, usage, price_known=price_known)
 
     def _save(
         self,
